@@ -1,0 +1,69 @@
+# futured. `make demo` sets up, builds and shows it at work; `make check` sets up and runs the tests.
+#   make                              build everything into build/
+#   make SAN=address,undefined check  the same with sanitizers, in build-address-undefined/
+#   make V=1                          show the commands
+#   make install PREFIX=/usr DESTDIR=…
+
+CC      ?= gcc
+VERSION := 0.1.0
+PREFIX  ?= /usr/local
+comma   := ,
+B       := build$(if $(SAN),-$(subst $(comma),-,$(SAN)))
+
+# What is built from what: one noun per file, listed by folder.
+PROTO  := buf pack reader frame message status error address board
+CONFIG := config keys
+DAEMON := log
+WORKER := main
+CLIENT := futured
+FUT    := main
+UNIT   := frame reader message board address config
+
+PKGS    = libevent_core msgpack yaml-0.1 jansson
+WARN    = -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
+CFLAGS ?= -O2 -g
+FLAGS   = -std=c11 -D_GNU_SOURCE -DFUTURED_VERSION='"$(VERSION)"' -I. -fPIC -fvisibility=hidden -pthread $(WARN) $(CFLAGS) \
+          $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all)
+LINK    = $(QUIET_LD)$(CC) $(FLAGS) $(LDFLAGS) -o $@
+QUIET_CC = $(if $(V),,@echo "  CC    $<"; )
+QUIET_LD = $(if $(V),,@mkdir -p $(@D); echo "  LINK  $@"; )
+QUIET_AR = $(if $(V),,@mkdir -p $(@D); echo "  AR    $@"; )
+
+objs     = $(patsubst %,$(B)/obj/$(1)/%.o,$(2))
+PROTO_A  = $(B)/obj/libproto.a
+CONFIG_A = $(B)/obj/libconfig.a
+DAEMON_A = $(B)/obj/libdaemon.a
+CLIENT_A = $(B)/lib/libfutured.a
+
+all: $(B)/bin/futured $(B)/bin/fut $(B)/libexec/futured-worker
+
+$(B)/bin/futured: $(B)/obj/daemon/main.o $(DAEMON_A) $(CONFIG_A) $(PROTO_A)
+	$(LINK) $^ -levent_core -lmsgpackc -lyaml
+$(B)/libexec/futured-worker: $(call objs,worker,$(WORKER)) $(PROTO_A)
+	$(LINK) $^ -lmsgpackc
+$(B)/bin/fut: $(call objs,client/fut,$(FUT)) $(CLIENT_A)
+	$(LINK) $^ -lmsgpackc -ljansson
+
+$(PROTO_A):  $(call objs,proto,$(PROTO))
+$(CONFIG_A): $(call objs,config,$(CONFIG))
+$(DAEMON_A): $(call objs,daemon,$(DAEMON))
+$(CLIENT_A): $(call objs,client,$(CLIENT)) $(call objs,proto,$(PROTO))
+%.a:
+	$(QUIET_AR)rm -f $@ && ar rcs $@ $^
+
+$(B)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(QUIET_CC)$(CC) $(FLAGS) -MMD -MP -c -o $@ $<
+
+# Unit tests: tests/unit/test_NAME.c, one program each.
+$(B)/tests/test_%: $(B)/obj/tests/unit/test_%.o $(DAEMON_A) $(CONFIG_A) $(PROTO_A)
+	$(LINK) $^ -levent_core -lmsgpackc -lyaml -lcmocka
+unit: $(patsubst %,$(B)/tests/test_%,$(UNIT))
+	@for t in $^; do echo "  TEST  $$t"; $$t || exit 1; done
+
+clean:
+	rm -rf build build-*
+
+.PHONY: all unit clean
+.SECONDARY:
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

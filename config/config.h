@@ -1,0 +1,80 @@
+/* The configuration: YAML text in, one checked struct out.
+ *
+ * Includes nothing of ours. All durations are microseconds, all sizes bytes. A struct config is read-only once loaded and
+ * belongs to whoever loaded it. Every key is one row of the table in config/keys.c, from which the checks, the defaults, the
+ * sample file and `futured -t` all follow. */
+#ifndef FUTURED_CONFIG_H
+#define FUTURED_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum config_kind { CONFIG_COMMAND, CONFIG_PROCESS, CONFIG_THREAD, CONFIG_INTERPRETER };
+
+struct config_strings {
+	char **item;
+	size_t count;
+};
+
+struct config_pool {
+	char *name;
+	enum config_kind kind;
+	struct config_strings runtime; /* {"native"}, {"lua"}, {"python"} or a program and its arguments; command: empty */
+	uint32_t workers;              /* 0: auto */
+	uint64_t output;               /* output kept in memory per stream and task; beyond it spills to disk */
+	uint64_t spill;                /* output kept on disk per stream and task; beyond it is cut */
+	uint64_t queue;                /* pending tasks */
+	uint64_t grace_us;             /* between TERM and KILL */
+	uint64_t timeout_us;           /* default run limit; 0: none */
+	uint64_t retain_us;            /* how long finished futures are kept */
+	bool has_retain;               /* else the general one */
+	uint64_t idle_timeout_us;      /* an idle worker is stopped after that; 0: never */
+	uint64_t max_tasks_per_worker; /* 0: no bound */
+	uint64_t max_rss;              /* bytes; a worker above it is replaced after its task; 0: no bound */
+	struct config_strings modules; /* native: shared objects */
+	char *script;                  /* lua: a file; NULL: none */
+	uint64_t memory;               /* lua: bytes per state; 0: no bound */
+	char *initializer;             /* NULL: none */
+	uint8_t *initargs;             /* a MessagePack array */
+	size_t initargs_len;
+	char *cwd;                     /* NULL: the daemon's directory is / */
+	struct config_strings env;     /* "NAME=value" */
+};
+
+struct config {
+	char *path;                    /* NULL: built-in defaults */
+	struct config_strings listen;  /* address texts; empty: the user's own socket */
+	char *store;                   /* "memory" or "sqlite:PATH" */
+	char *state_dir;               /* spilled output, boards; NULL: chosen by the daemon */
+	uint64_t retain_us;
+	uint64_t stop_timeout_us;
+	char *log_level;               /* "error", "warn", "info", "debug" */
+	uint64_t limit_message;
+	uint64_t limit_connections;
+	uint64_t limit_queue;
+	uint64_t limit_memory;         /* payload bytes held */
+	uint64_t limit_requests;       /* unfinished calls and waits per connection */
+	uint64_t limit_output;         /* bytes waiting to be read by one connection before it is no longer read from */
+	bool client_pools;             /* open_pool allowed */
+	uint64_t client_pools_workers; /* most workers of an opened pool; 0: CPUs x 4 */
+	uint64_t client_pools_max;     /* most opened pools at once */
+	struct config_pool *pool;
+	size_t pools;
+};
+
+/* Reads and checks a file. Every mistake is one line "file:line:col: key: expected …, got …" written to `errors`; all are
+ * reported, not only the first. NULL if there were any. Refuses a file that others may write, over 1 MiB, or with
+ * anchors, aliases, tags, duplicate keys or nesting over 16. */
+struct config *config_load(const char *path, FILE *errors);
+/* The same from text; `name` stands for the file in messages. */
+struct config *config_parse(const char *name, const char *text, size_t len, FILE *errors);
+/* What holds without a file: the user's own daemon (pools shell, py, pythread; open_pool allowed). */
+struct config *config_default(void);
+void config_free(struct config *c);
+/* Writes the annotated sample: every key at its default with its paragraph. */
+void config_sample(FILE *out);
+const char *config_kind_name(enum config_kind kind);
+
+#endif
