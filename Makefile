@@ -11,7 +11,7 @@ comma   := ,
 B       := build$(if $(SAN),-$(subst $(comma),-,$(SAN)))
 
 # What is built from what: one noun per file, listed by folder.
-PROTO  := buf pack reader frame message status error address board
+PROTO  := buf shape utf8 pack reader frame message status error address board
 CONFIG := config keys
 DAEMON := log
 WORKER := main

@@ -25,7 +25,7 @@ bool buf_append(struct buf *b, const void *bytes, size_t len);
 /* Removes the first `len` bytes (len <= b->len). */
 void buf_drain(struct buf *b, size_t len);
 /* Returns the bytes, which the caller now owns and frees with free(); b is as after buf_init.
- * NULL if failed or empty. */
+ * NULL, with everything freed, if failed or empty. */
 uint8_t *buf_take(struct buf *b, size_t *len);
 
 #endif
