@@ -27,6 +27,7 @@ struct frame_scan {
 	uint64_t skip;                      /* payload bytes of a str, bin or ext still to pass over */
 	uint64_t owed;                      /* values owed over all levels */
 	unsigned depth;                     /* open containers */
+	enum frame_verdict error;           /* FRAME_MORE, or the error it stays in */
 	uint64_t left[FRAME_DEPTH_MAX];     /* values owed at each */
 };
 
