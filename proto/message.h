@@ -38,6 +38,11 @@ enum message_verdict {
  * points into bytes. A whole frame must have passed frame_scan. */
 enum message_verdict message_parse(const void *bytes, size_t len, struct message *out, const char **why);
 
+/* Says the same of the envelope alone: MESSAGE_OK once nothing that may still come can make it wrong. It never walks params,
+ * error or result, so it may be asked after each read of a frame that grows, where message_parse would walk them
+ * again and again. */
+enum message_verdict message_check(const void *bytes, size_t len, const char **why);
+
 /* Each writes the envelope up to where the caller goes on with one value. */
 void message_request(struct buf *b, uint32_t msgid, const char *method);   /* then params (an array) */
 void message_notification(struct buf *b, const char *method);              /* then params (an array) */

@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "proto/utf8.h" /* what is read as str may yet have to be checked */
+
 struct reader {
 	const uint8_t *at;
 	const uint8_t *end;
@@ -58,8 +60,5 @@ bool read_is(struct reader *r, const char *s);
 /* How deep the next value nests: 0 for a scalar, 1 for [] or [1]. Stops counting at 255. The cursor stays.
  * The value must be whole. */
 unsigned reader_depth(const struct reader *r);
-
-/* Whether the bytes are well-formed UTF-8 (no surrogates, no overlong forms, up to U+10FFFF). */
-bool utf8_is_valid(const char *s, size_t len);
 
 #endif
