@@ -8,7 +8,11 @@
  *                              └────revoke(daemon)─► REVOKED   (the host passes over it, silently)
  *
  * A cancelled task therefore never runs, a running one is never reported cancelled, and when a host dies the entry that is
- * CLAIMED or STOP, and unanswered, is what it was executing. The mapping is input like any other to the daemon. */
+ * CLAIMED or STOP, and unanswered, is what it was executing. The mapping is input like any other to the daemon.
+ *
+ * An entry may be sent again only when the host cannot still hold the `run` that named it before: once that task, or one
+ * sent after it on the same slot, has been answered. Sooner, a host about to claim the revoked task could win the
+ * entry of the new one: SENT looks the same for both. */
 #ifndef FUTURED_PROTO_BOARD_H
 #define FUTURED_PROTO_BOARD_H
 
