@@ -12,7 +12,7 @@ B       := build$(if $(SAN),-$(subst $(comma),-,$(SAN)))
 
 # What is built from what: one noun per file, listed by folder.
 PROTO  := buf shape utf8 pack reader frame message status error address board
-CONFIG := config keys
+CONFIG := config keys memory report tree number initargs listen setting check sample
 DAEMON := log
 WORKER := main
 CLIENT := futured

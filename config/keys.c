@@ -1,0 +1,203 @@
+#include "config/keys.h"
+
+#include <string.h>
+
+#include "config/config.h"
+
+#define CONFIG(member) .offset = offsetof(struct config, member), .size = sizeof(((struct config *)0)->member)
+#define POOL(member) .offset = offsetof(struct config_pool, member), .size = sizeof(((struct config_pool *)0)->member)
+#define KIB (UINT64_C(1) << 10)
+#define MIB (UINT64_C(1) << 20)
+#define GIB (UINT64_C(1) << 30)
+#define TIB (UINT64_C(1) << 40)
+#define SECOND UINT64_C(1000000)
+#define LONGEST (UINT64_C(1000000000) * SECOND) /* the protocol's bound on durations */
+
+#define COMMAND (1u << CONFIG_COMMAND)
+#define PROCESS (1u << CONFIG_PROCESS)
+#define THREAD (1u << CONFIG_THREAD)
+#define INTERPRETER (1u << CONFIG_INTERPRETER)
+
+/* More pools belong here once their runtimes exist: py (process, python) and pythread (thread, python). */
+const char builtin_pools[] = "shell: {kind: command}\n";
+
+const struct key config_keys[] = {
+	{"listen", .type = KEY_LISTEN, CONFIG(listen), .example = "unix:/run/futured/futured.sock",
+	 .standard_text = "the user's own socket",
+	 .help = "Where clients connect: one address or a list. An address is unix:PATH. An empty list means the\n"
+		 "user's own socket, $XDG_RUNTIME_DIR/futured/futured.sock. (tcp:HOST:PORT and tls:HOST:PORT are\n"
+		 "refused: this version has no authentication.)"},
+	{"store", .type = KEY_STORE, CONFIG(store), .standard = "memory",
+	 .help = "Where futures are kept. memory: they are lost when the daemon ends. (sqlite:PATH is refused: this\n"
+		 "version has no durable store.)"},
+	{"state_dir", .type = KEY_PATH, CONFIG(state_dir), .example = "/var/lib/futured",
+	 .standard_text = "chosen by the daemon",
+	 .help = "The directory for output that does not fit in memory and for the claim boards; it is created when\n"
+		 "missing. null lets the daemon choose."},
+	{"retain", .type = KEY_DURATION, CONFIG(retain_us), .max = LONGEST, .standard = "1h", .reloadable = true,
+	 .help = "How long a finished future is kept after it finished, unless its pool or its submit says otherwise."},
+	{"stop_timeout", .type = KEY_DURATION, CONFIG(stop_timeout_us), .max = LONGEST, .standard = "10s",
+	 .reloadable = true,
+	 .help = "How long running tasks may go on after the daemon was told to end; then they are killed."},
+	{"log", .type = KEY_GROUP, .help = "What is written to standard error or the journal."},
+	{"level", "log", .type = KEY_CHOICE, CONFIG(log_level), .standard = "info", .choices = " error warn info debug ",
+	 .reloadable = true, .help = "The least important lines that are written: error, warn, info or debug."},
+	{"limits", .type = KEY_GROUP, .help = "Bounds on what clients may cost the daemon."},
+	{"message", "limits", .type = KEY_SIZE, CONFIG(limit_message), .min = KIB, .max = GIB, .standard = "64MiB",
+	 .help = "The largest message, either way."},
+	{"connections", "limits", .type = KEY_COUNT, CONFIG(limit_connections), .min = 1, .max = 1000000,
+	 .standard = "4096", .reloadable = true, .help = "Connections at once."},
+	{"queue", "limits", .type = KEY_COUNT, CONFIG(limit_queue), .min = 1, .max = 1000000000, .standard = "1000000",
+	 .reloadable = true, .help = "Pending futures per pool, unless the pool has its own queue."},
+	{"memory", "limits", .type = KEY_SIZE, CONFIG(limit_memory), .min = MIB, .max = 16 * TIB, .standard = "2GiB",
+	 .reloadable = true, .help = "Bytes of arguments and results held."},
+	{"requests", "limits", .type = KEY_COUNT, CONFIG(limit_requests), .min = 1, .max = 1000000000,
+	 .standard = "100000", .reloadable = true, .help = "Unfinished calls and waits per connection."},
+	{"output", "limits", .type = KEY_SIZE, CONFIG(limit_output), .min = KIB, .max = TIB, .standard = "64MiB",
+	 .reloadable = true,
+	 .help = "Bytes that may wait to be read by one connection; above that it is not read from either."},
+	{"client_pools", .type = KEY_GROUP,
+	 .help = "Pools that clients open for themselves. true or false is short for enabled."},
+	{"enabled", "client_pools", .type = KEY_BOOL, CONFIG(client_pools), .standard = "true", .reloadable = true,
+	 .help = "Whether clients may open pools."},
+	{"workers", "client_pools", .type = KEY_AUTO, CONFIG(client_pools_workers), .min = 1, .max = 1024,
+	 .standard = "auto", .reloadable = true,
+	 .help = "The most workers that an opened pool may have; auto is four for each CPU."},
+	{"max", "client_pools", .type = KEY_COUNT, CONFIG(client_pools_max), .min = 1, .max = 4096, .standard = "64",
+	 .reloadable = true, .help = "Opened pools at once."},
+	{"pools", .type = KEY_POOLS, .standard_text = "the pool shell, of kind command", .reloadable = true,
+	 .help = "The pools by name: 1 to 64 of the characters A-Z a-z 0-9 _ . -"},
+};
+const size_t config_key_count = sizeof(config_keys) / sizeof(*config_keys);
+
+const struct key pool_keys[POOL_KEYS] = {
+	[POOL_KIND] = {"kind", .type = KEY_KIND, POOL(kind), .standard = "command", .kinds = KEY_ALL_KINDS,
+	 .help = "How tasks are isolated from each other. command: a program with a process tree of its own per task.\n"
+		 "process: functions, in one process per worker. thread: functions, in the threads of one process.\n"
+		 "interpreter: functions, in isolated interpreters within one process."},
+	[POOL_RUNTIME] = {"runtime", .type = KEY_RUNTIME, POOL(runtime), .standard_text = "native; lua for interpreter",
+	 .example = "native", .kinds = PROCESS | THREAD | INTERPRETER, .why_not = "its tasks are programs themselves",
+	 .help = "What runs the functions. native: C modules. python: Python functions. lua: a script, for kind\n"
+		 "interpreter only. A list is a program and its arguments that speaks the worker contract."},
+	[POOL_WORKERS] = {"workers", .type = KEY_AUTO, POOL(workers), .min = 1, .max = 1024, .standard = "auto",
+	 .kinds = KEY_ALL_KINDS, .reloadable = true,
+	 .help = "How many tasks run at once. auto: as many as CPUs may be used; thread: four more, at most 32."},
+	[POOL_OUTPUT] = {"output", .type = KEY_SIZE, POOL(output), .max = GIB, .standard = "1MiB",
+	 .kinds = KEY_ALL_KINDS, .reloadable = true,
+	 .help = "Output of a task kept in memory, per stream; what is beyond it goes to disk."},
+	[POOL_SPILL] = {"spill", .type = KEY_SIZE, POOL(spill), .max = 16 * TIB, .standard = "1GiB",
+	 .kinds = KEY_ALL_KINDS, .reloadable = true,
+	 .help = "Output of a task kept on disk, per stream; what is beyond it is cut. 0 keeps none."},
+	[POOL_QUEUE] = {"queue", .type = KEY_COUNT, POOL(queue), .min = 1, .max = 1000000000,
+	 .standard_text = "limits.queue", .example = "1000", .kinds = KEY_ALL_KINDS, .reloadable = true,
+	 .help = "Futures that may be pending in this pool."},
+	[POOL_GRACE] = {"grace", .type = KEY_DURATION, POOL(grace_us), .max = LONGEST, .standard = "5s",
+	 .kinds = KEY_ALL_KINDS, .reloadable = true,
+	 .help = "How long a task that is stopped may take to end by itself before it is killed."},
+	[POOL_TIMEOUT] = {"timeout", .type = KEY_DURATION, POOL(timeout_us), .max = LONGEST, .standard = "0",
+	 .kinds = COMMAND | PROCESS | INTERPRETER, .why_not = "a thread cannot be stopped", .reloadable = true,
+	 .help = "How long a task may run, unless its submit says otherwise. 0: as long as it likes."},
+	[POOL_RETAIN] = {"retain", .type = KEY_DURATION, POOL(retain_us), .max = LONGEST,
+	 .standard_text = "the general retain", .example = "1h", .kinds = KEY_ALL_KINDS, .reloadable = true,
+	 .help = "How long this pool's finished futures are kept."},
+	[POOL_IDLE_TIMEOUT] = {"idle_timeout", .type = KEY_DURATION, POOL(idle_timeout_us), .max = LONGEST,
+	 .standard = "0", .standard_text = POOL_IDLE_TIMEOUT_PROCESS " for kind process, else 0",
+	 .kinds = KEY_ALL_KINDS, .reloadable = true,
+	 .help = "A worker that had nothing to do for that long is stopped; it comes back when needed. 0: never."},
+	[POOL_MAX_TASKS] = {"max_tasks_per_worker", .type = KEY_COUNT, POOL(max_tasks_per_worker), .max = 1000000000,
+	 .standard = "0", .kinds = COMMAND | PROCESS, .why_not = "its workers share one process", .reloadable = true,
+	 .help = "A worker is replaced after that many tasks. 0: never."},
+	[POOL_MAX_RSS] = {"max_rss", .type = KEY_SIZE, POOL(max_rss), .max = 16 * TIB, .standard = "0",
+	 .kinds = COMMAND | PROCESS, .why_not = "its workers share one process", .reloadable = true,
+	 .help = "A worker that holds more memory than that is replaced after its task. 0: never."},
+	[POOL_MODULES] = {"modules", .type = KEY_TEXTS, POOL(modules), .example = "[/usr/lib/futured/modules/fetch.so]",
+	 .kinds = PROCESS | THREAD, .why_not = "it loads no modules",
+	 .help = "What the runtime loads; native: paths of shared objects, at least one."},
+	[POOL_SCRIPT] = {"script", .type = KEY_PATH, POOL(script), .example = "/etc/futured/tasks.lua",
+	 .kinds = INTERPRETER, .why_not = "it runs no script",
+	 .help = "The file that defines the functions. Without one there are only those that come with the runtime."},
+	[POOL_MEMORY] = {"memory", .type = KEY_SIZE, POOL(memory), .max = 16 * TIB, .standard = "0", .example = "64MiB",
+	 .kinds = INTERPRETER, .why_not = "only an interpreter's memory can be bounded",
+	 .help = "Bytes that one interpreter may use. 0: no bound."},
+	[POOL_INITIALIZER] = {"initializer", .type = KEY_TEXT, POOL(initializer), .example = "warm_up",
+	 .kinds = PROCESS | THREAD | INTERPRETER, .why_not = "it has no functions",
+	 .help = "A function that each worker calls before its first task. If it fails, the pool is broken."},
+	[POOL_INITARGS] = {"initargs", .type = KEY_VALUES, POOL(initargs), .example = "[8, fast, {deep: true}]",
+	 .kinds = PROCESS | THREAD | INTERPRETER, .why_not = "it has no functions",
+	 .help = "What the initializer is called with: a list of any values."},
+	[POOL_CWD] = {"cwd", .type = KEY_PATH, POOL(cwd), .example = "/var/tmp", .standard_text = "/",
+	 .kinds = KEY_ALL_KINDS, .help = "The directory in which tasks run."},
+	[POOL_ENV] = {"env", .type = KEY_ENV, POOL(env), .example = "{LANG: C.UTF-8}", .kinds = KEY_ALL_KINDS,
+	 .help = "Variables added to the environment of tasks."},
+};
+
+static bool
+is_in_group(const struct key *k, const char *group)
+{
+	return group ? k->group && !strcmp(k->group, group) : !k->group;
+}
+
+const struct key *
+key_find(const struct key *keys, size_t count, const char *group, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		if (is_in_group(&keys[i], group) && !strcmp(keys[i].name, name))
+			return &keys[i];
+	return NULL;
+}
+
+enum { NAME_MAX_LEN = 32 }; /* longer than any key: what is longer is near to none */
+
+static size_t
+smallest(size_t a, size_t b, size_t c)
+{
+	size_t least = a < b ? a : b;
+
+	return least < c ? least : c;
+}
+
+/* How many letters must be put in, taken out or changed to make one name the other (Levenshtein). */
+static size_t
+distance(const char *a, const char *b)
+{
+	size_t row[NAME_MAX_LEN + 1], i, j, len = strlen(b);
+
+	for (j = 0; j <= len; j++)
+		row[j] = j;
+	for (i = 0; a[i]; i++) {
+		size_t corner = row[0];
+
+		row[0] = i + 1;
+		for (j = 0; j < len; j++) {
+			size_t above = row[j + 1];
+
+			row[j + 1] = smallest(above + 1, row[j] + 1, corner + (a[i] != b[j]));
+			corner = above;
+		}
+	}
+	return row[len];
+}
+
+const char *
+key_nearest(const struct key *keys, size_t count, const char *group, const char *name)
+{
+	const char *nearest = NULL;
+	size_t i, least = 3, len = strlen(name);
+
+	if (len > NAME_MAX_LEN)
+		return NULL;
+	for (i = 0; i < count; i++) {
+		size_t d;
+
+		if (!is_in_group(&keys[i], group))
+			continue;
+		d = distance(name, keys[i].name);
+		if (d < least && d < strlen(keys[i].name)) {
+			least = d;
+			nearest = keys[i].name;
+		}
+	}
+	return nearest;
+}
