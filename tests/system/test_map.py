@@ -1,0 +1,103 @@
+"""map [pool, fn, [args, …], options={}]: one future per element, with consecutive ids; all accepted or none."""
+import pytest
+
+from helpers import refused
+from rpc import ref
+
+CONFIG = {"pools": {"tiny": {"kind": "command", "workers": 1, "queue": 2}}}
+
+
+def next_id(client):
+    return client.call("map", "shell", "true", [])[0]
+
+
+def test_map_gives_the_first_id_and_the_count(shared):
+    first, count = shared.call("map", "shell", "echo", [["a"], ["b"], ["c"]])
+    assert count == 3
+    values = [shared.call("result", n)["stdout"] for n in range(first, first + 3)]
+    assert values == [b"a\n", b"b\n", b"c\n"]
+
+
+def test_the_ids_of_a_map_are_consecutive_beside_other_submits(shared_daemon, shared):
+    other = shared_daemon.client()
+    before = other.call("submit", "shell", "true")
+    first, count = shared.call("map", "shell", "true", [[]] * 50)
+    after = other.call("submit", "shell", "true")
+    assert before < first and after >= first + count
+
+
+def test_map_of_nothing_is_the_next_id_and_zero(shared):
+    first, count = shared.call("map", "shell", "true", [])
+    assert count == 0
+    assert shared.call("submit", "shell", "true") == first
+
+
+def test_map_of_nothing_still_checks_its_pool(shared):
+    refused("UnknownPoolError", shared.call, "map", "nosuch", "true", [])
+
+
+def test_map_of_nothing_still_checks_its_options(shared):
+    refused("ValueError", shared.call, "map", "shell", "true", [], {"nosuch": 1})
+
+
+def test_the_options_hold_for_every_element(shared):
+    first, count = shared.call("map", "shell", "pwd", [[], []], {"cwd": "/usr", "name": "both"})
+    assert [shared.call("result", n)["stdout"] for n in (first, first + 1)] == [b"/usr\n"] * 2
+    assert {m["name"] for m in shared.call("list", {"name": "both"})} == {"both"}
+
+
+@pytest.mark.parametrize("wrong", [7, "x", b"x", True, {}, ref(1)], ids=repr)
+def test_a_bad_element_refuses_all_and_is_named_by_its_index(shared, wrong):
+    before = next_id(shared)
+    error = refused("ValueError", shared.call, "map", "shell", "true", [[], [], wrong, []])
+    assert "2" in error["message"]
+    assert next_id(shared) == before
+
+
+def test_the_elements_have_no_default(shared):
+    refused("ValueError", shared.call, "map", "shell", "true")
+
+
+@pytest.mark.parametrize("wrong", [7, "x", b"x", True, {}, 1.5], ids=repr)
+def test_elements_that_are_no_array_are_a_value_error(shared, wrong):
+    refused("ValueError", shared.call, "map", "shell", "true", wrong)
+
+
+def test_too_many_parameters_are_a_value_error(shared):
+    refused("ValueError", shared.call, "map", "shell", "true", [], {}, 1)
+
+
+def test_a_map_that_can_never_fit_the_queue_is_refused_at_once(shared):
+    before = next_id(shared)
+    refused("QueueFullError", shared.call, "map", "tiny", "true", [[]] * 50)
+    refused("QueueFullError", shared.call, "map", "tiny", "true", [[]] * 50, {"block": True})
+    assert next_id(shared) == before
+
+
+def test_a_map_that_does_not_fit_now_accepts_none(daemon, client):
+    client.call("pause", "tiny")
+    client.call("submit", "tiny", "true")
+    before = next_id(client)
+    refused("QueueFullError", client.call, "map", "tiny", "true", [[], []])
+    assert next_id(client) == before
+    assert client.call("map", "tiny", "true", [[]]) == [before, 1]
+
+
+def test_a_map_appears_in_one_step(shared_daemon, shared):
+    """A neighbour that looks meanwhile sees none or all of it."""
+    other = shared_daemon.client()
+    shared.call("pause", "one")
+    msgid = shared.request("map", "one", "true", [[]] * 5000, {"name": "step"})
+    seen = set()
+    while not shared.is_answered(msgid):
+        seen.add(len(other.call("list", {"name": "step"})))
+    first, count = shared.answer(msgid)
+    assert seen <= {0, 5000}
+    shared.call("cancel", [[first, count]])
+    shared.call("resume", "one")
+
+
+def test_a_key_stands_for_the_whole_run(shared):
+    run = shared.call("map", "shell", "echo", [["1"], ["2"]], {"key": "map-run"})
+    assert shared.call("map", "shell", "echo", [["1"], ["2"]], {"key": "map-run"}) == run
+    assert shared.call("map", "shell", "false", [[]] * 5, {"key": "map-run"}) == run

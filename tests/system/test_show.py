@@ -1,0 +1,138 @@
+"""show [id]: everything about one future; and, while it is pending, why."""
+import time
+
+import pytest
+
+from helpers import eventually, is_alive, refused, sh
+from rpc import ref
+
+
+def why(client, future):
+    shown = client.call("show", future)
+    assert shown["state"] == "PENDING"
+    reason = shown["why"]
+    assert isinstance(reason["code"], str) and reason["code"], reason
+    assert isinstance(reason["message"], str) and reason["message"], reason
+    return reason["code"]
+
+
+def test_show_says_what_was_submitted(shared):
+    future = shared.call("submit", "shell", "echo", ["x"], {"name": "me", "tags": ["a", "b"], "priority": 7})
+    shared.call("wait", [future])
+    shown = shared.call("show", future)
+    assert shown["id"] == future and shown["pool"] == "shell" and shown["fn"] == "echo"
+    assert shown["name"] == "me" and shown["tags"] == ["a", "b"] and shown["priority"] == 7
+    assert shown["state"] == "FINISHED"
+
+
+def test_priority_defaults_to_zero(shared):
+    assert shared.call("show", shared.call("submit", "shell", "true"))["priority"] == 0
+
+
+def test_show_has_an_owner(shared):
+    assert shared.call("show", shared.call("submit", "shell", "true"))["owner"] is not None
+
+
+def test_show_has_the_times_in_their_order(shared):
+    before = time.time()
+    future = shared.call("submit", "shell", "true")
+    shared.call("wait", [future])
+    shown = shared.call("show", future)
+    assert before - 1 < shown["submitted"] <= shown["started"] <= shown["finished"] < time.time() + 1
+
+
+def test_a_pending_future_has_neither_started_nor_finished(daemon, client):
+    client.call("pause", "shell")
+    shown = client.call("show", client.call("submit", "shell", "true"))
+    assert shown.get("started") is None and shown.get("finished") is None
+
+
+def test_show_has_the_pid_of_a_running_task(daemon, client, gate):
+    future = client.call("submit", "shell", *gate.task())
+    gate.await_start()
+    shown = client.call("show", future)
+    assert shown["state"] == "RUNNING" and is_alive(shown["pid"])
+    gate.open()
+
+
+def test_show_has_the_rusage_of_a_finished_command(shared):
+    future = shared.call("submit", "shell", *sh("i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done"))
+    shared.call("wait", [future])
+    usage = shared.call("show", future)["rusage"]
+    assert usage["utime"] + usage["stime"] > 0 and usage["maxrss"] > 100000
+
+
+def test_the_first_attempt_is_counted(shared):
+    future = shared.call("submit", "shell", "true")
+    shared.call("wait", [future])
+    assert shared.call("show", future)["attempt"] == 1
+
+
+def test_the_queue_position_falls_as_others_go(daemon, client, gate):
+    client.call("submit", "one", *gate.task())
+    gate.await_start()
+    first, count = client.call("map", "one", gate.task()[0], [gate.task()[1]] * 4)
+    places = [client.call("show", first + n)["position"] for n in range(count)]
+    assert places == sorted(places) and len(set(places)) == count
+    gate.open()
+    gate.await_start()
+    assert client.call("show", first + 3)["position"] < places[3]
+    gate.open(4)
+
+
+def test_a_finished_future_has_no_place_in_the_queue(shared):
+    future = shared.call("submit", "shell", "true")
+    shared.call("wait", [future])
+    shown = shared.call("show", future)
+    assert shown.get("position") is None and shown.get("why") is None
+
+
+def test_each_reason_to_be_pending_has_its_own_code(daemon, client, gate):
+    running = client.call("submit", "one", *gate.task())
+    gate.await_start()
+    codes = {
+        "workers busy": why(client, client.call("submit", "one", "true")),
+        "waits for another": why(client, client.call("submit", "shell", "true", [], {"after": [running]})),
+        "delayed": why(client, client.call("submit", "shell", "true", [], {"delay": 1000})),
+    }
+    client.call("pause", "shell")
+    codes["paused"] = why(client, client.call("submit", "shell", "true"))
+    assert len(set(codes.values())) == len(codes), codes
+    gate.open()
+
+
+def test_the_reason_changes_with_the_pool(daemon, client):
+    client.call("pause", "shell")
+    future = client.call("submit", "shell", "true")
+    code = why(client, future)
+    assert code == why(client, future), "a reason's code is stable"
+    client.call("resume", "shell")
+    client.call("wait", [future])
+    assert client.call("show", future).get("why") is None
+
+
+def test_between_retries_a_future_is_pending_and_says_why(daemon, client):
+    future = client.call("submit", "shell", "false", [], {"retries": 1, "retry_delay": 1000})
+    eventually(lambda: client.call("show", future)["state"] == "PENDING" and client.call("show", future)["attempt"] >= 1)
+    why(client, future)
+    client.call("cancel", [future])
+
+
+def test_show_of_a_failed_future_says_finished(shared):
+    future = shared.call("submit", "shell", *sh("exit 1"))
+    shared.call("wait", [future])
+    assert shared.call("show", future)["state"] == "FINISHED"
+
+
+def test_show_of_unknown_and_expired(shared):
+    future = shared.call("submit", "shell", "true")
+    refused("UnknownFutureError", shared.call, "show", future + 1)
+    shared.call("wait", [future])
+    shared.call("release", [future])
+    refused("ExpiredFutureError", shared.call, "show", future)
+
+
+@pytest.mark.parametrize("params", [[], [None], [True], ["1"], [b"1"], [1.5], [-1], [[1]], [{}], [ref(1)], [1, 2], [1, {"x": 1}]],
+                         ids=repr)
+def test_a_bad_parameter_is_a_value_error(shared, params):
+    refused("ValueError", shared.call, "show", *params)
