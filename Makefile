@@ -15,7 +15,7 @@ PROTO  := buf shape utf8 pack reader frame message status error address board
 CONFIG := config keys memory report tree number initargs listen setting check sample
 DAEMON := log
 WORKER := main
-CLIENT := futured
+CLIENT := core connection blocking calls completed watch follow discover ids value packer packf settings reply errors
 FUT    := main
 UNIT   := frame reader message board address config
 

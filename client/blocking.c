@@ -1,0 +1,91 @@
+/* Calls that wait: a request, then steps until it is answered. News about other things is dispatched meanwhile. */
+#include "client/blocking.h"
+#include "client/connection.h"
+#include "client/packer.h"
+
+#include <time.h>
+
+struct answer {
+	bool arrived;
+	bool wanted; /* the reply is to be copied */
+	enum futured_status status;
+	struct futured_reply *reply;
+};
+
+double
+deadline_in(double timeout)
+{
+	struct timespec now;
+
+	if (timeout < 0)
+		return -1;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9 + timeout;
+}
+
+double
+deadline_left(double deadline)
+{
+	double left;
+
+	if (deadline < 0)
+		return -1;
+	left = deadline - deadline_in(0);
+	return left > 0 ? left : 0;
+}
+
+static void
+on_answer(struct futured *c, const struct futured_reply *reply, void *data)
+{
+	struct answer *a = data;
+
+	a->arrived = true;
+	a->status = connection_replied(c, reply);
+	if (a->wanted && (a->reply = futured_reply_copy(reply)) == NULL)
+		a->status = connection_failed(c, FUTURED_NO_MEMORY, NULL);
+}
+
+enum futured_status
+futured_call(struct futured *c, const char *method, const struct futured_pack *params, double timeout,
+	struct futured_reply **reply)
+{
+	struct answer a = { .wanted = reply != NULL };
+	double deadline = deadline_in(timeout);
+	enum futured_status status;
+	uint32_t msgid;
+
+	if (reply != NULL)
+		*reply = NULL;
+	if (c->core.dispatching)
+		return connection_failed(c, FUTURED_INVALID_STATE, "a blocking call in a callback");
+	if ((status = futured_request(c, method, params, on_answer, &a, &msgid)) != FUTURED_OK)
+		return status;
+	while (!a.arrived) {
+		status = futured_step(c, deadline_left(deadline));
+		if (!a.arrived && status == FUTURED_TIMEOUT && deadline_left(deadline) > 0)
+			continue;
+		if (!a.arrived && status != FUTURED_OK) {
+			futured_forget(c, msgid);
+			return status;
+		}
+	}
+	if (reply != NULL)
+		*reply = a.reply;
+	return a.status;
+}
+
+enum futured_status
+futured_callf(struct futured *c, struct futured_reply **reply, const char *method, const char *format, ...)
+{
+	enum futured_status status;
+	struct futured_pack p;
+	va_list ap;
+
+	packer_init(&p);
+	va_start(ap, format);
+	futured_vpackf(&p, format, ap);
+	va_end(ap);
+	status = futured_call(c, method, &p, -1, reply);
+	packer_clear(&p);
+	return status;
+}

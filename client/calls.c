@@ -1,0 +1,286 @@
+/* The methods of a future, one blocking function each. */
+#include "client/connection.h"
+#include "client/ids.h"
+#include "client/packer.h"
+
+#include <string.h>
+
+static const char *const state_names[] = { "PENDING", "RUNNING", "CANCELLED", "FINISHED" };
+
+const char *
+futured_state_name(enum futured_state state)
+{
+	return (unsigned)state < sizeof state_names / sizeof state_names[0] ? state_names[state] : "";
+}
+
+/* Calls and reads the answer with `take`, which says whether it is as it should be. */
+static enum futured_status
+call_and_take(struct futured *c, const char *method, const struct futured_pack *p,
+	bool (*take)(struct futured_value v, void *out), void *out)
+{
+	struct futured_reply *reply;
+	enum futured_status status = futured_call(c, method, p, -1, &reply);
+
+	if (status == FUTURED_OK && !take(futured_reply_value(reply), out))
+		status = connection_failed(c, FUTURED_PROTOCOL, "the daemon's answer is of another type than it should be");
+	futured_reply_free(reply);
+	return status;
+}
+
+static bool
+take_id(struct futured_value v, void *out)
+{
+	return futured_value_uint(v, out);
+}
+
+enum futured_status
+futured_submit(struct futured *c, uint64_t *id, const char *pool, const char *fn, const char *format, ...)
+{
+	enum futured_status status;
+	struct futured_pack args, p;
+	va_list ap;
+
+	packer_init(&args);
+	packer_init(&p);
+	va_start(ap, format);
+	futured_vpackf(&args, format, ap);
+	va_end(ap);
+	futured_packf(&p, "ss", pool, fn);
+	futured_pack_array(&p, (size_t)args.values);
+	if (args.buf.len > 0)
+		buf_append(&p.buf, args.buf.data, args.buf.len);
+	p.owed -= args.values;
+	status = futured_pack_status(&args);
+	if (status == FUTURED_OK)
+		status = call_and_take(c, "submit", &p, take_id, id);
+	else
+		connection_failed(c, status, "the format of the arguments is wrong");
+	packer_clear(&args);
+	packer_clear(&p);
+	return status;
+}
+
+static void
+pack_call(struct futured_pack *p, const char *pool, const char *fn, const struct futured_pack *args,
+	const struct futured_options *options)
+{
+	futured_packf(p, "ss", pool, fn);
+	if (args == NULL)
+		futured_pack_array(p, 0);
+	else
+		futured_pack_copy(p, futured_pack_value(args));
+	if (args != NULL && (args->buf.failed || futured_pack_status(args) != FUTURED_OK || args->values != 1))
+		p->wrong = true;
+	futured_options_pack(options, p);
+}
+
+enum futured_status
+futured_submit_with(struct futured *c, uint64_t *id, const char *pool, const char *fn, const struct futured_pack *args,
+	const struct futured_options *options)
+{
+	enum futured_status status;
+	struct futured_pack p;
+
+	packer_init(&p);
+	pack_call(&p, pool, fn, args, options);
+	status = call_and_take(c, "submit", &p, take_id, id);
+	packer_clear(&p);
+	return status;
+}
+
+static bool
+take_run(struct futured_value v, void *out)
+{
+	struct futured_value inside, first, count;
+	uint64_t *run = out;
+	size_t n;
+
+	return futured_value_array(v, &n, &inside) && futured_value_next(&inside, &first) &&
+	       futured_value_next(&inside, &count) && futured_value_uint(first, &run[0]) && futured_value_uint(count, &run[1]);
+}
+
+enum futured_status
+futured_map(struct futured *c, uint64_t *first, uint64_t *count, const char *pool, const char *fn,
+	const struct futured_pack *items, const struct futured_options *options)
+{
+	enum futured_status status;
+	struct futured_pack p;
+	uint64_t run[2];
+
+	packer_init(&p);
+	pack_call(&p, pool, fn, items, options);
+	status = call_and_take(c, "map", &p, take_run, run);
+	packer_clear(&p);
+	if (status == FUTURED_OK) {
+		*first = run[0];
+		*count = run[1];
+	}
+	return status;
+}
+
+static void
+pack_timeout(struct futured_pack *p, double timeout)
+{
+	if (timeout < 0)
+		futured_pack_nil(p);
+	else
+		futured_pack_double(p, timeout);
+}
+
+static enum futured_status
+call_outcome(struct futured *c, const char *method, uint64_t id, double timeout, struct futured_reply **reply)
+{
+	enum futured_status status;
+	struct futured_pack p;
+
+	packer_init(&p);
+	futured_pack_uint(&p, id);
+	pack_timeout(&p, timeout);
+	status = futured_call(c, method, &p, -1, reply);
+	packer_clear(&p);
+	return status;
+}
+
+enum futured_status
+futured_result(struct futured *c, uint64_t id, double timeout, struct futured_reply **reply)
+{
+	return call_outcome(c, "result", id, timeout, reply);
+}
+
+enum futured_status
+futured_exception(struct futured *c, uint64_t id, double timeout, struct futured_reply **reply)
+{
+	return call_outcome(c, "exception", id, timeout, reply);
+}
+
+static bool
+take_state(struct futured_value v, void *out)
+{
+	struct futured_value inside, name;
+	enum futured_state *state = out;
+	size_t n;
+
+	if (!futured_value_array(v, &n, &inside) || !futured_value_next(&inside, &name))
+		return false;
+	for (unsigned i = 0; i < sizeof state_names / sizeof state_names[0]; i++)
+		if (futured_value_is_str(name, state_names[i])) {
+			*state = (enum futured_state)i;
+			return true;
+		}
+	return false;
+}
+
+enum futured_status
+futured_state(struct futured *c, uint64_t id, enum futured_state *state)
+{
+	enum futured_status status;
+	struct futured_pack p;
+
+	packer_init(&p);
+	futured_packf(&p, "[u]", id);
+	status = call_and_take(c, "state", &p, take_state, state);
+	packer_clear(&p);
+	return status;
+}
+
+struct marks {
+	const uint64_t *ids;
+	size_t n;
+	bool *out;
+};
+
+/* The daemon lists ids in the order asked, each once, so one walk beside them finds all but repeated ones, */
+static bool
+take_done(struct futured_value v, void *out)
+{
+	struct marks *m = out;
+	struct futured_value list, item;
+	size_t count, at = 0;
+	uint64_t id;
+
+	if (!futured_value_find(v, "done", &list) || !futured_value_array(list, &count, &list))
+		return false;
+	if (m->out == NULL)
+		return true;
+	memset(m->out, 0, m->n * sizeof *m->out);
+	while (futured_value_next(&list, &item) && futured_value_uint(item, &id)) {
+		while (at < m->n && m->ids[at] != id)
+			at++;
+		if (at < m->n)
+			m->out[at++] = true;
+	}
+	/* and those take the mark of their first. */
+	for (size_t i = 1; i < m->n; i++)
+		for (size_t j = 0; !m->out[i] && j < i && m->n <= 1000; j++)
+			if (m->ids[j] == m->ids[i])
+				m->out[i] = m->out[j];
+	return true;
+}
+
+enum futured_status
+futured_wait(struct futured *c, const uint64_t *ids, size_t n, enum futured_when when, double timeout, bool *done)
+{
+	static const char *const names[] = { "ALL_COMPLETED", "FIRST_COMPLETED", "FIRST_EXCEPTION" };
+	struct marks m = { ids, n, done };
+	enum futured_status status;
+	struct futured_pack p;
+
+	if ((unsigned)when >= sizeof names / sizeof names[0])
+		return connection_failed(c, FUTURED_VALUE, "Invalid return condition");
+	packer_init(&p);
+	ids_pack(&p, ids, n);
+	futured_pack_str(&p, names[when]);
+	pack_timeout(&p, timeout);
+	status = call_and_take(c, "wait", &p, take_done, &m);
+	packer_clear(&p);
+	return status;
+}
+
+static bool
+take_bools(struct futured_value v, void *out)
+{
+	struct marks *m = out;
+	struct futured_value inside, item;
+	size_t count;
+
+	if (!futured_value_array(v, &count, &inside) || count != m->n)
+		return false;
+	for (size_t i = 0; m->out != NULL && i < count; i++)
+		if (!futured_value_next(&inside, &item) || !futured_value_bool(item, &m->out[i]))
+			return false;
+	return true;
+}
+
+enum futured_status
+futured_cancel(struct futured *c, const uint64_t *ids, size_t n, enum futured_how how, double grace, bool *cancelled)
+{
+	static const char *const names[] = { "no", "ask", "kill" };
+	struct marks m = { ids, n, cancelled };
+	enum futured_status status;
+	struct futured_pack p;
+
+	if ((unsigned)how >= sizeof names / sizeof names[0])
+		return connection_failed(c, FUTURED_VALUE, "how to cancel: expected pending, ask or kill");
+	packer_init(&p);
+	ids_pack(&p, ids, n);
+	if (grace < 0)
+		futured_packf(&p, "{ss}", "running", names[how]);
+	else
+		futured_packf(&p, "{ss sd}", "running", names[how], "grace", grace);
+	status = call_and_take(c, "cancel", &p, take_bools, &m);
+	packer_clear(&p);
+	return status;
+}
+
+enum futured_status
+futured_release(struct futured *c, const uint64_t *ids, size_t n)
+{
+	enum futured_status status;
+	struct futured_pack p;
+
+	packer_init(&p);
+	ids_pack(&p, ids, n);
+	status = futured_call(c, "release", &p, -1, NULL);
+	packer_clear(&p);
+	return status;
+}

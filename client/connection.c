@@ -1,0 +1,392 @@
+/* A connection: made, asked, driven, ended. The descriptor is non-blocking; only futured_step and what is built on it wait. */
+#include "client/connection.h"
+#include "client/discover.h"
+#include "client/follow.h"
+#include "client/packer.h"
+#include "client/watch.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { READ_SIZE = 64 << 10, READ_ROUNDS = 16 };
+
+struct futured *
+futured_new(void)
+{
+	struct futured *c = calloc(1, sizeof *c);
+
+	if (c == NULL)
+		return NULL;
+	core_init(&c->core, c);
+	c->fd = -1;
+	c->pid = getpid();
+	c->connect_timeout = 10;
+	return c;
+}
+
+void
+futured_free(struct futured *c)
+{
+	if (c == NULL)
+		return;
+	if (c->fd >= 0)
+		close(c->fd);
+	core_clear(&c->core);
+	free(c->wanted);
+	free(c->client);
+	free(c->token);
+	free(c->task);
+	free(c);
+}
+
+enum futured_status
+connection_failed(struct futured *c, enum futured_status status, const char *text)
+{
+	if (status == FUTURED_OK)
+		return status;
+	if (text == NULL && status == c->core.ended)
+		text = c->core.reason;
+	snprintf(c->error, sizeof c->error, "%s", text != NULL ? text : futured_status_text(status));
+	return status;
+}
+
+enum futured_status
+connection_replied(struct futured *c, const struct futured_reply *reply)
+{
+	if (reply->status != FUTURED_OK)
+		snprintf(c->error, sizeof c->error, "%.*s", (int)reply->error.message_len, reply->error.message);
+	return reply->status;
+}
+
+enum futured_status
+connection_check(struct futured *c)
+{
+	if (c->pid != getpid())
+		return connection_failed(c, FUTURED_FORKED, NULL);
+	if (c->core.ended != FUTURED_OK)
+		return connection_failed(c, c->core.ended, NULL);
+	if (c->fd < 0)
+		return connection_failed(c, FUTURED_NO_DAEMON, "not connected");
+	return FUTURED_OK;
+}
+
+/* ---- settings ---- */
+
+static enum futured_status
+set_string(struct futured *c, char **at, const char *text)
+{
+	char *copy = NULL;
+
+	if (text != NULL && (copy = strdup(text)) == NULL)
+		return connection_failed(c, FUTURED_NO_MEMORY, NULL);
+	free(*at);
+	*at = copy;
+	return FUTURED_OK;
+}
+
+enum futured_status
+futured_set_address(struct futured *c, const char *address)
+{
+	return set_string(c, &c->wanted, address);
+}
+
+enum futured_status
+futured_set_connect_timeout(struct futured *c, double seconds)
+{
+	if (!(seconds > 0 && seconds <= 1e6))
+		return connection_failed(c, FUTURED_VALUE, "connect timeout: expected more than 0 and at most 1e6 seconds");
+	c->connect_timeout = seconds;
+	return FUTURED_OK;
+}
+
+enum futured_status
+futured_set_hello(struct futured *c, const char *client, const char *token, const char *task)
+{
+	enum futured_status status = set_string(c, &c->client, client);
+
+	if (status == FUTURED_OK)
+		status = set_string(c, &c->token, token);
+	if (status == FUTURED_OK)
+		status = set_string(c, &c->task, task);
+	return status;
+}
+
+enum futured_status
+futured_set_message_limit(struct futured *c, uint64_t bytes)
+{
+	if (bytes < 1024 || c->fd >= 0)
+		return connection_failed(c, FUTURED_VALUE, "message limit: expected at least 1024 bytes, before connecting");
+	c->core.limit = bytes;
+	return FUTURED_OK;
+}
+
+bool
+futured_is_connected(const struct futured *c)
+{
+	return c->fd >= 0 && c->core.ended == FUTURED_OK;
+}
+
+const char *
+futured_address(const struct futured *c)
+{
+	return c->address;
+}
+
+bool
+futured_is_own(const struct futured *c)
+{
+	return c->own;
+}
+
+int64_t
+futured_daemon_pid(const struct futured *c)
+{
+	return c->peer;
+}
+
+const char *
+futured_error_text(const struct futured *c)
+{
+	return c->error;
+}
+
+/* ---- connecting ---- */
+
+static void
+look_at_peer(struct futured *c)
+{
+	struct ucred cred;
+	socklen_t len = sizeof cred;
+
+	c->own = false;
+	c->peer = 0;
+	if (strncmp(c->address, "unix:", 5) != 0 || getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
+		return;
+	c->own = cred.uid == getuid();
+	c->peer = cred.pid;
+}
+
+static enum futured_status
+say_hello(struct futured *c)
+{
+	struct futured_options *o = futured_options_new();
+	enum futured_status status;
+	struct futured_pack p;
+
+	if (o == NULL)
+		return connection_failed(c, FUTURED_NO_MEMORY, NULL);
+	futured_options_set(o, "protocol", "i", 1);
+	futured_options_set(o, "client", "s", c->client != NULL ? c->client : "libfutured/" FUTURED_VERSION);
+	if (c->token != NULL)
+		futured_options_set(o, "token", "s", c->token);
+	if (c->task != NULL)
+		futured_options_set(o, "task", "s", c->task);
+	packer_init(&p);
+	futured_options_pack(o, &p);
+	futured_options_free(o);
+	status = futured_call(c, "hello", &p, c->connect_timeout, NULL);
+	packer_clear(&p);
+	return status;
+}
+
+enum futured_status
+futured_connect(struct futured *c)
+{
+	enum futured_status status;
+
+	if (c->pid != getpid())
+		return connection_failed(c, FUTURED_FORKED, NULL);
+	if (c->core.dispatching || futured_is_connected(c))
+		return connection_failed(c, FUTURED_INVALID_STATE, "already connected");
+	if (c->fd >= 0)
+		close(c->fd);
+	c->fd = -1;
+	core_restart(&c->core);
+	status = discover(c->wanted, c->connect_timeout, &c->fd, c->address, sizeof c->address, c->error, sizeof c->error);
+	if (status != FUTURED_OK)
+		return status;
+	look_at_peer(c);
+	if (c->client != NULL || c->token != NULL || c->task != NULL || strncmp(c->address, "unix:", 5) != 0)
+		return say_hello(c);
+	return FUTURED_OK;
+}
+
+/* ---- driving ---- */
+
+int
+futured_fd(const struct futured *c)
+{
+	return c->fd;
+}
+
+short
+futured_events(const struct futured *c)
+{
+	return core_unsent(&c->core) > 0 ? POLLIN | POLLOUT : POLLIN;
+}
+
+/* The protocol has no timers on this side: the daemon keeps every timeout. */
+int
+futured_timeout_ms(const struct futured *c)
+{
+	(void)c;
+	return -1;
+}
+
+size_t
+futured_waiting(const struct futured *c)
+{
+	return c->core.used;
+}
+
+size_t
+futured_unsent(const struct futured *c)
+{
+	return core_unsent(&c->core);
+}
+
+/* A peer that is gone is noticed by reading, which may still bring its last words. */
+static void
+write_some(struct futured *c)
+{
+	while (core_unsent(&c->core) > 0) {
+		ssize_t n = send(c->fd, core_output(&c->core), core_unsent(&c->core), MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+			return;
+		core_sent(&c->core, n < 0 ? core_unsent(&c->core) : (size_t)n);
+	}
+}
+
+/* One read and what it brings; false when there is nothing more to read now. */
+static bool
+read_some(struct futured *c)
+{
+	size_t want = (size_t)frame_scan_needs(&c->core.scan), room;
+	uint8_t *at;
+	ssize_t n;
+
+	/* A large answer is read in large steps, but never more is reserved than has come already. */
+	if (want > c->core.in.len + READ_SIZE)
+		want = c->core.in.len + READ_SIZE;
+	if ((at = core_room(&c->core, want > READ_SIZE ? want : READ_SIZE, &room)) == NULL) {
+		core_end(&c->core, FUTURED_NO_MEMORY, NULL);
+		return false;
+	}
+	n = recv(c->fd, at, room, MSG_DONTWAIT);
+	if (n > 0)
+		return core_input(&c->core, (size_t)n) == FUTURED_OK && (size_t)n == room;
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+		return false;
+	core_end(&c->core, FUTURED_LOST, n == 0 ? "the daemon closed the connection" : strerror(errno));
+	return false;
+}
+
+enum futured_status
+futured_process(struct futured *c)
+{
+	enum futured_status status = connection_check(c);
+
+	if (status != FUTURED_OK)
+		return status;
+	if (c->core.dispatching)
+		return connection_failed(c, FUTURED_INVALID_STATE, "called from a callback");
+	write_some(c);
+	for (int i = 0; i < READ_ROUNDS && read_some(c); i++)
+		;
+	if (c->core.ended == FUTURED_OK)
+		write_some(c);
+	return connection_failed(c, c->core.ended, NULL);
+}
+
+enum futured_status
+futured_step(struct futured *c, double timeout)
+{
+	enum futured_status status = connection_check(c);
+	struct pollfd p;
+	int n;
+
+	if (status != FUTURED_OK)
+		return status;
+	if (c->core.dispatching)
+		return connection_failed(c, FUTURED_INVALID_STATE, "a blocking call in a callback");
+	write_some(c);
+	p = (struct pollfd){ .fd = c->fd, .events = futured_events(c) };
+	n = poll(&p, 1, timeout < 0 ? -1 : timeout > 1e6 ? 1000000000 : (int)(timeout * 1000 + 0.999));
+	if (n < 0 && errno != EINTR)
+		return connection_failed(c, FUTURED_SYSTEM, strerror(errno));
+	if (n == 0)
+		return connection_failed(c, FUTURED_TIMEOUT, NULL);
+	return n < 0 ? FUTURED_OK : futured_process(c);
+}
+
+/* ---- requests ---- */
+
+enum futured_status
+futured_request(struct futured *c, const char *method, const struct futured_pack *params,
+	void (*done)(struct futured *c, const struct futured_reply *reply, void *data), void *data, uint32_t *msgid)
+{
+	enum futured_status status = connection_check(c);
+
+	if (status != FUTURED_OK)
+		return status;
+	status = core_request(&c->core, method, params, done, data, msgid);
+	return connection_failed(c, status, status == FUTURED_VALUE ? "the parameters are not packed well" : NULL);
+}
+
+enum futured_status
+futured_requestf(struct futured *c, void (*done)(struct futured *c, const struct futured_reply *reply, void *data),
+	void *data, const char *method, const char *format, ...)
+{
+	enum futured_status status;
+	struct futured_pack p;
+	va_list ap;
+
+	packer_init(&p);
+	va_start(ap, format);
+	futured_vpackf(&p, format, ap);
+	va_end(ap);
+	status = futured_request(c, method, &p, done, data, NULL);
+	packer_clear(&p);
+	return status;
+}
+
+void
+futured_forget(struct futured *c, uint32_t msgid)
+{
+	core_forget(&c->core, msgid);
+}
+
+void
+futured_on_notification(struct futured *c,
+	void (*heard)(struct futured *c, const char *method, struct futured_value params, void *data), void *data)
+{
+	c->core.heard = heard;
+	c->core.heard_data = data;
+}
+
+void
+futured_on_done(struct futured *c,
+	void (*done)(struct futured *c, uint64_t id, const struct futured_reply *reply, void *data), void *data)
+{
+	c->core.done = done;
+	c->core.done_data = data;
+}
+
+enum futured_status
+futured_watch(struct futured *c, const uint64_t *ids, size_t n, bool results,
+	void (*done)(struct futured *c, uint64_t id, const struct futured_reply *reply, void *data), void *data)
+{
+	enum futured_status status = connection_check(c);
+
+	if (status != FUTURED_OK)
+		return status;
+	return connection_failed(c, watch_add(&c->core, ids, n, results, done, data, NULL), NULL);
+}

@@ -1,0 +1,355 @@
+/* Requests and what comes back.
+ *
+ * The good path: core_request writes a frame and takes a slot; the owner writes the bytes; bytes come back; core_input finds
+ * whole frames, and each response empties the slot of its msgid and then calls back. Notifications go to the watches, to the
+ * followers, or to the general handlers. It goes wrong when a frame is no message (the connection has ended: PROTOCOL), when the
+ * daemon says so (msgid 0), or when the owner reports the end of the stream (LOST); then every slot, watch and follower is
+ * called with that. */
+#include "client/core.h"
+#include "client/follow.h"
+#include "client/packer.h"
+#include "client/watch.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/pack.h"
+
+enum { LIMIT_DEFAULT = (64 << 20) + 4096, SLOTS_MIN = 16 };
+
+void
+core_init(struct core *k, struct futured *owner)
+{
+	memset(k, 0, sizeof *k);
+	k->owner = owner;
+	k->limit = LIMIT_DEFAULT;
+	k->next = 1;
+	buf_init(&k->in);
+	buf_init(&k->out);
+	frame_scan_init(&k->scan, k->limit);
+}
+
+void
+core_clear(struct core *k)
+{
+	watch_clear(k);
+	follow_clear(k);
+	buf_clear(&k->in);
+	buf_clear(&k->out);
+	free(k->slot);
+	k->slot = NULL;
+	k->cap = k->used = 0;
+}
+
+void
+core_restart(struct core *k)
+{
+	buf_clear(&k->in);
+	buf_clear(&k->out);
+	k->out_at = k->scanned = 0;
+	frame_scan_init(&k->scan, k->limit);
+	k->ended = FUTURED_OK;
+	k->reason[0] = '\0';
+}
+
+/* ---- slots ---- */
+
+/* Numbers that differ modulo cap differ modulo 2 cap, so growing never collides. */
+static bool
+slots_grow(struct core *k)
+{
+	size_t cap = k->cap == 0 ? SLOTS_MIN : k->cap * 2;
+	struct core_request *slot = calloc(cap, sizeof *slot);
+
+	if (slot == NULL)
+		return false;
+	for (size_t i = 0; i < k->cap; i++)
+		if (k->slot[i].msgid != 0)
+			slot[k->slot[i].msgid & (cap - 1)] = k->slot[i];
+	free(k->slot);
+	k->slot = slot;
+	k->cap = cap;
+	return true;
+}
+
+/* A free slot with its number; NULL without memory. At most half of them are in use, so the search is short. */
+static struct core_request *
+slot_take(struct core *k)
+{
+	struct core_request *s;
+
+	if (2 * (k->used + 1) > k->cap && !slots_grow(k))
+		return NULL;
+	do {
+		if (k->next == 0)
+			k->next = 1;
+		s = &k->slot[k->next & (k->cap - 1)];
+		if (s->msgid == 0)
+			s->msgid = k->next;
+		else
+			s = NULL;
+		k->next++;
+	} while (s == NULL);
+	k->used++;
+	return s;
+}
+
+static struct core_request *
+slot_find(struct core *k, uint32_t msgid)
+{
+	struct core_request *s;
+
+	if (k->cap == 0 || msgid == 0)
+		return NULL;
+	s = &k->slot[msgid & (k->cap - 1)];
+	return s->msgid == msgid ? s : NULL;
+}
+
+static void
+slot_release(struct core *k, struct core_request *s)
+{
+	memset(s, 0, sizeof *s);
+	k->used--;
+}
+
+/* ---- out ---- */
+
+enum futured_status
+core_request(struct core *k, const char *method, const struct futured_pack *params,
+	void (*done)(struct futured *c, const struct futured_reply *reply, void *data), void *data, uint32_t *msgid)
+{
+	enum futured_status status = params == NULL ? FUTURED_OK : futured_pack_status(params);
+	size_t before = k->out.len;
+	struct core_request *s;
+
+	if (k->ended != FUTURED_OK)
+		return k->ended;
+	if (status != FUTURED_OK)
+		return status;
+	if ((s = slot_take(k)) == NULL)
+		return FUTURED_NO_MEMORY;
+	message_request(&k->out, s->msgid, method);
+	pack_array(&k->out, params == NULL ? 0 : params->values);
+	if (params != NULL && params->buf.len > 0)
+		pack_raw(&k->out, params->buf.data, params->buf.len);
+	if (k->out.failed) { /* half a frame must not leave */
+		k->out.failed = false;
+		k->out.len = before;
+		slot_release(k, s);
+		return FUTURED_NO_MEMORY;
+	}
+	s->done = done;
+	s->data = data;
+	if (msgid != NULL)
+		*msgid = s->msgid;
+	return FUTURED_OK;
+}
+
+/* The slot stays taken until the answer comes, so that its number is not dealt again; only nobody is called. */
+void
+core_forget(struct core *k, uint32_t msgid)
+{
+	struct core_request *s = slot_find(k, msgid);
+
+	if (s != NULL)
+		s->done = NULL;
+}
+
+size_t
+core_unsent(const struct core *k)
+{
+	return k->out.len - k->out_at;
+}
+
+const uint8_t *
+core_output(const struct core *k)
+{
+	return k->out.data + k->out_at;
+}
+
+void
+core_sent(struct core *k, size_t len)
+{
+	enum { KEEP = 256 << 10 };
+
+	k->out_at += len;
+	if (k->out_at < k->out.len) {
+		if (k->out_at >= KEEP && k->out_at >= k->out.len / 2) {
+			buf_drain(&k->out, k->out_at);
+			k->out_at = 0;
+		}
+		return;
+	}
+	k->out_at = k->out.len = 0;
+	if (k->out.cap > KEEP)
+		buf_clear(&k->out);
+}
+
+/* ---- in ---- */
+
+static void
+on_response(struct core *k, const struct message *m)
+{
+	struct futured_reply reply;
+	struct core_request *s, was;
+
+	reply_read(&reply, m->error, m->result);
+	if (m->msgid == 0) {
+		if (reply.status != FUTURED_OK) {
+			char text[sizeof k->reason];
+
+			snprintf(text, sizeof text, "the daemon says: %.*s", (int)reply.error.message_len, reply.error.message);
+			core_end(k, reply.status, text);
+		}
+		return;
+	}
+	if ((s = slot_find(k, m->msgid)) == NULL)
+		return;
+	was = *s;
+	slot_release(k, s);
+	if (was.done != NULL)
+		was.done(k->owner, &reply, was.data);
+}
+
+/* done [id, state, error|nil, result|nil] */
+static bool
+on_done(struct core *k, const struct message *m)
+{
+	struct reader r = m->params, error;
+	struct futured_reply reply;
+	const char *state;
+	size_t len;
+	uint64_t id;
+
+	if (m->param_count < 4 || !read_uint(&r, &id) || !read_str(&r, &state, &len))
+		return false;
+	error = r;
+	if (!read_skip(&r))
+		return false;
+	reply_read(&reply, error, r);
+	if (reply.status == FUTURED_OK && len == strlen("CANCELLED") && memcmp(state, "CANCELLED", len) == 0)
+		reply_local(&reply, FUTURED_CANCELLED, NULL);
+	if (watch_done(k, id, &reply))
+		return true;
+	if (k->done == NULL)
+		return false;
+	k->done(k->owner, id, &reply, k->done_data);
+	return true;
+}
+
+static void
+on_notification(struct core *k, const struct message *m)
+{
+	struct futured_value params;
+	struct futured_pack all;
+	char method[64];
+
+	if (m->method_len >= sizeof method)
+		return;
+	memcpy(method, m->method, m->method_len);
+	method[m->method_len] = '\0';
+	if (strcmp(method, "done") == 0 && on_done(k, m))
+		return;
+	if (strcmp(method, "output") == 0 && follow_output(k, m))
+		return;
+	if (k->heard == NULL)
+		return;
+	/* The handler sees an array; what the message gives is its inside. */
+	packer_init(&all);
+	pack_array(&all.buf, m->param_count);
+	pack_raw(&all.buf, m->params.at, (size_t)(m->params.end - m->params.at));
+	params = futured_pack_value(&all);
+	if (!all.buf.failed)
+		k->heard(k->owner, method, params, k->heard_data);
+	packer_clear(&all);
+}
+
+static void
+dispatch(struct core *k, const uint8_t *bytes, size_t len)
+{
+	struct message m;
+	const char *why;
+
+	if (message_parse(bytes, len, &m, &why) != MESSAGE_OK)
+		core_end(k, FUTURED_PROTOCOL, why);
+	else if (m.type == MESSAGE_RESPONSE)
+		on_response(k, &m);
+	else if (m.type == MESSAGE_NOTIFICATION)
+		on_notification(k, &m);
+	else
+		core_end(k, FUTURED_PROTOCOL, "the daemon sent a request");
+}
+
+uint8_t *
+core_room(struct core *k, size_t want, size_t *room)
+{
+	if (!buf_reserve(&k->in, want)) {
+		k->in.failed = false; /* what is there is whole; only the next bytes have no room */
+		return NULL;
+	}
+	*room = k->in.cap - k->in.len;
+	return k->in.data + k->in.len;
+}
+
+enum futured_status
+core_input(struct core *k, size_t len)
+{
+	size_t begin = 0, used = 0;
+
+	k->in.len += len;
+	k->dispatching = true;
+	while (k->ended == FUTURED_OK && k->scanned < k->in.len) {
+		enum frame_verdict v = frame_scan(&k->scan, k->in.data + k->scanned, k->in.len - k->scanned, &used);
+
+		k->scanned += used;
+		if (v == FRAME_MORE)
+			break;
+		if (v != FRAME_DONE) {
+			core_end(k, FUTURED_PROTOCOL, frame_verdict_text(v));
+			break;
+		}
+		dispatch(k, k->in.data + begin, k->scanned - begin);
+		begin = k->scanned;
+	}
+	k->dispatching = false;
+	if (k->ended != FUTURED_OK)
+		return k->ended;
+	buf_drain(&k->in, begin);
+	k->scanned -= begin;
+	if (k->in.len == 0 && k->in.cap > 1 << 20)
+		buf_clear(&k->in); /* one large answer should not be held for ever */
+	return FUTURED_OK;
+}
+
+static void
+fail_requests(struct core *k, const struct futured_reply *reply)
+{
+	struct core_request *slot = k->slot;
+	size_t cap = k->cap;
+
+	k->slot = NULL;
+	k->cap = k->used = 0;
+	for (size_t i = 0; i < cap; i++)
+		if (slot[i].msgid != 0 && slot[i].done != NULL)
+			slot[i].done(k->owner, reply, slot[i].data);
+	free(slot);
+}
+
+void
+core_end(struct core *k, enum futured_status status, const char *text)
+{
+	bool nested = k->dispatching;
+	struct futured_reply reply;
+
+	if (k->ended != FUTURED_OK)
+		return;
+	k->ended = status;
+	snprintf(k->reason, sizeof k->reason, "%s", text != NULL ? text : futured_status_text(status));
+	reply_local(&reply, status, k->reason);
+	k->dispatching = true;
+	fail_requests(k, &reply);
+	watch_end(k, &reply);
+	follow_end(k, &reply);
+	k->dispatching = nested;
+}
