@@ -107,7 +107,7 @@ check_runtime(const struct check *c)
 static void
 check_modules(const struct check *c)
 {
-	const struct node *n = c->given[POOL_MODULES];
+	const struct node *given = c->given[POOL_MODULES], *n = given ? given : c->name;
 	struct setting s = {&pool_keys[POOL_MODULES], c->pool, NULL, c->base, c->report};
 	struct config_strings *modules = &c->pool->modules;
 	char path[REPORT_KEY];
@@ -117,9 +117,7 @@ check_modules(const struct check *c)
 		return;
 	key_path(c, POOL_MODULES, path);
 	s.path = path;
-	if (!n)
-		n = c->name;
-	if (!modules->count)
+	if (!given || (given->type == NODE_LIST && !given->count))
 		report_add(c->report, n->line, n->col, path, "expected at least one shared object for runtime native, got none");
 	for (i = 0; i < modules->count; i++) {
 		char *absolute = setting_path(&s, n->type == NODE_LIST ? &n->item[i] : n, modules->item[i]);
@@ -136,9 +134,10 @@ check_initargs(const struct check *c)
 {
 	static const uint8_t empty = 0x90;
 	const struct node *n = c->given[POOL_INITARGS];
+	const struct node *initializer = c->given[POOL_INITIALIZER];
 	char path[REPORT_KEY];
 
-	if (n && !c->pool->initializer && c->pool->kind != CONFIG_COMMAND && !c->given[POOL_INITIALIZER]) {
+	if (n && c->pool->kind != CONFIG_COMMAND && (!initializer || node_is_null(initializer))) {
 		key_path(c, POOL_INITARGS, path);
 		report_add(c->report, n->line, n->col, path, "expected an initializer beside it, got none");
 	}
@@ -157,7 +156,11 @@ void
 check_pool(const struct check *c)
 {
 	struct config_pool *p = c->pool;
+	const struct node *kind = c->given[POOL_KIND];
 
+	/* What may stand beside an unknown kind is unknown too. */
+	if (kind && (kind->type != NODE_SCALAR || strcmp(kind->text, config_kind_name(p->kind)) != 0))
+		return;
 	check_kinds(c);
 	if (p->kind == CONFIG_PROCESS && !c->given[POOL_IDLE_TIMEOUT])
 		number_parse(NUMBER_DURATION, POOL_IDLE_TIMEOUT_PROCESS, &p->idle_timeout_us);

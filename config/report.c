@@ -148,6 +148,9 @@ report_key(char *path, const char *part, size_t len)
 	char shown[REPORT_QUOTE];
 	size_t used = strlen(path);
 
-	show(shown, part, len);
+	if (len)
+		show(shown, part, len);
+	else
+		memcpy(shown, "''", sizeof("''"));
 	snprintf(path + used, REPORT_KEY - used, "%s%s", used ? "." : "", shown);
 }

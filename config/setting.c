@@ -37,9 +37,12 @@ field(const struct setting *s)
 static bool
 complain(const struct setting *s, const struct node *n, const char *expected)
 {
+	enum key_type type = s->key->type;
+	bool is_quoted = n->type == NODE_SCALAR && !n->plain && (type == KEY_BOOL || type == KEY_COUNT || type == KEY_AUTO);
 	char quote[REPORT_QUOTE];
 
-	report_add(s->report, n->line, n->col, s->path, "expected %s, got %s", expected, node_show(n, quote));
+	report_add(s->report, n->line, n->col, s->path, "expected %s, got %s%s", expected, is_quoted ? "the string " : "",
+		node_show(n, quote));
 	return false;
 }
 
@@ -108,7 +111,7 @@ store_number(const struct setting *s, const struct node *n)
 	/* A quoted "4" is a string; "64MiB" is one with or without quotes. */
 	if (n->type == NODE_SCALAR && strlen(n->text) == n->len && (n->plain || unit_of(k->type) != NUMBER_COUNT))
 		verdict = number_parse(unit_of(k->type), n->text, &value);
-	if (k->type == KEY_AUTO && n->type == NODE_SCALAR && !strcmp(n->text, "auto"))
+	if (k->type == KEY_AUTO && n->type == NODE_SCALAR && n->plain && !strcmp(n->text, "auto"))
 		value = 0;
 	else if (verdict != NUMBER_OK || value < k->min || value > k->max)
 		return complain_number(s, n, verdict);

@@ -273,9 +273,23 @@ builder_parser_failed(struct builder *b, const yaml_parser_t *p, const char *tex
 			}
 		}
 	}
-	snprintf(message, sizeof(message), "expected YAML, got an error: %s%s%s", p->problem ? p->problem : "unknown",
-		p->context ? ", " : "", p->context ? p->context : "");
+	if (p->error != YAML_READER_ERROR && p->context)
+		snprintf(message, sizeof(message), "expected YAML, got an error: %s, %s that began on line %zu", p->problem,
+			p->context, p->context_mark.line + 1);
+	else
+		snprintf(message, sizeof(message), "expected YAML, got an error: %s", p->problem ? p->problem : "unknown");
 	builder_complain(b, &mark, message);
+}
+
+/* Whether a line begins at text[i], by what libyaml takes for the end of one: also U+0085, U+2028 and U+2029. */
+static bool
+is_line_start(const char *text, size_t i)
+{
+	if (i == 0 || text[i - 1] == '\n' || text[i - 1] == '\r')
+		return true;
+	if (i >= 2 && !memcmp(text + i - 2, "\xc2\x85", 2))
+		return true;
+	return i >= 3 && (!memcmp(text + i - 3, "\xe2\x80\xa8", 3) || !memcmp(text + i - 3, "\xe2\x80\xa9", 3));
 }
 
 /* A line that begins with %: outside of a document's text it is a directive. */
@@ -285,7 +299,7 @@ has_directive(const char *text, size_t len, struct report *report)
 	size_t i, line = 1;
 
 	for (i = 0; i < len; i++) {
-		if (text[i] == '%' && (i == 0 || text[i - 1] == '\n' || text[i - 1] == '\r')) {
+		if (text[i] == '%' && is_line_start(text, i)) {
 			report_add(report, line, 1, "", "expected YAML without directives, got a line that begins with %%");
 			return true;
 		}
