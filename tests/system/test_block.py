@@ -1,0 +1,133 @@
+"""Full queues: QueueFullError, or with the option block an answer once there is room."""
+import pytest
+
+from helpers import refused
+
+CONFIG = {"pools": {"tiny": {"kind": "command", "workers": 1, "queue": 2}}}
+
+
+@pytest.fixture
+def full(daemon, client):
+    """The pool `tiny`, paused and with two of two pending."""
+    client.call("pause", "tiny")
+    return [client.call("submit", "tiny", "true") for _ in range(2)]
+
+
+def blocked(client, *params, method="submit"):
+    msgid = client.request(method, *params)
+    client.call("ping")
+    assert not client.is_answered(msgid)
+    return msgid
+
+
+def test_a_full_queue_refuses(daemon, client, full):
+    assert "tiny" in refused("QueueFullError", client.call, "submit", "tiny", "true")["message"]
+    refused("QueueFullError", client.call, "call", "tiny", "true")
+    refused("QueueFullError", client.call, "submit", "tiny", "true", [], {"block": False})
+
+
+def test_other_pools_are_not_full(daemon, client, full):
+    assert client.call("call", "shell", "true")["exit"] == 0
+
+
+def test_a_cancelled_one_makes_room(daemon, client, full):
+    client.call("cancel", full[:1])
+    assert client.call("submit", "tiny", "true") > full[1]
+
+
+def test_what_runs_does_not_count(daemon, client, gate):
+    client.call("submit", "tiny", *gate.task())
+    gate.await_start()
+    ids = [client.call("submit", "tiny", "true") for _ in range(2)]
+    refused("QueueFullError", client.call, "submit", "tiny", "true")
+    gate.open()
+    client.call("wait", ids)
+
+
+def test_block_answers_once_there_is_room(daemon, client, full):
+    asked = blocked(client, "tiny", "true", [], {"block": True})
+    client.call("cancel", full[:1])
+    assert client.answer(asked) > full[1]
+
+
+def test_block_answers_when_tasks_finish(daemon, client, full):
+    asked = blocked(client, "tiny", "echo", ["x"], {"block": True})
+    client.call("resume", "tiny")
+    assert client.call("result", client.answer(asked))["stdout"] == b"x\n"
+
+
+def test_block_with_room_answers_at_once(daemon, client):
+    assert client.call("result", client.call("submit", "tiny", "true", [], {"block": True}))["exit"] == 0
+
+
+def test_blocked_submits_are_served_in_order(daemon, client, full):
+    other = daemon.client()
+    asked = []
+    for n in range(6):
+        who = (client, other)[n % 2]
+        asked.append((who, blocked(who, "tiny", "true", [], {"block": True})))
+    client.call("resume", "tiny")
+    ids = [who.answer(msgid) for who, msgid in asked]
+    assert ids == sorted(ids)
+
+
+def test_one_who_does_not_block_does_not_overtake(daemon, client, full):
+    asked = blocked(client, "tiny", "true", [], {"block": True})
+    client.call("cancel", full[:1])
+    refused("QueueFullError", client.call, "submit", "tiny", "true")
+    client.answer(asked)
+
+
+def test_a_blocked_map_waits_until_all_fit(daemon, client, full):
+    asked = blocked(client, "tiny", "true", [[], []], {"block": True}, method="map")
+    client.call("cancel", full[:1])
+    client.call("ping")
+    assert not client.is_answered(asked)
+    client.call("cancel", full[1:])
+    assert client.answer(asked)[1] == 2
+
+
+def test_a_map_that_can_never_fit_is_queue_full_at_once(daemon, client, full):
+    refused("QueueFullError", client.call, "map", "tiny", "true", [[]] * 5, {"block": True})
+
+
+def test_a_blocked_call_is_answered_with_its_value(daemon, client, full):
+    asked = blocked(client, "tiny", "echo", ["x"], {"block": True}, method="call")
+    client.call("resume", "tiny")
+    assert client.answer(asked)["stdout"] == b"x\n"
+
+
+def test_a_blocked_client_can_do_other_things(daemon, client, full):
+    asked = blocked(client, "tiny", "true", [], {"block": True})
+    assert client.call("call", "shell", "true")["exit"] == 0
+    client.call("resume", "tiny")
+    client.answer(asked)
+
+
+def test_a_blocked_submit_goes_with_its_connection(daemon, client, full):
+    with daemon.client() as other:
+        blocked(other, "tiny", "true", [], {"block": True, "name": "ghost"})
+    client.call("ping")
+    client.call("resume", "tiny")
+    client.call("wait", full)
+    client.call("call", "tiny", "true")
+    assert client.call("list", {"name": "ghost"}) == []
+
+
+def test_a_blocked_submit_is_refused_when_the_daemon_drains_or_ends(daemon, client, full):
+    asked = blocked(client, "tiny", "true", [], {"block": True})
+    client.call("shutdown", {"wait": False, "cancel_futures": True})
+    refused("ShutdownError", client.answer, asked)
+    assert daemon.await_end() == 0
+
+
+def test_a_bad_submit_that_would_block_is_refused_at_once(daemon, client, full):
+    refused("ValueError", client.call, "submit", "tiny", "true", [], {"block": True, "nosuch": 1})
+
+
+@pytest.mark.config(limits={"queue": 3}, pools={"tiny": {"kind": "command", "workers": 1, "queue": 5}})
+def test_limits_queue_bounds_each_pool_unless_it_has_its_own(daemon, client):
+    for pool, room in (("shell", 3), ("one", 3), ("tiny", 5)):
+        client.call("pause", pool)
+        assert client.call("map", pool, "true", [[]] * room)[1] == room
+        refused("QueueFullError", client.call, "submit", pool, "true")

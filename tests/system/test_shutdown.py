@@ -1,0 +1,264 @@
+"""shutdown [{wait, cancel_futures}], SIGTERM, SIGKILL: how a daemon ends, and that nothing of it is left."""
+import os
+import signal
+import time
+import uuid
+
+import pytest
+
+from helpers import Closed, PROGRAMS, eventually, is_alive, lines, marked, refused, sh
+
+
+def test_shutdown_of_an_idle_daemon_answers_and_ends_it(daemon, client):
+    assert client.call("shutdown") is None
+    assert daemon.await_end() == 0
+
+
+def test_shutdown_waits_for_running_and_pending_work(daemon, client, gate):
+    log = daemon.path("log")
+    client.call("submit", "one", *gate.task("echo a >>%s" % log))
+    client.call("submit", "one", *sh('echo b >>"$1"', log))
+    gate.await_start()
+    asked = client.request("shutdown", {"wait": True, "cancel_futures": False})
+    other = daemon.client()
+    refused("ShutdownError", other.call, "submit", "shell", "true")
+    assert not client.is_answered(asked) and daemon.is_running()
+    gate.open()
+    assert client.answer(asked) is None
+    assert daemon.await_end() == 0
+    assert lines(log) == ["a", "b"]
+
+
+def test_results_can_be_had_until_the_end(daemon, client, gate):
+    future = client.call("submit", "shell", *gate.task("echo last"))
+    gate.await_start()
+    waiting = client.request("result", future)
+    asked = client.request("shutdown")
+    gate.open()
+    assert client.answer(waiting)["stdout"] == b"last\n"
+    client.answer(asked)
+    assert daemon.await_end() == 0
+
+
+def test_cancel_futures_cancels_what_waits(daemon, client, gate):
+    log = daemon.path("log")
+    client.call("submit", "one", *gate.task("echo ran >>%s" % log))
+    gate.await_start()
+    pending = client.call("submit", "one", *sh('echo never >>"$1"', log))
+    asked = client.request("shutdown", {"cancel_futures": True})
+    refused("CancelledError", client.call, "result", pending)
+    gate.open()
+    assert client.answer(asked) is None
+    assert daemon.await_end() == 0
+    assert lines(log) == ["ran"]
+
+
+def test_without_wait_it_answers_at_once_and_pending_work_still_runs(daemon, client, gate):
+    log = daemon.path("log")
+    client.call("submit", "one", *gate.task("echo a >>%s" % log))
+    client.call("submit", "one", *sh('echo b >>"$1"', log))
+    gate.await_start()
+    assert client.call("shutdown", {"wait": False}) is None
+    assert daemon.is_running()
+    gate.open()
+    assert daemon.await_end() == 0
+    assert lines(log) == ["a", "b"]
+
+
+def test_shutting_down_twice_is_once(daemon, client, gate):
+    client.call("submit", "shell", *gate.task())
+    gate.await_start()
+    other = daemon.client()
+    first, second = client.request("shutdown"), other.request("shutdown")
+    refused("ShutdownError", other.call, "submit", "shell", "true")
+    gate.open()
+    assert client.answer(first) is None and other.answer(second) is None
+    assert daemon.await_end() == 0
+
+
+def test_the_text_is_that_of_concurrent_futures(daemon, client, gate):
+    client.call("submit", "shell", *gate.task())
+    gate.await_start()
+    client.call("shutdown", {"wait": False})
+    error = refused("ShutdownError", client.call, "submit", "shell", "true")
+    assert "cannot schedule new futures after shutdown" in error["message"]
+    gate.open()
+    daemon.await_end()
+
+
+def test_the_socket_is_gone_after_shutdown(daemon, client):
+    client.call("shutdown")
+    daemon.await_end()
+    assert not os.path.exists(daemon.address)
+
+
+def test_clients_that_wait_are_disconnected_at_the_end(daemon, client, gate):
+    """A pool that is paused never finishes: with cancel_futures its waiters are told before the daemon goes."""
+    client.call("pause", "shell")
+    future = client.call("submit", "shell", "true")
+    waiting = daemon.client()
+    asked = waiting.request("result", future)
+    waiting.call("ping")
+    client.call("shutdown", {"cancel_futures": True})
+    refused("CancelledError", waiting.answer, asked)
+    assert daemon.await_end() == 0
+
+
+@pytest.mark.parametrize("params", [[7], ["x"], [[]], [{"wait": 1}], [{"cancel_futures": "yes"}], [{"nosuch": True}], [{}, 1]], ids=repr)
+def test_a_bad_parameter_is_a_value_error_and_ends_nothing(shared, params):
+    refused("ValueError", shared.call, "shutdown", *params)
+    assert shared.call("call", "shell", "true")["exit"] == 0
+
+
+# SIGTERM
+
+def test_sigterm_ends_an_idle_daemon_with_status_0(daemon):
+    assert daemon.stop() == 0
+
+
+def test_sigint_does_too(daemon):
+    daemon.process.send_signal(signal.SIGINT)
+    assert daemon.await_end() == 0
+
+
+@pytest.mark.config(stop_timeout="8s")
+def test_sigterm_lets_running_tasks_finish(daemon, client, gate):
+    log = daemon.path("log")
+    future = client.call("submit", "shell", *gate.task("echo finished >>%s" % log))
+    waiting = client.request("result", future)
+    gate.await_start()
+    daemon.process.send_signal(signal.SIGTERM)
+    gate.open()
+    assert client.answer(waiting)["exit"] == 0
+    assert daemon.await_end() == 0
+    assert lines(log) == ["finished"]
+
+
+@pytest.mark.config(stop_timeout="200ms", pools={"shell": {"kind": "command", "workers": 2, "grace": "100ms"}})
+def test_sigterm_kills_what_does_not_end_in_time(daemon, client, gate):
+    mark = uuid.uuid4().hex
+    client.call("submit", "shell", *gate.task(before="trap '' TERM; setsid sleep 1000 &"), {"env": {"MARK": mark}})
+    gate.await_start()
+    begun = time.monotonic()
+    assert daemon.stop() == 0
+    assert time.monotonic() - begun < 8
+    assert marked(mark) == []
+
+
+@pytest.mark.config(stop_timeout="100ms")
+def test_pending_ones_are_counted_in_the_log_as_lost(daemon, client, gate):
+    client.call("submit", "one", *gate.task())
+    gate.await_start()
+    client.call("map", "one", "true", [[]] * 17)
+    assert daemon.stop() == 0
+    assert any("17" in line for line in daemon.log().splitlines())
+
+
+@pytest.mark.config(stop_timeout="30s")
+def test_a_second_sigterm_does_not_wait(daemon, client, gate):
+    client.call("submit", "shell", *gate.task())
+    pid = gate.await_start()
+    daemon.process.send_signal(signal.SIGTERM)
+    eventually(lambda: _refuses(daemon))
+    begun = time.monotonic()
+    daemon.process.send_signal(signal.SIGTERM)
+    daemon.await_end()
+    assert time.monotonic() - begun < 10 and not is_alive(pid)
+    daemon.must_end_well = False
+
+
+def _refuses(daemon):
+    try:
+        with daemon.client() as client:
+            client.call("submit", "shell", "true")
+    except (OSError, Closed):
+        return True
+    except Exception as error:
+        return getattr(error, "type", None) == "ShutdownError"
+
+
+def test_answers_already_made_are_still_sent_at_the_end(daemon, client):
+    client.call("pause", "shell")
+    first, count = client.call("map", "shell", "true", [[]] * 2000, {"watch": True})
+    asked = client.request("shutdown", {"cancel_futures": True})
+    assert len([client.notification("done") for _ in range(count)]) == count
+    assert client.answer(asked) is None
+    assert daemon.await_end() == 0
+
+
+# SIGKILL
+
+def test_after_kill_9_of_the_daemon_no_task_is_left(daemon, client, gate):
+    mark = uuid.uuid4().hex
+    client.call("submit", "shell", *gate.task(before="trap '' TERM; setsid sh -c 'sleep 1000 & sleep 1000' &"), {"env": {"MARK": mark}})
+    client.call("submit", "shell", *gate.task(), {"env": {"MARK": mark}})
+    gate.await_start(), gate.await_start()
+    assert len(marked(mark)) >= 4
+    daemon.kill()
+    eventually(lambda: marked(mark) == [], 5)
+
+
+@pytest.mark.skipif(not os.path.exists(os.path.join(PROGRAMS, "nasty.c")), reason="needs tests/programs/nasty.c")
+def test_after_kill_9_of_the_daemon_not_even_a_nasty_task_is_left(daemon, client, nasty):
+    mark = uuid.uuid4().hex
+    client.call("submit", "shell", nasty, [], {"env": {"MARK": mark}})
+    eventually(lambda: len(marked(mark)) >= 2)
+    daemon.kill()
+    eventually(lambda: marked(mark) == [], 8)
+
+
+@pytest.fixture
+def nasty(daemon):
+    """The worker's nasty task, compiled into the test's directory."""
+    import subprocess
+    path = daemon.path("nasty")
+    subprocess.run(["gcc", "-O1", "-D_GNU_SOURCE", "-pthread", "-o", path, os.path.join(PROGRAMS, "nasty.c")], check=True)
+    return path
+
+
+def test_a_new_daemon_takes_over_the_socket_of_a_killed_one(launch):
+    first = launch()
+    first.client().call("ping")
+    first.kill()
+    assert os.path.exists(first.address)
+    second = launch(directory=first.directory)
+    assert second.client().call("call", "shell", "true")["exit"] == 0
+
+
+# Two daemons on one socket
+
+def test_a_second_daemon_on_the_same_socket_refuses_to_start(daemon, client, launch):
+    second = launch(directory=daemon.directory, start=False)
+    second.log_path = daemon.path("log2")
+    second.expected_status = second.spawn().await_end()
+    assert second.expected_status not in (0, None) and second.expected_status > 0
+    assert second.log().strip(), "it says why"
+    assert client.call("call", "shell", "true")["exit"] == 0
+    assert daemon.client().call("ping", 1) == 1
+
+
+def test_a_stale_socket_file_is_taken_over(launch):
+    import socket
+    daemon = launch(start=False)
+    stale = socket.socket(socket.AF_UNIX)
+    stale.bind(daemon.address)
+    stale.close()
+    daemon.start()
+    assert daemon.client().call("ping", 1) == 1
+
+
+def test_a_file_that_is_no_socket_is_never_removed(launch):
+    daemon = launch(start=False)
+    with open(daemon.address, "w") as f:
+        f.write("precious")
+    daemon.expected_status = daemon.spawn().await_end()
+    assert daemon.expected_status > 0
+    assert open(daemon.address).read() == "precious"
+
+
+def test_each_instance_has_its_own_name(launch):
+    first = launch()
+    one = first.client().call("hello", {"protocol": 1, "client": "test"})["instance"]
+    first.stop()
+    second = launch(directory=first.directory)
+    assert second.client().call("hello", {"protocol": 1, "client": "test"})["instance"] != one
