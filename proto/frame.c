@@ -43,18 +43,97 @@ judge_cut(const uint8_t *p, size_t len, unsigned depth, uint64_t spare)
 	return judge(shape_of[p[0]], shape_count(shape_of[p[0]], header), depth, spare, &costs);
 }
 
+/* The scanner's place, in registers while it runs. */
+struct place {
+	const uint8_t *p, *end;
+	uint64_t spare;
+	uint64_t here; /* values owed at the current level; at level 0 that is the frame itself */
+	unsigned depth;
+};
+
+/* Passes over payload, of which the rest may not be there yet. */
+static inline void
+pass(struct frame_scan *s, struct place *at, uint64_t count)
+{
+	if (count > (size_t)(at->end - at->p)) {
+		s->skip = count - (size_t)(at->end - at->p);
+		at->p = at->end;
+	} else {
+		at->p += count;
+	}
+}
+
+/* Takes the value at p, or its header if it is a container. */
+static inline enum frame_verdict
+take(struct frame_scan *s, struct place *at)
+{
+	struct shape shape = shape_of[*at->p];
+	enum frame_verdict v;
+	uint64_t count, costs;
+
+	if ((size_t)(at->end - at->p) <= shape.width)
+		return judge_cut(at->p, (size_t)(at->end - at->p), at->depth, at->spare);
+	count = shape_count(shape, at->p);
+	v = judge(shape, count, at->depth, at->spare, &costs);
+	if (v != FRAME_MORE)
+		return v;
+	at->spare -= costs;
+	at->p += 1 + shape.width;
+	at->here--;
+	if (shape.per == SHAPE_BYTES) {
+		pass(s, at, count);
+		return FRAME_MORE;
+	}
+	if (at->depth > 0)
+		s->left[at->depth - 1] = at->here;
+	at->depth++;
+	at->here = count * shape.per;
+	return FRAME_MORE;
+}
+
+static inline enum frame_verdict
+run(struct frame_scan *s, struct place *at)
+{
+	while (at->p < at->end) {
+		const uint8_t *header = at->p;
+		size_t count = shape_short_count(*header);
+
+		if (shape_is_short(*header) && count <= at->spare) {
+			at->spare -= count;
+			at->p++;
+			at->here--;
+			pass(s, at, count);
+		} else {
+			enum frame_verdict v = take(s, at);
+
+			if (v != FRAME_MORE || at->p == header)
+				return v;
+		}
+		while (at->here == 0 && at->depth > 0) {
+			at->depth--;
+			at->here = at->depth > 0 ? s->left[at->depth - 1] : 0;
+		}
+		if (at->here == 0 && s->skip == 0)
+			return FRAME_DONE;
+	}
+	return FRAME_MORE;
+}
+
 /* Leaves the scanner as it shall be found next time. */
 static enum frame_verdict
-leave(struct frame_scan *s, enum frame_verdict v, unsigned depth, uint64_t spare)
+leave(struct frame_scan *s, const struct place *at, enum frame_verdict v)
 {
-	s->depth = depth;
-	if (v == FRAME_MORE) {
-		s->owed = s->limit - s->seen - s->skip - spare;
-	} else if (v == FRAME_DONE) {
+	if (v == FRAME_DONE) {
 		s->seen = 0;
 		s->owed = 1;
-	} else {
+		s->depth = 0;
+	} else if (v != FRAME_MORE) {
 		s->error = v;
+	} else {
+		s->owed = s->limit - s->seen - s->skip - at->spare;
+		s->depth = at->depth;
+		if (at->depth > 0)
+			s->left[at->depth - 1] = at->here;
 	}
 	return v;
 }
@@ -62,54 +141,25 @@ leave(struct frame_scan *s, enum frame_verdict v, unsigned depth, uint64_t spare
 enum frame_verdict
 frame_scan(struct frame_scan *s, const void *bytes, size_t len, size_t *used)
 {
-	const uint8_t *begin = bytes, *p = begin, *end = begin + len;
-	uint64_t spare = s->limit - s->seen - s->skip - s->owed;
-	enum frame_verdict v = s->error;
-	unsigned depth = s->depth;
+	enum frame_verdict v = FRAME_MORE;
+	struct place at;
+	uint64_t step;
 
 	*used = 0;
-	if (v != FRAME_MORE || len == 0)
-		return v;
-	if (s->skip > 0) {
-		uint64_t step = s->skip < len ? s->skip : len;
-
-		p += step;
-		s->skip -= step;
-		if (s->skip == 0 && depth == 0)
-			v = FRAME_DONE;
-	}
-	while (p < end && v == FRAME_MORE) {
-		struct shape shape = shape_of[*p];
-		uint64_t count, costs;
-
-		if ((size_t)(end - p) <= shape.width) {
-			v = judge_cut(p, (size_t)(end - p), depth, spare);
-			break;
-		}
-		count = shape_count(shape, p);
-		v = judge(shape, count, depth, spare, &costs);
-		if (v != FRAME_MORE)
-			break;
-		spare -= costs;
-		p += 1 + shape.width;
-		if (depth > 0)
-			s->left[depth - 1]--;
-		if (shape.per != SHAPE_BYTES) {
-			s->left[depth++] = count * shape.per;
-		} else if (count > (size_t)(end - p)) {
-			s->skip = count - (size_t)(end - p);
-			p = end;
-		} else {
-			p += count;
-		}
-		while (depth > 0 && s->left[depth - 1] == 0)
-			depth--;
-		if (depth == 0 && s->skip == 0)
-			v = FRAME_DONE;
-	}
-	*used = (size_t)(p - begin);
+	if (s->error != FRAME_MORE || len == 0)
+		return s->error;
+	step = s->skip < len ? s->skip : len;
+	at.p = (const uint8_t *)bytes + step;
+	at.end = (const uint8_t *)bytes + len;
+	at.spare = s->limit - s->seen - s->skip - s->owed;
+	at.depth = s->depth;
+	at.here = s->depth > 0 ? s->left[s->depth - 1] : s->owed;
+	s->skip -= step;
+	if (s->skip == 0)
+		v = at.here == 0 ? FRAME_DONE : run(s, &at);
+	*used = (size_t)(at.p - (const uint8_t *)bytes);
 	s->seen += *used;
-	return leave(s, v, depth, spare);
+	return leave(s, &at, v);
 }
 
 uint64_t

@@ -30,14 +30,12 @@ step_array(struct reader *r, uint32_t least, uint32_t most, uint32_t *count)
 	uint8_t padded[NUMBER_MAX];
 	struct reader whole;
 
+	if (read_array(r, count))
+		return *count < least || *count > most ? MESSAGE_BAD : MESSAGE_OK;
 	if (reader_is_at_end(r))
 		return MESSAGE_MORE;
 	pad(r, padded, &whole);
-	if (!read_array(&whole, count) || *count > most)
-		return MESSAGE_BAD;
-	if (!read_array(r, count))
-		return MESSAGE_MORE;
-	return *count < least ? MESSAGE_BAD : MESSAGE_OK;
+	return read_array(&whole, count) && *count <= most ? MESSAGE_MORE : MESSAGE_BAD;
 }
 
 static enum message_verdict
@@ -46,12 +44,12 @@ step_uint(struct reader *r, uint64_t most, uint64_t *v)
 	uint8_t padded[NUMBER_MAX];
 	struct reader whole;
 
+	if (read_uint(r, v))
+		return *v <= most ? MESSAGE_OK : MESSAGE_BAD;
 	if (reader_is_at_end(r))
 		return MESSAGE_MORE;
 	pad(r, padded, &whole);
-	if (!read_uint(&whole, v) || *v > most)
-		return MESSAGE_BAD;
-	return read_uint(r, v) ? MESSAGE_OK : MESSAGE_MORE;
+	return read_uint(&whole, v) && *v <= most ? MESSAGE_MORE : MESSAGE_BAD;
 }
 
 static enum message_verdict
@@ -61,13 +59,13 @@ step_text(struct reader *r, const char **s, size_t *len)
 	uint8_t padded[NUMBER_MAX];
 	struct reader whole;
 
+	if (read_text(r, s, len))
+		return MESSAGE_OK;
 	if (reader_is_at_end(r))
 		return MESSAGE_MORE;
 	pad(r, padded, &whole);
 	type = reader_peek(&whole);
-	if (type != READER_STR && type != READER_BIN)
-		return MESSAGE_BAD;
-	return read_text(r, s, len) ? MESSAGE_OK : MESSAGE_MORE;
+	return type == READER_STR || type == READER_BIN ? MESSAGE_MORE : MESSAGE_BAD;
 }
 
 static enum message_verdict

@@ -87,7 +87,7 @@ void
 reader_init(struct reader *r, const void *bytes, size_t len)
 {
 	r->at = bytes;
-	r->end = r->at + len;
+	r->end = len > 0 ? r->at + len : r->at; /* bytes may be NULL when len is 0 */
 }
 
 bool
@@ -318,7 +318,17 @@ read_skip(struct reader *r)
 		uint64_t count;
 
 		/* each value owed is a byte at least: this also keeps the sum far from overflowing */
-		if (owed > left(&at) || !look_header(&at, &shape, &count) || shape.per == SHAPE_BAD)
+		if (owed > left(&at))
+			return false;
+		if (shape_is_short(*at.at)) {
+			count = shape_short_count(*at.at);
+			if (count >= left(&at))
+				return false;
+			at.at += 1 + count;
+			owed--;
+			continue;
+		}
+		if (!look_header(&at, &shape, &count) || shape.per == SHAPE_BAD)
 			return false;
 		owed--;
 		at.at += 1 + shape.width;
