@@ -17,7 +17,7 @@ DAEMON := log
 WORKER := main
 CLIENT := core connection blocking calls completed watch follow discover ids value packer packf settings reply errors
 FUT    := main
-UNIT   := frame reader message board address config config_broken number
+UNIT   := buf utf8 frame reader message error board address config config_broken number
 
 PKGS    = libevent_core msgpack yaml-0.1 jansson
 WARN    = -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
