@@ -115,7 +115,7 @@ expect_map(struct reading *r, const struct node *n, const char *path, const char
 static void
 refuse_key(struct reading *r, const struct section *s, const struct node *name)
 {
-	const char *nearest = key_nearest(s->keys, s->count, s->group, name->text);
+	const char *nearest = keys_nearest(s->keys, s->count, s->group, name->text);
 	char path[REPORT_KEY], quote[REPORT_QUOTE];
 
 	join(path, s->path, name);
@@ -143,7 +143,7 @@ read_section(struct reading *r, const struct section *s, const struct node *map)
 			report_add(r->report, name->line, name->col, s->path, "expected a key, got %s", node_show(name, quote));
 			continue;
 		}
-		key = strlen(name->text) == name->len ? key_find(s->keys, s->count, s->group, name->text) : NULL;
+		key = strlen(name->text) == name->len ? keys_find(s->keys, s->count, s->group, name->text) : NULL;
 		if (!key) {
 			refuse_key(r, s, name);
 			continue;
@@ -215,7 +215,7 @@ static void
 read_group(struct reading *r, const struct section *s, const char *group, const struct node *n, const char *path)
 {
 	struct section inner = *s;
-	const struct key *enabled = key_find(s->keys, s->count, group, "enabled");
+	const struct key *enabled = keys_find(s->keys, s->count, group, "enabled");
 
 	inner.group = group;
 	inner.path = path;
@@ -269,7 +269,7 @@ read_document(struct reading *r, const char *text, size_t len)
 {
 	const struct node *given[KEYS_MAX] = {NULL};
 	struct section section = {config_keys, config_key_count, NULL, r->config, "", given};
-	const struct key *pools = key_find(config_keys, config_key_count, NULL, "pools");
+	const struct key *pools = keys_find(config_keys, config_key_count, NULL, "pools");
 	struct node root;
 
 	defaults(r, config_keys, config_key_count, r->config);

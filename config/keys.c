@@ -138,7 +138,7 @@ is_in_group(const struct key *k, const char *group)
 }
 
 const struct key *
-key_find(const struct key *keys, size_t count, const char *group, const char *name)
+keys_find(const struct key *keys, size_t count, const char *group, const char *name)
 {
 	size_t i;
 
@@ -181,7 +181,7 @@ distance(const char *a, const char *b)
 }
 
 const char *
-key_nearest(const struct key *keys, size_t count, const char *group, const char *name)
+keys_nearest(const struct key *keys, size_t count, const char *group, const char *name)
 {
 	const char *nearest = NULL;
 	size_t i, least = 3, len = strlen(name);

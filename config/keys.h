@@ -68,8 +68,8 @@ extern const struct key pool_keys[POOL_KEYS];
 extern const char builtin_pools[];
 
 /* The row with this name in this group; NULL if there is none. */
-const struct key *key_find(const struct key *keys, size_t count, const char *group, const char *name);
+const struct key *keys_find(const struct key *keys, size_t count, const char *group, const char *name);
 /* The name in this group that was probably meant; NULL if none is near. */
-const char *key_nearest(const struct key *keys, size_t count, const char *group, const char *name);
+const char *keys_nearest(const struct key *keys, size_t count, const char *group, const char *name);
 
 #endif
