@@ -1,0 +1,98 @@
+"""Limits: the named error at limit + 1, and room again afterwards."""
+import pytest
+
+import rpc
+from helpers import Closed, eventually, refused, sh
+
+
+@pytest.mark.config(limits={"connections": 5})
+def test_connections(daemon):
+    eventually(lambda: daemon.client().call("stats")["connections"] <= 2)
+    for c in daemon.clients:
+        c.close()
+    crowd = []
+
+    def five():
+        while len(crowd) < 5:
+            c = daemon.client()
+            try:
+                c.call("ping")
+            except (Closed, rpc.RpcError):
+                return False
+            crowd.append(c)
+        return True
+    eventually(five)
+    sixth = rpc.open_socket(daemon.address)
+    data, unpacker = b"", rpc.unpacker()
+    try:
+        sixth.sendall(rpc.request(1, "ping"))
+        while True:
+            more = sixth.recv(4096)
+            if not more:
+                break
+            data += more
+    except (BrokenPipeError, ConnectionResetError):
+        pass
+    unpacker.feed(data)
+    frames = list(unpacker)
+    assert frames and frames[0][2]["type"] == "LimitError", "refused in words: %r" % frames
+    for c in crowd:
+        assert c.call("ping", 1) == 1
+    crowd.pop().close()
+    eventually(five)
+
+
+@pytest.mark.config(limits={"requests": 10})
+def test_unfinished_requests_of_a_connection(daemon, client, gate):
+    future = client.call("submit", "shell", *gate.task("echo x"))
+    asked = [client.request("result", future) for _ in range(10)]
+    refused("LimitError", client.call, "result", future)
+    assert daemon.client().call("ping", 1) == 1
+    gate.open()
+    assert [client.answer(m)["stdout"] for m in asked] == [b"x\n"] * 10
+    assert client.call("result", future)["stdout"] == b"x\n"
+
+
+@pytest.mark.config(limits={"memory": "2MiB"})
+def test_bytes_held(daemon, client):
+    client.call("pause", "shell")
+
+    def fill():
+        for _ in range(100):
+            client.call("submit", "shell", "true", [b"x" * 100000])
+    error = refused(("LimitError", "QueueFullError"), fill)
+    assert error["message"]
+    ids = [m["id"] for m in client.call("list")]
+    assert 10 <= len(ids) <= 25
+    client.call("cancel", ids)
+    client.call("release", ids)
+    assert client.call("submit", "shell", "true", [b"x" * 100000])
+
+
+@pytest.mark.config(limits={"message": "64KiB"})
+def test_a_result_beyond_the_largest_message_fails_the_task(daemon, client):
+    future = client.call("submit", "shell", *sh("head -c 100000 /dev/zero"))
+    refused("ValueError", client.call, "result", future)
+    assert client.call("call", "shell", *sh("head -c 1000 /dev/zero"))["stdout"] == b"\0" * 1000
+
+
+def test_an_error_names_the_limit_and_its_value(launch):
+    client = launch({"limits": {"requests": 3}}).client()
+    client.call("pause", "shell")
+    future = client.call("submit", "shell", "true")
+    for _ in range(3):
+        client.request("result", future)
+    assert "3" in refused("LimitError", client.call, "result", future)["message"]
+
+
+@pytest.mark.config(limits={"message": "4KiB"})
+def test_large_answers_do_not_break_a_small_message_limit(daemon, client):
+    """list and state may say more than one message holds: then it is an error that says so, or fewer entries."""
+    client.call("pause", "shell")
+    first, count = client.call("map", "shell", "true", [[]] * 1000)
+    for call in (("list",), ("state", [[first, count]]), ("wait", [[first, count]], None, 0)):
+        try:
+            client.call(*call)
+        except rpc.RpcError as error:
+            assert error.type in ("ValueError", "LimitError")
+    assert client.call("ping", 1) == 1
