@@ -3,6 +3,8 @@
 
 #include <stddef.h>
 
+#include "config/keys.h"
+
 #define MIB (1024u * 1024u)
 
 static void
@@ -182,6 +184,65 @@ the_checked_in_sample_is_what_config_sample_writes(void **state)
 	free(text);
 }
 
+static bool
+manual_has(const char *manual, const struct key *k)
+{
+	char line[120];
+
+	if (k->standard && !k->standard_text)
+		snprintf(line, sizeof(line), "\n.It Ic %s : Li %s", k->name, k->standard);
+	else
+		snprintf(line, sizeof(line), "\n.It Ic %s", k->name);
+	return strstr(manual, line) != NULL;
+}
+
+static void
+the_manual_has_every_key_and_its_default(void **state)
+{
+	static char manual[1 << 16];
+	FILE *in = fopen("docs/futured.yaml.5", "r");
+	size_t i;
+
+	(void)state;
+	assert_non_null(in);
+	assert_in_range(fread(manual, 1, sizeof(manual) - 1, in), 1, sizeof(manual) - 2);
+	fclose(in);
+	for (i = 0; i < config_key_count; i++)
+		if (!manual_has(manual, &config_keys[i]))
+			fail_msg("%s", config_keys[i].name);
+	for (i = 0; i < POOL_KEYS; i++)
+		if (!manual_has(manual, &pool_keys[i]))
+			fail_msg("pools: %s", pool_keys[i].name);
+}
+
+/* The lines between .Bd -literal and .Ed. */
+static void
+the_example_in_the_manual_is_good(void **state)
+{
+	FILE *in = fopen("docs/futured.yaml.5", "r"), *out;
+	char *text = NULL, *line = NULL;
+	size_t size = 0, len = 0;
+	bool inside = false;
+
+	(void)state;
+	assert_non_null(in);
+	out = open_memstream(&text, &len);
+	while (getline(&line, &size, in) > 0) {
+		if (!strcmp(line, ".Ed\n"))
+			inside = false;
+		if (inside)
+			fputs(line, out);
+		if (!strcmp(line, ".Bd -literal\n"))
+			inside = true;
+	}
+	fclose(in);
+	fclose(out);
+	assert_true(len > 500);
+	config_free(parse_good(text));
+	free(line);
+	free(text);
+}
+
 /* Takes the '#' off each line of the sample that shows an example of a key: it must then still be a known key. */
 static void
 the_examples_in_the_sample_name_real_keys(void **state)
@@ -208,7 +269,7 @@ the_examples_in_the_sample_name_real_keys(void **state)
 }
 
 static void
-the_example_of_the_manual_is_read(void **state)
+every_kind_of_pool_is_read(void **state)
 {
 	struct config *c = parse_good("listen: [unix:/run/futured/futured.sock, /run/b.sock]\n"
 		"store: memory\nretain: 90m\nlimits: {message: 32MiB, queue: 50}\nclient_pools: false\nstate_dir: /var/lib/f\n"
@@ -444,8 +505,10 @@ main(void)
 		cmocka_unit_test(an_empty_file_is_the_defaults),
 		cmocka_unit_test(the_sample_parses_back_to_the_defaults),
 		cmocka_unit_test(the_checked_in_sample_is_what_config_sample_writes),
+		cmocka_unit_test(the_manual_has_every_key_and_its_default),
+		cmocka_unit_test(the_example_in_the_manual_is_good),
 		cmocka_unit_test(the_examples_in_the_sample_name_real_keys),
-		cmocka_unit_test(the_example_of_the_manual_is_read),
+		cmocka_unit_test(every_kind_of_pool_is_read),
 		cmocka_unit_test(client_pools_is_a_bool_or_a_map),
 		cmocka_unit_test(initargs_become_messagepack_by_the_core_schema),
 		cmocka_unit_test(initargs_keep_what_is_no_number_a_string),
