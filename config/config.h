@@ -33,7 +33,7 @@ struct config_pool {
 	uint64_t idle_timeout_us;      /* an idle worker is stopped after that; 0: never */
 	uint64_t max_tasks_per_worker; /* 0: no bound */
 	uint64_t max_rss;              /* bytes; a worker above it is replaced after its task; 0: no bound */
-	struct config_strings modules; /* native: shared objects */
+	struct config_strings modules; /* native: paths of shared objects, at least one; others: as given */
 	char *script;                  /* lua: a file; NULL: none */
 	uint64_t memory;               /* lua: bytes per state; 0: no bound */
 	char *initializer;             /* NULL: none */
@@ -45,7 +45,7 @@ struct config_pool {
 
 struct config {
 	char *path;                    /* NULL: built-in defaults */
-	struct config_strings listen;  /* address texts; empty: the user's own socket */
+	struct config_strings listen;  /* address texts, "unix:/PATH"; empty: the user's own socket */
 	char *store;                   /* "memory" or "sqlite:PATH" */
 	char *state_dir;               /* spilled output, boards; NULL: chosen by the daemon */
 	uint64_t retain_us;
@@ -66,9 +66,10 @@ struct config {
 
 /* Reads and checks a file. Every mistake is one line "file:line:col: key: expected …, got …" written to `errors`; all are
  * reported, not only the first. NULL if there were any. Refuses a file that others may write, over 1 MiB, or with
- * anchors, aliases, tags, duplicate keys or nesting over 16. */
+ * anchors, aliases, tags, duplicate keys or nesting over 16. Paths are made absolute, relative ones from the file's
+ * directory. */
 struct config *config_load(const char *path, FILE *errors);
-/* The same from text; `name` stands for the file in messages. */
+/* The same from text; `name` stands for the file in messages. A text has no directory, so relative paths are refused. */
 struct config *config_parse(const char *name, const char *text, size_t len, FILE *errors);
 /* What holds without a file: the user's own daemon (pool shell; open_pool allowed). NULL: no memory. */
 struct config *config_default(void);
