@@ -294,6 +294,18 @@ print_many(struct futured_task *t)
 	return FUTURED_OK;
 }
 
+/* Runs a command of the shell; returns its status. */
+static int
+shell(struct futured_task *t)
+{
+	char command[4096];
+
+	if (!futured_arg_cstr(t, 0, command, sizeof command))
+		return FUTURED_FAILED;
+	futured_put_int(t, system(command));
+	return FUTURED_OK;
+}
+
 static int
 complain(struct futured_task *t)
 {
@@ -307,7 +319,7 @@ complain(struct futured_task *t)
 static _Thread_local int64_t warmth;
 
 static int
-warm_up(struct futured_task *t)
+set_warmth(struct futured_task *t)
 {
 	if (!futured_arg_int(t, 0, &warmth))
 		return FUTURED_FAILED;
@@ -395,8 +407,9 @@ static const struct futured_function functions[] = {
 	{"print_by_descriptor", print_by_descriptor, NULL},
 	{"print_lines", print_lines, NULL},
 	{"print_many", print_many, NULL},
+	{"shell", shell, NULL},
 	{"complain", complain, NULL},
-	{"warm_up", warm_up, NULL},
+	{"set_warmth", set_warmth, NULL},
 	{"get_warmth", get_warmth, NULL},
 	{"mark", mark, NULL},
 	{"crash", crash, NULL},
