@@ -1,6 +1,10 @@
 /* The pipe has two readers: the capturing thread, for output that should be seen while the task runs, and settle. Both read
  * without waiting and hold the slot's `sending` lock from before the read until the bytes are sent, so that the order is the
- * pipe's. Stdio is flushed outside the lock, since a full pipe waits for the capturing thread, which waits for the lock. */
+ * pipe's. Stdio is flushed outside the lock, since a full pipe waits for the capturing thread, which waits for the lock.
+ *
+ * The stream of a thread pool is one for all threads, and stdio holds its lock while we write. So there a thread sends only what
+ * fits into its socket at once, and keeps the rest until its task ends: a slot that is not read must not stop the others.
+ * Only what a task prints beyond KEEP_MAX waits under the lock. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -13,18 +17,17 @@
 
 #include "worker/native_stdout.h"
 
-enum { LINE_SIZE = 4096 };
+enum { LINE_SIZE = 4096, KEEP_MAX = 1024 * 1024 };
 
 static bool threads;                /* the kind is `thread` */
 static int pipe_fd = -1;            /* process: where the captured bytes come out */
 static pthread_mutex_t attaching = PTHREAD_MUTEX_INITIALIZER;
 static struct slot *attached;       /* process: the slot, while it is there; under `attaching` */
 
-/* thread: what this thread has printed of a line that is not whole. */
+/* thread: what this thread has printed and not sent yet. */
 static _Thread_local struct {
 	struct slot *slot;
-	size_t len;
-	char bytes[LINE_SIZE];
+	struct buf text;
 } line;
 
 /* ---- process ---- */
@@ -117,26 +120,39 @@ fail_pipe:
 
 /* ---- thread ---- */
 
+/* Sends what this thread has printed. Outside the stream's lock, unless there is too much of it. */
 static void
 line_flush(void)
 {
-	if (line.slot != NULL && line.len > 0)
-		slot_output(line.slot, SLOT_STDOUT, line.bytes, line.len);
-	line.len = 0;
+	if (line.slot != NULL && line.text.len > 0)
+		slot_output(line.slot, SLOT_STDOUT, line.text.data, line.text.len);
+	line.text.len = 0;
+	line.text.failed = false;
+	if (line.text.cap > LINE_SIZE)
+		buf_clear(&line.text);
+}
+
+/* Whether a message of LINE_SIZE can be sent without waiting: the kernel says so of a socket that is at most a quarter full. */
+static bool
+is_writable(const struct slot *s)
+{
+	struct pollfd p = {.fd = s->channel.fd, .events = POLLOUT};
+
+	return poll(&p, 1, 0) == 1 && (p.revents & POLLOUT) != 0;
 }
 
 static void
 line_write(const char *bytes, size_t len)
 {
-	if (len > LINE_SIZE - line.len)
-		line_flush();
-	if (len > LINE_SIZE) {
+	bool whole = len > 0 && bytes[len - 1] == '\n';
+
+	if (!buf_append(&line.text, bytes, len)) {
+		line_flush(); /* what is there first, to keep the order */
 		slot_output(line.slot, SLOT_STDOUT, bytes, len);
 		return;
 	}
-	memcpy(line.bytes + line.len, bytes, len);
-	line.len += len;
-	if (len > 0 && bytes[len - 1] == '\n')
+	if (line.text.len > KEEP_MAX || ((whole || line.text.len > LINE_SIZE / 2) && line.text.len <= LINE_SIZE
+		&& is_writable(line.slot)))
 		line_flush();
 }
 
@@ -190,6 +206,7 @@ native_stdout_detach(struct slot *s)
 	native_stdout_flush();
 	if (threads) {
 		line.slot = NULL;
+		buf_clear(&line.text);
 		return;
 	}
 	pthread_mutex_lock(&attaching);
