@@ -165,7 +165,7 @@ push_args(lua_State *L, const struct run *run)
 		lua_lib_raise(L, "ValueError", "%d arguments are more than a Lua function takes", (int)run->arg_count);
 	for (uint32_t i = 0; i < run->arg_count; i++)
 		if (!lua_value_push(L, &r, &why))
-			lua_lib_raise(L, "ValueError", "argument %d%s: %s", (int)i + 1, why.path, why.why);
+			lua_lib_raise(L, why.type, "argument %d%s: %s", (int)i + 1, why.path, why.why);
 }
 
 /* Packs what the function returned: nothing is nil, several values are an array. */
@@ -186,7 +186,7 @@ pack_results(lua_State *L, struct slot *s, int first)
 		lua_pushstring(L, "result");
 		if (count > 1)
 			lua_pushfstring(L, "%s[%d]", lua_tostring(L, -1), i + 1);
-		lua_lib_raise(L, "TypeError", "%s%s: %s", lua_tostring(L, -1), why.path, why.why);
+		lua_lib_raise(L, why.type, "%s%s: %s", lua_tostring(L, -1), why.path, why.why);
 	}
 }
 

@@ -14,14 +14,17 @@
 
 enum { STACK_PER_LEVEL = 8, KEY_SHOWN = 40 };
 
-static bool
-refuse(struct lua_value_error *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static const char type_error[] = "TypeError", value_error[] = "ValueError";
 
 static bool
-refuse(struct lua_value_error *e, const char *fmt, ...)
+refuse(struct lua_value_error *e, const char *type, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+static bool
+refuse(struct lua_value_error *e, const char *type, const char *fmt, ...)
 {
 	va_list ap;
 
+	e->type = type;
 	e->path[0] = '\0';
 	va_start(ap, fmt);
 	vsnprintf(e->why, sizeof e->why, fmt, ap);
@@ -103,12 +106,12 @@ push_key(lua_State *L, struct reader *r, unsigned depth, struct lua_value_error 
 	enum reader_type type = reader_peek(r);
 
 	if (type != READER_STR && type != READER_BIN && type != READER_INT && type != READER_FLOAT && type != READER_BOOL)
-		return refuse(e, "a map's key is %s; a table's may be a string, a number or a boolean", reader_type_name(type));
+		return refuse(e, value_error, "a map's key is %s; a table's may be a string, a number or a boolean", reader_type_name(type));
 	if (!push(L, r, depth, e))
 		return false;
 	if (type == READER_FLOAT && isnan(lua_tonumber(L, -1))) {
 		lua_pop(L, 1);
-		return refuse(e, "a map's key is NaN, which a table's may not be");
+		return refuse(e, value_error, "a map's key is NaN, which a table's may not be");
 	}
 	return true;
 }
@@ -153,13 +156,13 @@ push_scalar(lua_State *L, struct reader *r, enum reader_type type, struct lua_va
 	else if (type == READER_INT && read_int(r, &i))
 		lua_pushinteger(L, i);
 	else if (type == READER_INT)
-		return refuse(e, "an integer above 2^63-1 does not fit");
+		return refuse(e, value_error, "an integer above 2^63-1 does not fit");
 	else if (type == READER_FLOAT && read_number(r, &d))
 		lua_pushnumber(L, d);
 	else if ((type == READER_STR || type == READER_BIN) && read_text(r, &s, &len))
 		lua_pushlstring(L, s, len);
 	else
-		return refuse(e, "%s cannot become a Lua value", reader_type_name(type));
+		return refuse(e, value_error, "%s cannot become a Lua value", reader_type_name(type));
 	return true;
 }
 
@@ -169,7 +172,7 @@ push(lua_State *L, struct reader *r, unsigned depth, struct lua_value_error *e)
 	enum reader_type type = reader_peek(r);
 
 	if (depth > FRAME_DEPTH_MAX || !lua_checkstack(L, STACK_PER_LEVEL))
-		return refuse(e, "nested too deep");
+		return refuse(e, value_error, "nested too deep");
 	if (type == READER_ARRAY)
 		return push_array(L, r, depth, e);
 	if (type == READER_MAP)
@@ -258,17 +261,18 @@ static bool
 pack_table_map(struct packer *p, int index, size_t count, unsigned depth)
 {
 	lua_State *L = p->L;
-	int type;
+	int key = lua_gettop(L) + 1, type;
 
 	pack_map(p->b, count);
 	lua_pushnil(L);
 	while (lua_next(L, index) != 0) {
-		type = lua_type(L, -2);
+		type = lua_type(L, key);
 		if (type != LUA_TSTRING && type != LUA_TNUMBER && type != LUA_TBOOLEAN)
-			return refuse(p->error, "a %s cannot be a key", luaL_typename(L, -2));
-		pack(p, lua_gettop(L) - 1, depth);
-		if (!pack(p, lua_gettop(L), depth))
-			return in_key(L, -2, p->error);
+			return refuse(p->error, type_error, "a %s cannot be a key", luaL_typename(L, key));
+		if (!pack(p, key, depth))
+			return false;
+		if (!pack(p, key + 1, depth))
+			return in_key(L, key, p->error);
 		lua_pop(L, 1);
 	}
 	return true;
@@ -281,10 +285,10 @@ pack_table(struct packer *p, int index, unsigned depth)
 	bool array;
 
 	if (depth >= WORKER_VALUE_DEPTH)
-		return refuse(p->error, "nested deeper than %d tables (or a cycle)", WORKER_VALUE_DEPTH);
+		return refuse(p->error, value_error, "nested deeper than %d tables (or a cycle)", WORKER_VALUE_DEPTH);
 	array = count_pairs(p->L, index, &count) && !is_map(p->L, index);
 	if (count > UINT32_MAX)
-		return refuse(p->error, "%zu elements are too many", count);
+		return refuse(p->error, value_error, "%zu elements are too many", count);
 	return array ? pack_table_array(p, index, count, depth + 1) : pack_table_map(p, index, count, depth + 1);
 }
 
@@ -295,7 +299,7 @@ pack_userdata(struct packer *p, int index)
 	size_t len;
 
 	if (luaL_testudata(p->L, index, LUA_VALUE_BIN) == NULL)
-		return refuse(p->error, "a userdata cannot leave Lua");
+		return refuse(p->error, type_error, "a userdata cannot leave Lua");
 	lua_getiuservalue(p->L, index, 1);
 	s = lua_tolstring(p->L, -1, &len);
 	pack_bin(p->b, s, len);
@@ -312,9 +316,9 @@ pack(struct packer *p, int index, unsigned depth)
 	size_t len;
 
 	if (p->b->len > p->max)
-		return refuse(p->error, "it is larger than a message may be, %zu bytes", p->max);
+		return refuse(p->error, value_error, "it is larger than a message may be, %zu bytes", p->max);
 	if (!lua_checkstack(L, STACK_PER_LEVEL))
-		return refuse(p->error, "no room on the stack");
+		return refuse(p->error, value_error, "no room on the stack");
 	switch (lua_type(L, index)) {
 	case LUA_TNIL: pack_nil(p->b); return true;
 	case LUA_TBOOLEAN: pack_bool(p->b, lua_toboolean(L, index)); return true;
@@ -336,7 +340,7 @@ pack(struct packer *p, int index, unsigned depth)
 			return true;
 		}
 		/* fall through */
-	default: return refuse(p->error, "a %s cannot leave Lua", luaL_typename(L, index));
+	default: return refuse(p->error, type_error, "a %s cannot leave Lua", luaL_typename(L, index));
 	}
 }
 

@@ -33,6 +33,7 @@
 
 /* What went wrong, and where: path is "[3].name", written from the inside out. */
 struct lua_value_error {
+	const char *type; /* "TypeError": no such values there; "ValueError": too large, too deep, out of range */
 	char path[160];
 	char why[160];
 };
