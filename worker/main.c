@@ -1,0 +1,39 @@
+/* futured-worker: the program that runs tasks. The kind of its pool, which the hello names, says what runs them. */
+#include <stdio.h>
+#include <string.h>
+
+#include "worker/command.h"
+#include "worker/host.h"
+#include "worker/lua.h"
+#include "worker/native.h"
+
+struct runtime {
+	const char *kind;
+	int (*run)(struct host *h);
+};
+
+static const struct runtime runtimes[] = {
+	{ "command", command_run },
+	{ "process", native_serve },
+	{ "thread", native_serve },
+	{ "interpreter", lua_serve },
+};
+
+int
+main(void)
+{
+	size_t i, count = sizeof runtimes / sizeof runtimes[0];
+	struct host host;
+	int status = 1;
+
+	if (host_open(&host)) {
+		for (i = 0; i < count && strcmp(runtimes[i].kind, host.kind) != 0; i++)
+			;
+		if (i < count)
+			status = runtimes[i].run(&host);
+		else
+			host_failed(&host, "ValueError", "futured-worker cannot serve a pool of kind '%s'", host.kind);
+	}
+	host_close(&host);
+	return status;
+}
