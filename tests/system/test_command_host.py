@@ -1,6 +1,5 @@
 """The command host, spoken to as the daemon speaks to it: docs/worker-contract.md, without a daemon."""
 import array
-import errno
 import fcntl
 import mmap
 import os
@@ -168,7 +167,7 @@ class Host:
 
     def answer(self, task):
         """The task's answer as [verb, value], with all its outputs in order: stdout and stderr are whole."""
-        text = {"stdout": b"", "stderr": b""}
+        text = {"stdout": bytearray(), "stderr": bytearray()}
         while True:
             message = self.slot.next()
             assert message[1] == task, message
@@ -178,7 +177,7 @@ class Host:
                 continue
             verb, _, value = message
             if verb == "exit":
-                value = {**value, **{k: v + value.get(k, b"") for k, v in text.items()}}
+                value = {**value, **{k: bytes(v + value.get(k, b"")) for k, v in text.items()}}
             return verb, value
 
     def result(self, task):
@@ -425,30 +424,19 @@ def taken(host, task, total):
         total -= n
 
 
-def test_input_is_acknowledged_when_the_task_has_room(host):
-    task = host.sh("echo ready; read x <&3; cat | wc -c", stdin=True) if False else \
-        host.run("/usr/bin/python3", ["-c", "import os, sys, signal\nprint('ready', flush=True)\n"
-                                            "signal.sigwait([10])\nprint(len(sys.stdin.buffer.read()))"], stdin=True)
-    # SIGUSR1 must be blocked before we send it; `ready` comes after the interpreter is up, so it is sent to a waiter below
-    host.await_output(task, b"ready\n")
+def test_input_is_acknowledged_when_the_task_has_room(host, tmp_path):
+    gate = helpers.Gate(str(tmp_path))
+    task = host.run(*gate.task("wc -c"), stdin=True)
+    gate.await_start()
     host.control.send("input", task, b"x" * 300000, False)
-    seen = 0
-    while seen < 65536:
-        verb, of, n = host.control.next()
-        assert (verb, of) == ("taken", task)
-        seen += n
-    assert seen == 65536 and host.control.is_silent(0.05), "no more than the pipe holds has gone"
-    child = int(host.children()[0])
-    helpers.eventually(lambda: os.readlink("/proc/%d/exe" % child) and waits_for_signal(child), what="sigwait")
-    os.kill(child, signal.SIGUSR1)
-    taken(host, task, 300000 - seen)
+    verb, of, n = host.control.next()
+    assert (verb, of, n) == ("taken", task, 65536), "what the pipe holds"
+    assert host.control.is_silent(0.05)
+    gate.open()
+    taken(host, task, 300000 - n)
     host.control.send("input", task, b"", True)
-    assert host.result(task)["stdout"] == b"300000\n"
-
-
-def waits_for_signal(pid):
-    with open("/proc/%d/wchan" % pid) as f:
-        return "sigtimedwait" in f.read()
+    assert int(host.result(task)["stdout"]) == 300000
+    gate.close()
 
 
 def test_input_to_a_task_that_closed_its_stdin_counts_as_taken(host):
@@ -693,12 +681,12 @@ def test_ask_is_one_term_to_the_whole_tree(host):
 
 
 def test_a_task_may_go_on_after_it_was_asked(host):
-    task = host.sh("trap 'echo no' TERM; echo r; while read x; do echo $x; exit 0; done", stdin=True)
+    task = host.sh("trap 'echo no' TERM; echo r; until read x; do :; done; echo $x", stdin=True)
     host.await_output(task, b"r\n")
     host.control.send("stop", task, "ask", None)
     host.await_output(task, b"no\n")
     host.control.send("input", task, b"done\n", True)
-    assert host.result(task)["exit"] == 0
+    assert host.result(task)["stdout"] == b"done\n"
 
 
 def test_kill_gives_time_to_end(host):
@@ -801,9 +789,8 @@ def test_what_a_task_leaves_is_gone_when_it_is_answered(host, nasty, fifo, tmp_p
     assert not fifo.is_held(), "somebody lives on"
     assert host.children() == []
     assert value["exit"] == 3
-    if "clearenv" not in modes and "closefds" not in modes:
-        assert pids.read_text(), "the test has made no process"
-        assert [p for p in pids.read_text().split() if os.path.exists("/proc/" + p)] == []
+    if "clearenv" not in modes:
+        assert pids.read_text(), "the program has made no process: the test shows nothing"
 
 
 @pytest.mark.parametrize("grace", [0, 0.05])
@@ -942,13 +929,10 @@ def test_what_later_versions_add_is_passed_over(host):
 
 def test_a_reader_that_stalls_costs_no_memory_and_loses_nothing(host):
     total = 60 * MIB
-    task = host.sh("echo r; head -c %d /dev/zero; echo done >&2" % total)
-    host.await_output(task, b"r\n")
-    child = int(host.children()[0])
     before = helpers.rss(host.pid)
-    stalled = helpers.eventually(lambda: [p for p in helpers.descendants(child) if is_stuck_writing(p)], what="back-pressure")
+    task = host.sh("head -c %d /dev/zero; echo done >&2" % total)
+    helpers.eventually(lambda: [p for p in helpers.descendants(host.pid) if is_stuck_writing(p)], what="back-pressure")
     assert helpers.rss(host.pid) - before < 4 * MIB
-    assert stalled and host.is_running()
     value = host.result(task)
     assert len(value["stdout"]) == total and value["stderr"] == b"done\n"
 
@@ -1046,7 +1030,7 @@ def test_a_task_finds_the_same_whatever_the_host_inherited(hosts, dump, tmp_path
     """The positive control is the prefix itself: it shows up in a program started in the host's place."""
     spoil = ["/usr/bin/python3", "-c",
              "import os, signal, sys\nos.umask(0o077)\nfor n in (1, 2, 13, 10, 34): signal.signal(n, signal.SIG_IGN)\n"
-             "signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))\nos.open('/etc/passwd', 0)\nos.set_inheritable(6, True)\n"
+             "signal.pthread_sigmask(signal.SIG_BLOCK, set(range(1, 32)) | set(range(34, 65)))\nos.set_inheritable(os.open('/etc/passwd', 0), True)\n"
              "open('/proc/self/oom_score_adj', 'w').write('300')\nos.chdir(%r)\nos.execv(sys.argv[1], sys.argv[1:])" % str(tmp_path)]
     control = subprocess.run(spoil + [dump], stdout=subprocess.PIPE, check=True, close_fds=True).stdout.decode()
     assert "umask\t77" in control and "oom\t300" in control and "SigBlk\t0000000000000000" not in control
@@ -1077,17 +1061,20 @@ def test_descriptors_of_the_host_do_not_grow(host, nasty, fifo):
 
 @pytest.fixture
 def small_cgroup():
-    path = "/sys/fs/cgroup/futured-test-%d" % os.getpid()
+    unified = os.path.exists("/sys/fs/cgroup/cgroup.controllers")
+    parent, limit = ("", "memory.max") if unified else ("/memory", "memory.limit_in_bytes")
+    path = "/sys/fs/cgroup%s/futured-test-%d" % (parent, os.getpid())
+    if not os.path.exists("/sys/fs/cgroup%s/cgroup.procs" % parent) or not os.access(os.path.dirname(path), os.W_OK):
+        pytest.skip("no cgroup to be had")
+    os.mkdir(path)
     try:
-        os.mkdir(path)
-        with open(path + "/memory.max", "w") as f:
+        if not os.path.exists(path + "/" + limit):
+            pytest.skip("no memory limit to be had")
+        with open(path + "/" + limit, "w") as f:
             f.write(str(32 * MIB))
-    except OSError as e:
-        if os.path.isdir(path):
-            os.rmdir(path)
-        pytest.skip("no cgroup with a memory limit to be had: %s" % errno.errorcode[e.errno])
-    yield path
-    os.rmdir(path)
+        yield path
+    finally:
+        os.rmdir(path)
 
 
 def test_a_task_that_the_oom_killer_ended_says_so(host, small_cgroup):
