@@ -14,7 +14,7 @@ B       := build$(if $(SAN),-$(subst $(comma),-,$(SAN)))
 PROTO  := buf shape utf8 pack reader frame message status error address board
 CONFIG := config keys memory report tree number initargs listen setting check sample
 DAEMON := log
-WORKER := main
+WORKER := main host channel command task process tree capture feed early slot crew native native_stdout native_table native_task lua lua_lib lua_state lua_value
 CLIENT := core connection blocking calls completed watch follow discover ids value packer packf settings reply errors
 FUT    := main
 UNIT   := buf utf8 frame reader message error board address config config_broken number
@@ -40,7 +40,7 @@ all: $(B)/bin/futured $(B)/bin/fut $(B)/libexec/futured-worker
 $(B)/bin/futured: $(B)/obj/daemon/main.o $(DAEMON_A) $(CONFIG_A) $(PROTO_A)
 	$(LINK) $^ -levent_core -lmsgpackc -lyaml
 $(B)/libexec/futured-worker: $(call objs,worker,$(WORKER)) $(PROTO_A)
-	$(LINK) $^ -lmsgpackc
+	$(LINK) -rdynamic $^ -lmsgpackc -llua5.4 -ldl
 $(B)/bin/fut: $(call objs,client/fut,$(FUT)) $(CLIENT_A)
 	$(LINK) $^ -lmsgpackc -ljansson
 
@@ -55,15 +55,34 @@ $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(QUIET_CC)$(CC) $(FLAGS) -MMD -MP -c -o $@ $<
 
+# Task modules: the examples, and those that the tests load.
+LINK_MODULE = @mkdir -p $(@D) $(B)/obj; $(if $(V),,echo "  LINK  $@";) $(CC) $(FLAGS) $(LDFLAGS) -o $@ \
+	-shared -Iworker -MMD -MP -MF $(B)/obj/$*.module.d -MT $@ $<
+MODULES = $(patsubst %.c,$(B)/modules/%.so,$(notdir $(wildcard examples/modules/*.c tests/modules/*.c)))
+modules: $(MODULES)
+all: modules
+$(B)/modules/%.so: examples/modules/%.c
+	$(LINK_MODULE)
+$(B)/modules/%.so: tests/modules/%.c
+	$(LINK_MODULE)
+
 # Unit tests: tests/unit/test_NAME.c, one program each.
 $(B)/tests/test_%: $(B)/obj/tests/unit/test_%.o $(DAEMON_A) $(CONFIG_A) $(PROTO_A)
 	$(LINK) $^ -levent_core -lmsgpackc -lyaml -lcmocka
 unit: $(patsubst %,$(B)/tests/test_%,$(UNIT))
 	@for t in $^; do echo "  TEST  $$t"; $$t || exit 1; done
 
+# Programs that system tests run as tasks; never with sanitizers, which change what they are there to show.
+$(B)/tests/programs/%: tests/programs/%.c
+	@mkdir -p $(@D)
+	$(QUIET_CC)$(CC) $(filter-out -fsanitize=%,$(FLAGS)) -o $@ $<
+# Measurements.
+$(B)/bench/%: $(B)/obj/bench/%.o $(B)/obj/worker/channel.o $(PROTO_A)
+	$(LINK) $^ -lmsgpackc
+
 clean:
 	rm -rf build build-*
 
-.PHONY: all unit clean
+.PHONY: all modules unit clean
 .SECONDARY:
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
