@@ -160,6 +160,15 @@ pack_bin_header(struct buf *b, size_t len)
 }
 
 void
+pack_str_header(struct buf *b, size_t len)
+{
+	msgpack_packer pk = packer(b);
+
+	if (fits(b, len))
+		msgpack_pack_str(&pk, len);
+}
+
+void
 pack_array(struct buf *b, size_t count)
 {
 	msgpack_packer pk = packer(b);

@@ -19,6 +19,7 @@ void pack_cstr(struct buf *b, const char *s);
 void pack_text(struct buf *b, const char *s, size_t len);
 void pack_bin(struct buf *b, const void *bytes, size_t len);
 void pack_bin_header(struct buf *b, size_t len); /* the caller appends len bytes */
+void pack_str_header(struct buf *b, size_t len); /* the same, of UTF-8 */
 void pack_array(struct buf *b, size_t count);
 void pack_map(struct buf *b, size_t pairs);
 void pack_ext(struct buf *b, int8_t type, const void *bytes, size_t len);

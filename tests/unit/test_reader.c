@@ -42,6 +42,8 @@ what_pack_writes_is_read_back(void **state)
 	pack_bin(&b, "\xff\xfe", 2);
 	pack_bin_header(&b, 1);
 	buf_append(&b, "x", 1);
+	pack_str_header(&b, 2);
+	buf_append(&b, "yz", 2);
 	pack_array(&b, 70000);
 	pack_map(&b, 17);
 	pack_ext(&b, -3, "12345678", 8);
@@ -59,6 +61,7 @@ what_pack_writes_is_read_back(void **state)
 	assert_true(read_text(&r, &s, &len) && len == 4 && memcmp(s, "text", 4) == 0);
 	assert_true(read_bin(&r, &bytes, &len) && len == 2 && memcmp(bytes, "\xff\xfe", 2) == 0);
 	assert_true(read_text(&r, &s, &len) && len == 1 && *s == 'x');
+	assert_true(read_is(&r, "yz"));
 	assert_true(read_array(&r, &count) && count == 70000);
 	assert_true(read_map(&r, &count) && count == 17);
 	assert_true(read_ext(&r, &type, &bytes, &len) && type == -3 && len == 8 && memcmp(bytes, "12345678", 8) == 0);
