@@ -133,21 +133,21 @@ native_serve(struct host *h)
 	};
 	struct native_table table;
 	const char **names;
-	int status;
+	int status = 1;
 
 	if (!native_stdout_open(per_thread)) {
 		host_failed(h, "OSError", "cannot capture what tasks print: %s", strerror(errno));
 		return 1;
 	}
 	native_table_init(&table);
-	if (!load_modules(h, &table))
-		return 1; /* what is loaded stays: the process ends */
-	names = names_of(&table);
-	runtime.shared = &table;
-	runtime.ready.functions = names;
-	runtime.ready.function_count = table.count;
-	status = crew_serve(h, &runtime);
-	free(names);
+	if (load_modules(h, &table)) {
+		names = names_of(&table);
+		runtime.shared = &table;
+		runtime.ready.functions = names;
+		runtime.ready.function_count = table.count;
+		status = crew_serve(h, &runtime);
+		free(names);
+	}
 	native_table_clear(&table);
 	return status;
 }
