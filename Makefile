@@ -16,7 +16,8 @@ CONFIG := config keys memory report tree number initargs listen setting check sa
 DAEMON := log
 WORKER := main host channel command task process tree capture feed early slot crew native native_stdout native_table native_task lua lua_lib lua_state lua_value
 CLIENT := core connection blocking calls completed watch follow discover ids value packer packf settings reply errors
-FUT    := main
+FUT    := main verbs common args help text words jsonout jsonin writer list outcome printed value sink stop reach start task feed run \
+          submit call wait result cancel ls about events pool daemon map mapout items template progress
 UNIT   := buf utf8 frame reader message error board address config config_broken number
 
 PKGS    = libevent_core msgpack yaml-0.1 jansson

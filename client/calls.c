@@ -1,6 +1,5 @@
 /* The methods of a future, one blocking function each. */
 #include "client/connection.h"
-#include "client/ids.h"
 #include "client/packer.h"
 
 #include <string.h>
@@ -228,7 +227,7 @@ futured_wait(struct futured *c, const uint64_t *ids, size_t n, enum futured_when
 	if ((unsigned)when >= sizeof names / sizeof names[0])
 		return connection_failed(c, FUTURED_VALUE, "Invalid return condition");
 	packer_init(&p);
-	ids_pack(&p, ids, n);
+	futured_pack_ids(&p, ids, n);
 	futured_pack_str(&p, names[when]);
 	pack_timeout(&p, timeout);
 	status = call_and_take(c, "wait", &p, take_done, &m);
@@ -262,7 +261,7 @@ futured_cancel(struct futured *c, const uint64_t *ids, size_t n, enum futured_ho
 	if ((unsigned)how >= sizeof names / sizeof names[0])
 		return connection_failed(c, FUTURED_VALUE, "how to cancel: expected pending, ask or kill");
 	packer_init(&p);
-	ids_pack(&p, ids, n);
+	futured_pack_ids(&p, ids, n);
 	if (grace < 0)
 		futured_packf(&p, "{ss}", "running", names[how]);
 	else
@@ -279,7 +278,7 @@ futured_release(struct futured *c, const uint64_t *ids, size_t n)
 	struct futured_pack p;
 
 	packer_init(&p);
-	ids_pack(&p, ids, n);
+	futured_pack_ids(&p, ids, n);
 	status = futured_call(c, "release", &p, -1, NULL);
 	packer_clear(&p);
 	return status;

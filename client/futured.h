@@ -165,6 +165,8 @@ FUTURED_API void futured_pack_array(struct futured_pack *p, size_t count); /* th
 FUTURED_API void futured_pack_map(struct futured_pack *p, size_t pairs);   /* then that many keys and values in turn */
 /* Stands for the value of a future: the task waits for it and gets the value in its place. */
 FUTURED_API void futured_pack_future(struct futured_pack *p, uint64_t id);
+/* One array of ids as the methods take it: runs of consecutive ones become pairs [first, count]. */
+FUTURED_API void futured_pack_ids(struct futured_pack *p, const uint64_t *ids, size_t n);
 /* Copies one value. */
 FUTURED_API void futured_pack_copy(struct futured_pack *p, struct futured_value v);
 

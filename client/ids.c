@@ -1,5 +1,5 @@
 /* Arrays of ids on the wire. */
-#include "client/ids.h"
+#include "client/futured.h"
 
 /* How many ids from here on are consecutive. */
 static size_t
@@ -22,7 +22,7 @@ element_length(const uint64_t *ids, size_t n)
 }
 
 void
-ids_pack(struct futured_pack *p, const uint64_t *ids, size_t n)
+futured_pack_ids(struct futured_pack *p, const uint64_t *ids, size_t n)
 {
 	size_t elements = 0;
 

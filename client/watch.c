@@ -6,7 +6,6 @@
  * connection ends, each entry is called with that. A job lives as long as it has entries or requests under way. */
 #define HASH_NONFATAL_OOM 1
 #include "client/watch.h"
-#include "client/ids.h"
 #include "client/packer.h"
 
 #include <stdlib.h>
@@ -43,10 +42,11 @@ struct fetch {
 	uint64_t id;
 };
 
+/* Lets go of it `n` times. */
 static void
-job_drop(struct watch_job *job)
+job_drop(struct watch_job *job, size_t n)
 {
-	if (--job->held > 0)
+	if ((job->held -= n) > 0)
 		return;
 	free(job->fetch);
 	free(job);
@@ -142,8 +142,7 @@ on_fetched(struct futured *c, const struct futured_reply *reply, void *data)
 	job_call(job, f->id, reply);
 	free(f);
 	fetch_more(job);
-	job_drop(job); /* the id's entry */
-	job_drop(job); /* this request */
+	job_drop(job, 2); /* the id's entry, this request */
 }
 
 /* Asks for the outcome of one id, or (without results) only for its state, which does not count as having looked at an error.
@@ -174,7 +173,7 @@ fetch_one(struct watch_job *job, uint64_t id)
 	free(f);
 	reply_local(&reply, status, job->core->ended != FUTURED_OK ? job->core->reason : NULL);
 	job_call(job, id, &reply);
-	job_drop(job);
+	job_drop(job, 1);
 	return false;
 }
 
@@ -187,7 +186,7 @@ fetch_more(struct watch_job *job)
 	job->held++;
 	while (!asked && job->fetched < job->fetches)
 		asked = fetch_one(job, job->fetch[job->fetched++]);
-	job_drop(job);
+	job_drop(job, 1);
 }
 
 /* ---- the daemon's answer ---- */
@@ -198,7 +197,7 @@ fail_all(struct watch_job *job, const struct futured_reply *reply)
 	for (size_t i = 0; i < job->n; i++)
 		if (entry_remove(job->core, job->ids[i], job)) {
 			job_call(job, job->ids[i], reply);
-			job_drop(job);
+			job_drop(job, 1);
 		}
 }
 
@@ -235,7 +234,7 @@ on_watched(struct futured *c, const struct futured_reply *reply, void *data)
 		fail_all(job, reply);
 	else if (futured_value_find(reply->value, "done", &done))
 		begin_fetch(job, done);
-	job_drop(job);
+	job_drop(job, 1);
 }
 
 enum futured_status
@@ -262,7 +261,7 @@ watch_add(struct core *k, const uint64_t *ids, size_t n, bool results,
 		if (!entry_add(k, ids[added], job))
 			status = FUTURED_NO_MEMORY;
 	packer_init(&p);
-	ids_pack(&p, ids, n);
+	futured_pack_ids(&p, ids, n);
 	futured_packf(&p, "{sb}", "result", (int)results);
 	if (status == FUTURED_OK)
 		status = core_request(k, "watch", &p, on_watched, job, NULL);
@@ -275,7 +274,7 @@ watch_add(struct core *k, const uint64_t *ids, size_t n, bool results,
 	for (size_t i = 0; i < added; i++)
 		if (entry_remove(k, ids[i], job))
 			job->held--; /* never the last: that is the request's */
-	job_drop(job);
+	job_drop(job, 1);
 	return status;
 }
 
@@ -295,7 +294,7 @@ tell(struct entry *e, uint64_t id, const struct futured_reply *reply)
 
 		if (reply != NULL)
 			job_call(e->job, id, reply);
-		job_drop(e->job);
+		job_drop(e->job, 1);
 		free(e);
 		e = next;
 	}
@@ -340,14 +339,13 @@ watch_clear(struct core *k)
 		struct core_request *s = &k->slot[i];
 
 		if (s->msgid != 0 && s->done == on_watched)
-			job_drop(s->data);
+			job_drop(s->data, 1);
 		if (s->msgid != 0 && s->done == on_fetched) {
 			struct fetch *f = s->data;
 
 			for (; f->job->fetched < f->job->fetches; f->job->fetched++)
-				job_drop(f->job);
-			job_drop(f->job);
-			job_drop(f->job);
+				job_drop(f->job, 1);
+			job_drop(f->job, 2);
 			free(f);
 		}
 	}

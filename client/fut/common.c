@@ -1,0 +1,266 @@
+/* What is the same for every verb. */
+#include "client/fut/common.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <errno.h>
+#include <unistd.h>
+
+#include "client/fut/text.h"
+
+enum { KEY_JSON = 1000, KEY_COLOR, KEY_NO_START };
+
+const struct option_row common_options[] = {
+	{ 'a', "address", "ADDRESS", "whom to ask: unix:PATH, tcp:HOST:PORT (default: $FUTURED_ADDRESS, your own daemon, the system's)" },
+	{ KEY_JSON, "json", NULL, "answer in JSON: one object, or one per line for lists and streams" },
+	{ 'q', "quiet", NULL, "no notes on stderr" },
+	{ KEY_COLOR, "color", "WHEN", "auto, always or never" },
+	{ KEY_NO_START, "no-start", NULL, "do not start a daemon if none answers" },
+	{ 'h', "help", NULL, "this text" },
+	{ 0, NULL, NULL, NULL },
+};
+
+bool
+common_color(struct fut *f, const char *when)
+{
+	const char *term = getenv("TERM"), *no = getenv("NO_COLOR");
+	bool able = term != NULL && strcmp(term, "dumb") != 0 && (no == NULL || *no == '\0');
+
+	if (strcmp(when, "auto") == 0) {
+		f->paint_out = f->tty_out && able;
+		f->paint_err = f->tty_err && able;
+	} else if (strcmp(when, "always") == 0 || strcmp(when, "never") == 0)
+		f->paint_out = f->paint_err = *when == 'a';
+	else
+		return false;
+	return true;
+}
+
+int
+common_take(struct fut *f, int key, const char *value)
+{
+	switch (key) {
+	case 'a':
+		f->address = value;
+		return 1;
+	case 'q':
+		f->quiet = true;
+		return 1;
+	case KEY_JSON:
+		f->json = true;
+		return 1;
+	case KEY_NO_START:
+		f->no_start = true;
+		return 1;
+	case KEY_COLOR:
+		if (common_color(f, value))
+			return 1;
+		fut_say(f, "--color: expected auto, always or never, got '%s'", value);
+		return -1;
+	default:
+		return 0;
+	}
+}
+
+/* ---- finding a verb ---- */
+
+const struct verb *
+verb_find(const char *name)
+{
+	for (size_t i = 0; verbs[i] != NULL; i++)
+		if (strcmp(verbs[i]->name, name) == 0)
+			return verbs[i];
+	return NULL;
+}
+
+/* Levenshtein's distance with neighbours swapped counting one, of words shorter than 32. */
+static int
+distance(const char *a, const char *b)
+{
+	int d[3][32];
+	size_t n = strlen(a), m = strlen(b);
+
+	if (n >= 32 || m >= 32)
+		return 99;
+	for (size_t j = 0; j <= m; j++)
+		d[0][j] = (int)j;
+	for (size_t i = 1; i <= n; i++) {
+		int *now = d[i % 3], *before = d[(i - 1) % 3], *earlier = d[(i + 1) % 3];
+
+		now[0] = (int)i;
+		for (size_t j = 1; j <= m; j++) {
+			int best = before[j - 1] + (a[i - 1] != b[j - 1]);
+
+			if (before[j] + 1 < best)
+				best = before[j] + 1;
+			if (now[j - 1] + 1 < best)
+				best = now[j - 1] + 1;
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && earlier[j - 2] + 1 < best)
+				best = earlier[j - 2] + 1;
+			now[j] = best;
+		}
+	}
+	return d[n % 3][m];
+}
+
+const char *
+closest(const char *word, const char *const *list)
+{
+	const char *best = NULL;
+	int least = strlen(word) <= 3 ? 2 : 3;
+
+	for (; *list != NULL; list++) {
+		int d = distance(word, *list);
+
+		if (d < least) {
+			least = d;
+			best = *list;
+		}
+	}
+	return best;
+}
+
+/* Words that other programs have for a verb of ours. */
+static const char *const synonyms[][2] = {
+	{ "status", "ls" }, { "list", "ls" }, { "ps", "ls" }, { "queue", "ls" }, { "add", "submit" }, { "enqueue", "submit" },
+	{ "exec", "run" }, { "kill", "cancel" }, { "stop", "cancel" }, { "rm", "release" }, { "remove", "release" },
+	{ "log", "logs" }, { "output", "logs" }, { "follow", "logs" }, { "tail", "logs" }, { "cat", "logs" }, { "info", "show" },
+	{ "inspect", "show" }, { "restart", "retry" }, { "rerun", "retry" }, { "pools", "pool" }, { "errors", "failures" },
+	{ "ping", "daemon ping" }, { "stats", "daemon stats" }, { "start", "daemon start" }, { "shutdown", "daemon stop" },
+	{ "version", "daemon version" }, { "pause", "pool pause" }, { "resume", "pool resume" }, { "parallel", "map" },
+};
+
+const char *
+verb_closest(const char *name)
+{
+	const char *names[64];
+	size_t n = 0;
+
+	for (size_t i = 0; i < sizeof synonyms / sizeof synonyms[0]; i++)
+		if (strcmp(synonyms[i][0], name) == 0)
+			return synonyms[i][1];
+	for (; verbs[n] != NULL && n < 63; n++)
+		names[n] = verbs[n]->name;
+	names[n] = NULL;
+	return closest(name, names);
+}
+
+/* ---- saying ---- */
+
+int
+fut_failed(const struct fut *f)
+{
+	return f->verb != NULL && f->verb->flags & VERB_TASK ? EXIT_FUTURED : EXIT_FAILED;
+}
+
+int
+fut_usage(const struct fut *f)
+{
+	return f->verb != NULL && f->verb->flags & VERB_TASK ? EXIT_FUTURED : EXIT_USAGE;
+}
+
+static void __attribute__((format(printf, 2, 0)))
+say(const struct fut *f, const char *fmt, va_list ap)
+{
+	char *text;
+	int len = vasprintf(&text, fmt, ap);
+
+	fflush(stdout);
+	fprintf(stderr, "%sfut:%s ", paint_code(f->paint_err, PAINT_BOLD), paint_end(f->paint_err));
+	if (len >= 0) {
+		text_visible(stderr, text, (size_t)len, TEXT_LINES);
+		free(text);
+	}
+	fputc('\n', stderr);
+}
+
+void
+fut_say(const struct fut *f, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say(f, fmt, ap);
+	va_end(ap);
+}
+
+void
+fut_note(const struct fut *f, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (f->quiet)
+		return;
+	va_start(ap, fmt);
+	say(f, fmt, ap);
+	va_end(ap);
+}
+
+int
+fut_lost(struct fut *f)
+{
+	fut_say(f, "%s", futured_error_text(f->c));
+	return fut_failed(f);
+}
+
+void
+fut_say_error(const struct fut *f, const struct futured_error *e)
+{
+	fut_say(f, "%.*s: %.*s", (int)e->type_len, e->type, (int)e->message_len, e->message);
+	if (e->traceback_len > 0 && !f->quiet) {
+		text_visible(stderr, e->traceback, e->traceback_len, TEXT_LINES);
+		if (e->traceback[e->traceback_len - 1] != '\n')
+			fputc('\n', stderr);
+	}
+}
+
+int
+fut_refused(struct fut *f, const struct futured_reply *reply)
+{
+	struct futured_error e;
+
+	if (reply != NULL && futured_reply_error(reply, &e))
+		fut_say_error(f, &e);
+	else
+		fut_say(f, "%s", futured_error_text(f->c));
+	return fut_failed(f);
+}
+
+void *
+need(void *p)
+{
+	static const char text[] = "fut: out of memory\n";
+
+	if (p != NULL)
+		return p;
+	if (write(STDERR_FILENO, text, sizeof text - 1) < 0)
+		_exit(EXIT_FUTURED);
+	_exit(EXIT_FUTURED);
+}
+
+int
+fut_finish(struct fut *f, int status)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	if (errno != EPIPE)
+		fut_say(f, "cannot write to stdout: %s", strerror(errno));
+	return status != 0 ? status : fut_failed(f);
+}
+
+/* ---- colour ---- */
+
+const char *
+paint_code(bool on, enum paint p)
+{
+	static const char *const code[] = { "", "\033[1m", "\033[2m", "\033[31m", "\033[32m", "\033[33m", "\033[34m", "\033[36m" };
+
+	return on ? code[p] : "";
+}
+
+const char *
+paint_end(bool on)
+{
+	return on ? "\033[0m" : "";
+}

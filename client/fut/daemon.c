@@ -1,0 +1,276 @@
+/* fut daemon: start, look at, and end the daemon itself. */
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "client/fut/args.h"
+#include "client/fut/common.h"
+#include "client/fut/reach.h"
+#include "client/fut/show.h"
+#include "client/fut/writer.h"
+
+enum { DAEMON_WAIT = OPTION_LONG, DAEMON_CANCEL, DAEMON_TIMEOUT };
+
+struct daemon {
+	struct fut *f;
+	bool wait, cancel_futures;
+	double timeout;
+};
+
+static int
+daemon_start(struct daemon *d)
+{
+	struct fut *f = d->f;
+	int status = EXIT_OK;
+	bool was_there = true;
+
+	if (f->address != NULL)
+		return args_wrong(f, "start starts your own daemon, not one at an address; run `futured -c FILE` for that");
+	if (reach_own(f) != FUTURED_OK) {
+		was_there = false;
+		status = start_own(f);
+	}
+	if (status == EXIT_OK && f->json)
+		printf("{\"address\": \"%s\", \"pid\": %" PRId64 ", \"started\": %s}\n", futured_address(f->c), futured_daemon_pid(f->c),
+			was_there ? "false" : "true");
+	else if (status == EXIT_OK)
+		fut_note(f, "%s at %s, pid %" PRId64, was_there ? "already runs" : "started", futured_address(f->c), futured_daemon_pid(f->c));
+	return status;
+}
+
+static double
+now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static int
+daemon_ping(struct daemon *d)
+{
+	struct fut *f = d->f;
+	struct futured_reply *reply;
+	struct futured_pack *p = need(futured_pack_new());
+	enum futured_status called;
+	double begin = now(), took;
+	int status = EXIT_OK;
+
+	futured_pack_str(p, "fut");
+	called = futured_call(f->c, "ping", p, d->timeout >= 0 ? d->timeout : 10, &reply);
+	took = now() - begin;
+	if (called != FUTURED_OK)
+		status = fut_refused(f, reply);
+	else if (f->json)
+		printf("{\"address\": \"%s\", \"seconds\": %.6f}\n", futured_address(f->c), took);
+	else {
+		printf("%s answers in %.0f µs\n", futured_address(f->c), took * 1e6);
+	}
+	futured_reply_free(reply);
+	futured_pack_free(p);
+	return status;
+}
+
+static int
+print_answer(struct daemon *d, const char *method)
+{
+	struct futured_reply *reply;
+	int status = EXIT_OK;
+
+	if (futured_callf(d->f->c, &reply, method, "") == FUTURED_OK)
+		writer_page(d->f, futured_reply_value(reply), NULL);
+	else
+		status = fut_refused(d->f, reply);
+	futured_reply_free(reply);
+	return status;
+}
+
+static int
+daemon_stats(struct daemon *d)
+{
+	return print_answer(d, "stats");
+}
+
+static int
+daemon_reload(struct daemon *d)
+{
+	return print_answer(d, "reload");
+}
+
+static int
+daemon_drain(struct daemon *d)
+{
+	struct futured_reply *reply;
+	enum futured_status called = d->timeout >= 0 ? futured_callf(d->f->c, &reply, "drain", "d", d->timeout) :
+		futured_callf(d->f->c, &reply, "drain", "");
+	int status = called == FUTURED_OK ? EXIT_OK : fut_refused(d->f, reply);
+
+	futured_reply_free(reply);
+	return status;
+}
+
+/* Until the process that answered is gone; the connection ends a little earlier. */
+static int
+await_end(struct daemon *d, int pidfd)
+{
+	struct pollfd p = { .fd = pidfd, .events = POLLIN };
+	double end = now() + (d->timeout >= 0 ? d->timeout : 1e6);
+
+	for (;;) {
+		double left = end - now();
+
+		if (left < 0) {
+			fut_say(d->f, "it has not ended yet");
+			return EXIT_FAILED;
+		}
+		if (poll(&p, 1, left > 1000 ? 1000000 : (int)(left * 1000) + 1) > 0)
+			return EXIT_OK;
+	}
+}
+
+/* A daemon that is elsewhere, or of another user, can only be asked. */
+static int
+ask_shutdown(struct daemon *d)
+{
+	struct futured_reply *reply;
+	enum futured_status called = futured_callf(d->f->c, &reply, "shutdown", "{sb sb}", "wait", (int)d->wait, "cancel_futures",
+		(int)d->cancel_futures);
+	int status = EXIT_OK;
+
+	/* It may be gone before its answer is here: that is what was asked for. */
+	if (called != FUTURED_OK && called != FUTURED_LOST)
+		status = fut_refused(d->f, reply);
+	futured_reply_free(reply);
+	return status;
+}
+
+static int
+daemon_stop(struct daemon *d)
+{
+	int64_t pid = futured_daemon_pid(d->f->c);
+	int fd = pid > 0 ? (int)syscall(SYS_pidfd_open, (pid_t)pid, 0U) : -1, status = EXIT_OK;
+
+	if (d->wait || d->cancel_futures || fd < 0)
+		status = ask_shutdown(d);
+	else if (syscall(SYS_pidfd_send_signal, fd, SIGTERM, NULL, 0U) < 0) {
+		fut_say(d->f, "cannot stop %" PRId64 ": %s", pid, strerror(errno));
+		status = EXIT_FAILED;
+	}
+	if (status == EXIT_OK && fd >= 0)
+		status = await_end(d, fd);
+	if (fd >= 0)
+		close(fd);
+	if (status == EXIT_OK)
+		fut_note(d->f, "stopped");
+	return status;
+}
+
+static int
+daemon_version(struct daemon *d)
+{
+	struct futured_reply *reply = NULL;
+	const char *s = NULL;
+	size_t len = 0;
+
+	if (futured_callf(d->f->c, &reply, "hello", "{si ss}", "protocol", 1, "client", "fut") == FUTURED_OK &&
+	    !futured_find_text(futured_reply_value(reply), "server", &s, &len))
+		s = NULL;
+	if (d->f->json)
+		printf("{\"fut\": \"%s\", \"server\": \"%.*s\"}\n", futured_version(), (int)len, s != NULL ? s : "");
+	else
+		printf("fut %s\n%.*s\n", futured_version(), (int)len, s != NULL ? s : "");
+	futured_reply_free(reply);
+	return EXIT_OK;
+}
+
+static const struct {
+	const char *name;
+	int (*run)(struct daemon *d);
+	bool reaches; /* a daemon first */
+} actions[] = {
+	{ "start", daemon_start, false },
+	{ "ping", daemon_ping, true },
+	{ "stats", daemon_stats, true },
+	{ "reload", daemon_reload, true },
+	{ "drain", daemon_drain, true },
+	{ "stop", daemon_stop, true },
+	{ "version", daemon_version, true },
+};
+
+static int
+unknown_action(struct fut *f, const char *name)
+{
+	const char *names[sizeof actions / sizeof actions[0] + 1] = { NULL }, *close;
+
+	for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++)
+		names[i] = actions[i].name;
+	close = closest(name, names);
+	return args_wrong(f, "there is no '%s'%s%s%s", name, close != NULL ? "; did you mean '" : "", close != NULL ? close : "",
+		close != NULL ? "'?" : "");
+}
+
+static int
+act(struct daemon *d, const char *name)
+{
+	int status;
+
+	for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++) {
+		if (strcmp(name, actions[i].name) != 0)
+			continue;
+		status = actions[i].reaches ? reach(d->f, REACH_ONLY) : EXIT_OK;
+		return status == EXIT_OK ? actions[i].run(d) : status;
+	}
+	return unknown_action(d->f, name);
+}
+
+static int
+daemon_main(struct fut *f, int argc, char **argv)
+{
+	struct daemon d = { .f = f, .timeout = -1 };
+	struct args a;
+	int key;
+
+	args_init(&a, f, argc, argv, false);
+	while ((key = args_next(&a)) != ARGS_END)
+		switch (key) {
+		case DAEMON_WAIT:
+			d.wait = true;
+			break;
+		case DAEMON_CANCEL:
+			d.cancel_futures = true;
+			break;
+		case DAEMON_TIMEOUT:
+			if (!args_duration(f, "--timeout", a.value, &d.timeout))
+				return EXIT_USAGE;
+			break;
+		default:
+			return a.status;
+		}
+	return args_expect(&a, 1, 1) ? act(&d, a.operands[0]) : a.status;
+}
+
+static const struct option_row daemon_options[] = {
+	{ DAEMON_WAIT, "wait", NULL, "stop: once all tasks are done, those that wait too" },
+	{ DAEMON_CANCEL, "cancel-futures", NULL, "stop: pending tasks are cancelled, running ones finish" },
+	{ DAEMON_TIMEOUT, "timeout", "S", "ping, drain, stop: wait no longer than that" },
+	{ 0, NULL, NULL, NULL },
+};
+
+const struct verb verb_daemon = {
+	.name = "daemon",
+	.operands = "start | ping | stats | reload | drain | stop | version",
+	.summary = "start, look at and end the daemon",
+	.examples = "  fut daemon start           # your own, in the background (run, submit, call and map do it by themselves)\n"
+		    "  fut daemon stop            # running tasks get a moment, then are killed; pending ones stay in the store\n"
+		    "  fut daemon stop --wait     # once all is done\n"
+		    "  fut --json daemon stats    # counters",
+	.options = daemon_options,
+	.run = daemon_main,
+};

@@ -1,0 +1,134 @@
+/* Walking over the daemon's futures. */
+#include "client/fut/list.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "client/fut/args.h"
+#include "client/fut/json.h"
+#include "client/fut/writer.h"
+
+enum { PAGE = 1000 };
+
+bool
+list_state(struct fut *f, const char *text, const char **state)
+{
+	static const char *const names[] = { "PENDING", "RUNNING", "CANCELLED", "FINISHED" };
+
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		if (strcasecmp(text, names[i]) == 0) {
+			*state = names[i];
+			return true;
+		}
+	args_wrong(f, "--state: expected pending, running, cancelled or finished, got '%s'", text);
+	return false;
+}
+
+static enum futured_status
+ask_page(struct fut *f, const struct list_filter *filter, uint64_t after, struct futured_reply **reply)
+{
+	struct futured_options *o = need(futured_options_new());
+	struct futured_pack *p = need(futured_pack_new());
+	enum futured_status status;
+
+	if (filter->pool != NULL)
+		futured_options_set(o, "pool", "s", filter->pool);
+	if (filter->tag != NULL)
+		futured_options_set(o, "tag", "s", filter->tag);
+	if (filter->name != NULL)
+		futured_options_set(o, "name", "s", filter->name);
+	if (filter->state != NULL)
+		futured_options_set(o, "state", "s", filter->state);
+	futured_options_set(o, "limit", "i", PAGE);
+	futured_options_set(o, "after", "u", after);
+	futured_options_pack(o, p);
+	status = futured_call(f->c, "list", p, -1, reply);
+	futured_options_free(o);
+	futured_pack_free(p);
+	return status;
+}
+
+/* False when no more is wanted. */
+static bool
+take_map(const struct list_filter *filter, struct futured_value map, bool (*each)(struct futured_value map, void *data),
+	void *data, int64_t *taken)
+{
+	double submitted;
+
+	if (filter->since > 0 && futured_find_number(map, "submitted", &submitted) && submitted < filter->since)
+		return true;
+	if (filter->most > 0 && *taken >= filter->most)
+		return false;
+	++*taken;
+	return each(map, data);
+}
+
+int
+list_each(struct fut *f, const struct list_filter *filter, bool (*each)(struct futured_value map, void *data), void *data)
+{
+	int64_t taken = 0;
+	uint64_t after = 0;
+	size_t n = PAGE;
+	bool more = true;
+
+	while (n >= PAGE && more) {
+		struct futured_reply *reply;
+		struct futured_value inside, map;
+
+		if (ask_page(f, filter, after, &reply) != FUTURED_OK) {
+			futured_reply_free(reply);
+			return fut_lost(f);
+		}
+		if (!futured_value_array(futured_reply_value(reply), &n, &inside))
+			n = 0;
+		while (more && futured_value_next(&inside, &map)) {
+			futured_find_uint(map, "id", &after);
+			more = take_map(filter, map, each, data, &taken);
+		}
+		futured_reply_free(reply);
+	}
+	return EXIT_OK;
+}
+
+/* Words as a person would type them, as far as that can be told. */
+static void
+print_args(FILE *out, struct futured_value args)
+{
+	struct futured_value inside, item;
+	const char *s;
+	size_t n, len;
+
+	if (!futured_value_array(args, &n, &inside))
+		return;
+	while (futured_value_next(&inside, &item)) {
+		fputc(' ', out);
+		if (futured_value_text(item, &s, &len))
+			fwrite(s, 1, len, out);
+		else
+			jsonout_value(out, item);
+	}
+}
+
+char *
+list_title(struct futured_value map)
+{
+	char *text = cell_text(map, "name");
+	struct futured_value args;
+	const char *fn;
+	size_t len;
+	FILE *out;
+
+	if (text != NULL && *text != '\0')
+		return text;
+	free(text);
+	if (!futured_find_text(map, "fn", &fn, &len))
+		return NULL;
+	out = need(open_memstream(&text, &(size_t){ 0 }));
+	fwrite(fn, 1, len, out);
+	if (futured_value_find(map, "args", &args))
+		print_args(out, args);
+	if (fclose(out) != 0)
+		need(NULL);
+	return need(text);
+}

@@ -1,0 +1,79 @@
+/* The state of one fut map, shared by the loop (map.c) and what it prints (mapout.c). */
+#ifndef FUT_MAP_H
+#define FUT_MAP_H
+
+#include "client/fut/items.h"
+#include "client/fut/progress.h"
+#include "client/fut/sink.h"
+#include "client/fut/task.h"
+#include "client/fut/template.h"
+
+struct map;
+
+/* From being sent until it is printed. */
+struct item {
+	struct item *next; /* in the order of the items */
+	struct futured_reply *outcome; /* NULL: not done */
+	size_t size;       /* bytes that the outcome holds */
+	uint64_t id;       /* 0: not known yet */
+	uint64_t number;   /* from 1 */
+	size_t len;
+	char text[];
+};
+
+/* The items of one request; their ids are consecutive. */
+struct block {
+	struct block *next;
+	struct map *map;
+	uint64_t first; /* 0: not accepted yet */
+	size_t count, left;
+	struct item *items[];
+};
+
+struct failure {
+	uint64_t id;
+	char *item, *words;
+};
+enum { FAILURES_SHOWN = 10, RELEASE_AT = 256 };
+
+struct map {
+	struct fut *f;
+	const char *pool;
+	struct template template;
+	struct items items;
+	struct futured_options *options;
+	struct futured_pack *scratch, *params;
+	size_t window;
+	bool exact;        /* -j */
+	bool as_completed;
+	bool keep;
+	struct item *first, **last; /* not yet printed */
+	struct block *blocks;
+	uint64_t numbers;  /* items taken */
+	size_t flying;     /* sent and not done */
+	size_t held, held_bytes; /* done and not printed */
+	uint64_t done, failed;
+	struct failure failure[FAILURES_SHOWN];
+	uint64_t release[RELEASE_AT];
+	size_t releases;
+	struct sink out, err;
+	struct progress progress;
+	int signal;        /* the first that came */
+	bool refused;      /* no more items are taken; `status` says how it ends */
+	bool lost;         /* the connection ended */
+	bool left;         /* a second signal */
+	int status;
+};
+
+/* Prints what may be printed now, and releases it. */
+void map_print(struct map *m);
+/* Sends the releases that have gathered; with `all`, every one, and waits until they have arrived. */
+void map_release(struct map *m, bool all);
+/* What failed, on stderr. */
+void map_summary(struct map *m);
+void map_clear(struct map *m);
+size_t map_reply_size(const struct futured_reply *reply);
+/* The parameters of a request for `count` items, whose arguments are in `args` one after another. */
+void map_pack(struct map *m, const char *program, const struct futured_pack *args, size_t count, struct futured_pack *p);
+
+#endif

@@ -1,0 +1,240 @@
+/* What fut map prints: results in their order, a summary of failures; and letting go of what is printed. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "client/fut/json.h"
+#include "client/fut/map.h"
+#include "client/fut/outcome.h"
+#include "client/fut/printed.h"
+#include "client/fut/text.h"
+
+enum { SINK_HIGH = 1 << 20 };
+
+size_t
+map_reply_size(const struct futured_reply *reply)
+{
+	struct futured_value v = futured_reply_value(reply);
+	struct futured_error e;
+
+	if (futured_reply_error(reply, &e))
+		v = e.map;
+	return (size_t)(v.end - v.at);
+}
+
+void
+map_pack(struct map *m, const char *program, const struct futured_pack *args, size_t count, struct futured_pack *p)
+{
+	struct futured_value cursor = futured_pack_value(args), one;
+
+	futured_packf(p, "ss", m->pool, program);
+	if (!m->template.varies)
+		futured_pack_array(p, count);
+	while (futured_value_next(&cursor, &one))
+		futured_pack_copy(p, one);
+	futured_options_pack(m->options, p);
+}
+
+static void
+note_failure(struct map *m, const struct item *i, const struct futured_error *e)
+{
+	for (size_t n = 0; n < FAILURES_SHOWN; n++)
+		if (m->failure[n].item == NULL) {
+			m->failure[n].id = i->id;
+			m->failure[n].item = text_escape(i->text, i->len, TEXT_LINE);
+			m->failure[n].words = outcome_words(e);
+			return;
+		}
+}
+
+static void
+print_json(struct map *m, const struct item *i)
+{
+	struct futured_error e;
+	char *text = NULL;
+	size_t size;
+	FILE *out = need(open_memstream(&text, &size));
+
+	fprintf(out, "{\"number\": %" PRIu64 ", \"item\": ", i->number);
+	jsonout_printed(out, i->text, i->len);
+	fprintf(out, ", \"id\": %" PRIu64 ", \"status\": %d, ", i->id, outcome_status(i->outcome));
+	if (futured_reply_error(i->outcome, &e)) {
+		fputs("\"error\": ", out);
+		jsonout_error(out, &e);
+	} else {
+		fputs("\"value\": ", out);
+		jsonout_value(out, futured_reply_value(i->outcome));
+	}
+	fputs("}\n", out);
+	if (fclose(out) != 0)
+		need(NULL);
+	sink_add(&m->out, text, size);
+	free(text);
+}
+
+/* What was too long for the outcome is fetched piece by piece, past the sink. */
+static void
+print_long(struct map *m, const struct item *i, const char *stream, struct sink *s)
+{
+	sink_drain(s);
+	if (!s->gone)
+		printed_copy(m->f, i->id, stream, s->fd);
+}
+
+static void
+print_value(struct map *m, const struct item *i)
+{
+	char *text = NULL;
+	const char *s;
+	size_t size;
+	FILE *out;
+
+	if (futured_value_text(futured_reply_value(i->outcome), &s, &size)) {
+		sink_add(&m->out, s, size);
+		sink_add(&m->out, "\n", 1);
+		return;
+	}
+	out = need(open_memstream(&text, &size));
+	jsonout_value(out, futured_reply_value(i->outcome));
+	fputc('\n', out);
+	if (fclose(out) != 0)
+		need(NULL);
+	sink_add(&m->out, text, size);
+	free(text);
+}
+
+static void
+print_item(struct map *m, struct item *i)
+{
+	struct futured_error e;
+	struct printed p;
+
+	if (futured_reply_error(i->outcome, &e))
+		note_failure(m, i, &e);
+	if (m->f->json) {
+		print_json(m, i);
+		return;
+	}
+	if (!outcome_printed(i->outcome, &p)) {
+		if (e.status == FUTURED_OK)
+			print_value(m, i);
+		return;
+	}
+	if (p.out_len + p.err_len + p.out_cut + p.err_cut > 0 && (m->f->tty_out || p.err_len > 0))
+		progress_hide(&m->progress);
+	if (p.out_cut > 0)
+		print_long(m, i, "stdout", &m->out);
+	else
+		sink_add(&m->out, p.out, p.out_len);
+	if (p.err_cut > 0)
+		print_long(m, i, "stderr", &m->err);
+	else
+		sink_add(&m->err, p.err, p.err_len);
+}
+
+static int
+by_value(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+void
+map_release(struct map *m, bool all)
+{
+	struct futured_pack *p;
+
+	if (m->releases > 0 && (all || m->releases == RELEASE_AT) && !m->lost) {
+		qsort(m->release, m->releases, sizeof m->release[0], by_value);
+		p = need(futured_pack_new());
+		futured_pack_ids(p, m->release, m->releases);
+		futured_request(m->f->c, "release", p, NULL, NULL, NULL);
+		futured_pack_free(p);
+		m->releases = 0;
+	}
+	while (all && futured_waiting(m->f->c) > 0)
+		if (futured_step(m->f->c, 5) != FUTURED_OK)
+			break;
+}
+
+static void
+item_free(struct map *m, struct item *i)
+{
+	if (i->outcome != NULL && futured_reply_status(i->outcome) == FUTURED_OK && i->id > 0 && !m->keep) {
+		map_release(m, false);
+		m->release[m->releases++] = i->id;
+	}
+	futured_reply_free(i->outcome);
+	free(i);
+}
+
+void
+map_print(struct map *m)
+{
+	struct item **at = &m->first, *i;
+
+	sink_flush(&m->out);
+	sink_flush(&m->err);
+	while ((i = *at) != NULL && m->held > 0 && sink_waiting(&m->out) < SINK_HIGH && sink_waiting(&m->err) < SINK_HIGH) {
+		if (i->outcome == NULL) {
+			if (!m->as_completed)
+				return;
+			at = &i->next;
+			continue;
+		}
+		m->held--;
+		m->held_bytes -= i->size;
+		print_item(m, i);
+		if ((*at = i->next) == NULL)
+			m->last = at;
+		item_free(m, i);
+	}
+}
+
+void
+map_summary(struct map *m)
+{
+	uint64_t more = m->failed > FAILURES_SHOWN ? m->failed - FAILURES_SHOWN : 0;
+
+	if (m->failed == 0 || m->f->quiet || m->f->json || m->signal != 0)
+		return;
+	fut_note(m->f, "%" PRIu64 " of %" PRIu64 " failed:", m->failed, m->done);
+	for (size_t n = 0; n < FAILURES_SHOWN && m->failure[n].item != NULL; n++) {
+		fprintf(stderr, "  %s%" PRIu64 "%s  %s: ", paint_code(m->f->paint_err, PAINT_BOLD), m->failure[n].id,
+			paint_end(m->f->paint_err), m->failure[n].item);
+		text_visible(stderr, m->failure[n].words, strlen(m->failure[n].words), TEXT_LINE);
+		fputc('\n', stderr);
+	}
+	if (more > 0)
+		fprintf(stderr, "  and %" PRIu64 " more; `fut failures` lists what nobody has looked at\n", more);
+}
+
+void
+map_clear(struct map *m)
+{
+	struct block *b;
+	struct item *i;
+
+	m->keep = true; /* nothing more is released */
+	while ((i = m->first) != NULL) {
+		m->first = i->next;
+		item_free(m, i);
+	}
+	while ((b = m->blocks) != NULL) {
+		m->blocks = b->next;
+		free(b);
+	}
+	for (size_t n = 0; n < FAILURES_SHOWN; n++) {
+		free(m->failure[n].item);
+		free(m->failure[n].words);
+	}
+	futured_options_free(m->options);
+	futured_pack_free(m->scratch);
+	futured_pack_free(m->params);
+	sink_free(&m->out);
+	sink_free(&m->err);
+	template_free(&m->template);
+	items_free(&m->items);
+}

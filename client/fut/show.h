@@ -1,0 +1,18 @@
+/* Values and pages on stdout. */
+#ifndef FUT_SHOW_H
+#define FUT_SHOW_H
+
+#include "client/fut/fut.h"
+
+/* Prints a task's value: with --json as JSON; else a string or bytes as they are (bytes on a terminal get a hint), anything else as
+ * JSON. */
+void show_value(struct fut *f, struct futured_value v);
+/* Raw bytes, or on a terminal a hint if they are no text. */
+void show_bytes(struct fut *f, const void *bytes, size_t len);
+
+/* Writes a field of a map in a person's words: "3 min ago", "12.4 MiB". The caller frees. */
+char *show_time(double unix_seconds);
+char *show_span(double seconds);
+char *show_size(double bytes);
+
+#endif

@@ -1,0 +1,25 @@
+/* Text that came from elsewhere, made safe to show. */
+#ifndef FUT_TEXT_H
+#define FUT_TEXT_H
+
+#include <stddef.h>
+#include <stdio.h>
+
+enum text_mode {
+	TEXT_LINE,  /* newlines and tabs are made visible too */
+	TEXT_LINES, /* they stay */
+};
+
+/* Writes with control characters and bytes that are no UTF-8 made visible (\x1b), direction overrides too. */
+void text_visible(FILE *out, const char *s, size_t len, enum text_mode mode);
+/* The same into memory that the caller frees; never NULL. */
+char *text_escape(const char *s, size_t len, enum text_mode mode);
+/* Columns that a text made by text_escape takes on a terminal. */
+size_t text_width(const char *s);
+/* How many bytes of it fit in `columns`. */
+size_t text_fit(const char *s, size_t columns);
+
+/* Length of the UTF-8 sequence at s, and its code point; 0 if there is none. */
+size_t text_decode(const char *s, size_t len, unsigned *code);
+
+#endif

@@ -1,0 +1,62 @@
+/* Times, spans and sizes in a person's words. */
+#include <math.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "client/fut/show.h"
+
+char *
+show_span(double s)
+{
+	char *text = NULL;
+	int n;
+
+	if (s < 0)
+		s = 0;
+	if (s < 0.0995)
+		n = asprintf(&text, "%.0f ms", s * 1000);
+	else if (s < 9.95)
+		n = asprintf(&text, "%.1f s", s);
+	else if (s < 99.5)
+		n = asprintf(&text, "%.0f s", s);
+	else if (s < 5970)
+		n = asprintf(&text, "%.0f min", s / 60);
+	else if (s < 48 * 3600)
+		n = asprintf(&text, "%.0f h", s / 3600);
+	else
+		n = asprintf(&text, "%.0f d", s / 86400);
+	return need(n < 0 ? NULL : text);
+}
+
+char *
+show_time(double t)
+{
+	time_t whole = (time_t)t;
+	struct tm tm;
+	char clock[64], *text = NULL;
+	struct timespec now;
+	char *ago;
+	int n;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	localtime_r(&whole, &tm);
+	strftime(clock, sizeof clock, "%Y-%m-%d %H:%M:%S", &tm);
+	ago = show_span(fabs((double)now.tv_sec + (double)now.tv_nsec / 1e9 - t));
+	n = asprintf(&text, "%s (%s%s%s)", clock, t > (double)now.tv_sec + 1 ? "in " : "", ago, t > (double)now.tv_sec + 1 ? "" : " ago");
+	free(ago);
+	return need(n < 0 ? NULL : text);
+}
+
+char *
+show_size(double bytes)
+{
+	static const char *const unit[] = { "B", "KiB", "MiB", "GiB", "TiB" };
+	char *text = NULL;
+	size_t u = 0;
+	int n;
+
+	for (; bytes >= 1024 && u < 4; u++)
+		bytes /= 1024;
+	n = asprintf(&text, u == 0 ? "%.0f %s" : "%.1f %s", bytes, unit[u]);
+	return need(n < 0 ? NULL : text);
+}
