@@ -114,11 +114,17 @@ def test_a_blocked_submit_goes_with_its_connection(daemon, client, full):
     assert client.call("list", {"name": "ghost"}) == []
 
 
-def test_a_blocked_submit_is_refused_when_the_daemon_drains_or_ends(daemon, client, full):
+def test_a_blocked_submit_is_refused_when_the_daemon_ends(daemon, client, full):
     asked = blocked(client, "tiny", "true", [], {"block": True})
     client.call("shutdown", {"wait": False, "cancel_futures": True})
     refused("ShutdownError", client.answer, asked)
     assert daemon.await_end() == 0
+
+
+def test_a_blocked_submit_is_refused_when_its_pool_drains(daemon, client, full):
+    asked = blocked(client, "tiny", "true", [], {"block": True})
+    client.call("drain", None, {"pool": "tiny"})
+    refused("ShutdownError", client.answer, asked)
 
 
 def test_a_bad_submit_that_would_block_is_refused_at_once(daemon, client, full):

@@ -264,6 +264,15 @@ def test_kill_and_finish_race_to_one_final_state(daemon, client):
     assert all(s == "CANCELLED" for s, ok in zip(states, said) if ok)
 
 
+def test_a_true_is_a_promise_though_the_task_ends_by_itself(daemon, client, gate):
+    future = client.call("submit", "shell", *gate.task("exit 0", before="trap '' TERM"))
+    gate.await_start()
+    assert client.call("cancel", [future], {"running": "kill", "grace": 60}) == [True]
+    assert client.call("state", [future]) == ["RUNNING"]
+    gate.open()
+    refused("CancelledError", client.call, "result", future)
+
+
 @pytest.mark.parametrize("options", [7, "kill", [], {"running": "maybe"}, {"running": 1}, {"running": True},
                                      {"running": b"kill"}, {"grace": "5"}, {"grace": True}, {"grace": -1},
                                      {"grace": float("nan")}, {"grace": float("inf")}, {"grace": 2e9}, {"kill": True},

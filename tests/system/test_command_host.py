@@ -478,8 +478,11 @@ def test_more_input_than_the_message_limit_ends_the_host(hosts):
     host = hosts(hello={"message": 100000})
     task = host.sh("echo on; sleep 1000", stdin=True)
     host.await_output(task, b"on\n")
-    for _ in range(4):
-        host.control.send("input", task, b"x" * 60000, False)
+    try:
+        for _ in range(4):
+            host.control.send("input", task, b"x" * 60000, False)
+    except (Ended, BrokenPipeError):
+        pass  # it ended before the last
     assert host.await_end() == 1
     assert "more input" in host.said()
 
@@ -678,6 +681,22 @@ def test_ask_is_one_term_to_the_whole_tree(host):
     host.control.send("stop", task, "ask", None)
     value = host.result(task)
     assert value["exit"] == 7 and value["stdout"] == b"leader\n"
+
+
+@pytest.mark.parametrize("how", ["ask", "kill"])
+@pytest.mark.parametrize("modes", [["daemon"], ["thread"], ["subreaper"], ["clearenv", "FIFO", "daemon", "thread", "subreaper", "tree=1"]],
+                         ids=" ".join)
+def test_term_reaches_every_descendant(host, nasty, fifo, modes, how):
+    """They die of it, while the leader, which does not, lives on: so it was no KILL."""
+    task = host.run("/bin/sh", ["-c", 'trap : TERM; "$@" & while :; do wait; done', "sh", nasty] + worst(fifo, modes, "say=done"))
+    host.await_output(task, b"done\n")
+    leader = host.children()[0]
+    assert fifo.is_held()
+    host.control.send("stop", task, how, 1000)
+    helpers.eventually(lambda: not fifo.is_held(), what="all but the leader have ended")
+    assert leader in host.children()
+    host.control.send("stop", task, "kill", 0)
+    assert host.result(task)["signal"] == signal.SIGKILL
 
 
 def test_a_task_may_go_on_after_it_was_asked(host):

@@ -143,6 +143,11 @@ def test_every_element_of_a_map_waits(daemon, client, gate):
     assert client.call("state", [[run, count]]) == ["FINISHED"] * 10
 
 
+def test_after_takes_at_most_a_hundred_thousand(shared):
+    first = shared.call("submit", "shell", "true")
+    refused("ValueError", shared.call, "submit", "shell", "true", [], {"after": [[first, 100001]]})
+
+
 def test_a_waiting_task_does_not_hold_a_worker(daemon, client, gate):
     first = client.call("submit", "shell", *gate.task())
     client.call("submit", "one", "true", [], {"after": [first]})

@@ -1,4 +1,6 @@
 """events [{"pool":…}]: nil, then notifications `event [map]`."""
+import time
+
 import pytest
 
 from helpers import refused
@@ -11,6 +13,7 @@ def gather(client, future, until):
         (event,) = client.notification("event")
         assert isinstance(event, dict) and all(isinstance(k, str) for k in event)
         if event.get("id") == future:
+            assert event["pool"] and abs(event["time"] - time.time()) < 60
             found.append(event)
             if until(event):
                 return found

@@ -86,6 +86,7 @@ def test_an_entry_says_what_failed(daemon, client):
     client.call("wait", [future])
     (entry,) = client.call("failures")
     assert (entry["id"], entry["name"], entry["pool"], entry["state"]) == (future, "n", "shell", "FINISHED")
+    assert (entry["error"]["type"], entry["error"]["exit"], entry["error"]["future"]) == ("ExitError", 1, future)
 
 
 @pytest.mark.config(retain="50ms", log={"level": "info"})

@@ -52,7 +52,7 @@ def test_hello_may_come_late_and_again(shared):
 
 
 def test_another_protocol_is_refused(shared):
-    refused(("ValueError", "ProtocolError", "UnsupportedError"), shared.call, "hello", {"protocol": 2, "client": "test"})
+    refused("ValueError", shared.call, "hello", {"protocol": 2, "client": "test"})
 
 
 @pytest.mark.parametrize("params", [[7], ["x"], [[]], [{"protocol": "1", "client": "x"}], [{"protocol": 1.5, "client": "x"}],
@@ -74,6 +74,30 @@ def test_ping_gives_back_the_same_value(shared, value):
 
 def test_ping_of_nothing_is_nil(shared):
     assert shared.call("ping") is None
+
+
+def test_the_client_may_stay_nameless(shared):
+    assert shared.call("hello", {"protocol": 1})["protocol"] == 1
+
+
+def test_protocol_is_required(shared):
+    refused("ValueError", shared.call, "hello", {"client": "x"})
+    refused("ValueError", shared.call, "hello")
+
+
+def test_a_task_that_nobody_runs_is_an_authentication_error(shared):
+    refused("AuthenticationError", shared.call, "hello", {"protocol": 1, "task": "nobody's secret"})
+
+
+def test_a_running_task_introduces_itself_with_its_secret(daemon, client):
+    future = client.call("submit", "shell", "/bin/sh", ["-c", "echo $FUTURED_TASK; read x"], {"stdin": True})
+    client.call("output", future, {"follow": True})
+    secret = client.notification("output")[3].decode().strip()
+    assert secret
+    assert hello(daemon.client(), task=secret)["protocol"] == 1
+    client.call("input", future, b"go\n", {"eof": True})
+    client.call("wait", [future])
+    refused("AuthenticationError", hello, daemon.client(), task=secret)
 
 
 def test_ping_takes_one_value(shared):

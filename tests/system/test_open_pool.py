@@ -45,7 +45,7 @@ def test_more_than_the_configured_number_is_a_limit_error(shared):
 
 
 def test_more_workers_than_configured_are_refused(shared):
-    refused(("LimitError", "ValueError"), shared.call, "open_pool", {"like": "shell", "workers": 5})
+    refused("LimitError", shared.call, "open_pool", {"like": "shell", "workers": 5})
 
 
 @pytest.mark.config(client_pools={"enabled": False})
@@ -66,7 +66,7 @@ def test_a_bad_parameter_is_a_value_error(shared, params):
 
 
 def test_a_command_pool_has_no_initializer(shared):
-    refused(("UnsupportedError", "ValueError"), shared.call, "open_pool", {"like": "shell", "initializer": "f"})
+    refused("UnsupportedError", shared.call, "open_pool", {"like": "shell", "initializer": "f"})
 
 
 def test_a_bound_pool_goes_with_its_connection(daemon, client):
@@ -159,7 +159,7 @@ def test_kill_does_not_wait_for_one_that_ignores_term(daemon, client, gate):
 
 
 def test_a_configured_pool_cannot_be_closed(shared):
-    refused(("ValueError", "PermissionError", "UnsupportedError"), shared.call, "close_pool", "shell")
+    refused("ValueError", shared.call, "close_pool", "shell")
     assert shared.call("call", "shell", "true")["exit"] == 0
 
 

@@ -20,6 +20,28 @@ def test_cwd(shared):
     assert run(shared, "pwd", [], cwd="/usr/lib") == "/usr/lib\n"
 
 
+def test_cwd_may_be_bytes(shared):
+    assert run(shared, "pwd", [], cwd=b"/usr/lib") == "/usr/lib\n"
+
+
+@pytest.mark.parametrize("cwd", ["relative", "", ".", "/a\0b"], ids=repr)
+def test_cwd_is_absolute(shared, cwd):
+    refused("ValueError", run, shared, "pwd", [], cwd=cwd)
+
+
+def test_a_command_finds_who_it_is_in_its_environment(daemon, client):
+    future = client.call("submit", "shell", "env")
+    text = client.call("result", future)["stdout"].decode().splitlines()
+    found = dict(line.split("=", 1) for line in text if "=" in line)
+    assert found["FUTURED_ID"] == str(future) and found["FUTURED_ATTEMPT"] == "1"
+    assert found["FUTURED_ADDRESS"] == "unix:" + daemon.address and found["FUTURED_TASK"]
+
+
+def test_a_value_in_env_may_be_bytes(shared):
+    value = shared.call("call", "shell", *sh('printf %s "$X"'), {"env": {"X": b"\xff\xfe"}})
+    assert value["stdout"] == b"\xff\xfe"
+
+
 def test_a_cwd_that_is_not_there_fails_the_task_not_the_daemon(shared):
     error = refused(("ExitError", "ValueError"), run, shared, "pwd", [], cwd="/nosuch/directory")
     assert "/nosuch/directory" in error["message"]
@@ -60,7 +82,7 @@ def test_umask(daemon, client):
 
 
 def test_nice(shared):
-    plain = int(run(shared, "nice"))
+    plain = int(run(shared, "nice", []))
     assert int(run(shared, "nice", [], nice=plain + 7)) == plain + 7
 
 
@@ -130,7 +152,7 @@ def test_invalid_utf8_in_an_option_is_a_value_error(shared, option):
 
 
 def test_kwargs_are_refused_where_there_are_none(shared):
-    refused(("UnsupportedError", "ValueError"), shared.call, "submit", "shell", "true", [], {"kwargs": {"a": 1}})
+    refused("UnsupportedError", shared.call, "submit", "shell", "true", [], {"kwargs": {"a": 1}})
 
 
 def test_a_nil_option_means_its_default(shared):
@@ -139,10 +161,21 @@ def test_a_nil_option_means_its_default(shared):
     assert run(shared, "echo", ["x"], **options) == "x\n"
 
 
+@pytest.mark.parametrize("options", [{"name": "x" * 1025}, {"key": "x" * 1025}, {"tags": ["x" * 1025]}, {"tags": ["t"] * 65},
+                                     {"name": "ü" * 513}], ids=lambda o: next(iter(o)))
+def test_what_is_too_long_is_a_value_error(shared, options):
+    refused("ValueError", shared.call, "submit", "shell", "true", [], options)
+
+
+def test_sixty_four_tags_of_a_kilobyte_are_fine(shared):
+    tags = ["%064d" % n + "x" * 960 for n in range(64)]
+    assert shared.call("show", shared.call("submit", "shell", "true", [], {"tags": tags}))["tags"] == tags
+
+
 # name, tags, priority
 
 def test_a_name_may_be_any_text(shared):
-    for name in ("", "ü", "a\nb", "x" * 1000, "\x1b[31m"):
+    for name in ("", "ü", "a\nb", "x" * 1024, "\x1b[31m"):
         future = shared.call("submit", "shell", "true", [], {"name": name})
         assert shared.call("show", future)["name"] == name
 

@@ -16,8 +16,8 @@ def test_pools_lists_the_configured_ones(shared):
 def test_a_pool_map_says_what_it_is(shared):
     shown = pool(shared, "shell")
     assert shown["kind"] == "command" and shown["workers"] == 2
-    assert shown["paused"] is False and not shown["broken"]
-    assert "runtime" in shown
+    assert shown["paused"] is False and shown["broken"] is None
+    assert shown["runtime"] == "command"
 
 
 def test_busy_and_pending_are_counted(daemon, client, gate):
@@ -129,7 +129,7 @@ def test_resizing_again_and_again_loses_no_task(daemon, client):
     assert [m for m in client.call("failures")] == []
 
 
-@pytest.mark.parametrize("workers", [None, "2", b"2", 1.5, True, [], {}, -1, 10**6, 2**63, ref(1)], ids=repr)
+@pytest.mark.parametrize("workers", [None, "2", b"2", 1.5, True, [], {}, -1, 0, 1025, 10**6, 2**63, ref(1)], ids=repr)
 def test_workers_of_a_wrong_type_or_size_are_a_value_error(shared, workers):
     refused("ValueError", shared.call, "resize", "one", workers)
     assert pool(shared, "one")["workers"] == 1
@@ -140,8 +140,12 @@ def test_a_bad_parameter_of_resize_is_a_value_error(shared, params):
     refused("ValueError", shared.call, "resize", *params)
 
 
-def test_mean_run_time_and_totals_grow(daemon, client):
+def test_totals_and_the_mean_run_time(daemon, client):
     before = pool(client, "shell")
+    assert before["totals"] == {"submitted": 0, "succeeded": 0, "failed": 0, "cancelled": 0} and before["mean_run_time"] is None
     client.call("call", "shell", *sh("sleep 0.05"))
+    client.call("wait", [client.call("submit", "shell", "false")])
+    client.call("cancel", [client.call("submit", "shell", "true", [], {"delay": 1000})])
     after = pool(client, "shell")
-    assert before != after and before.keys() == after.keys()
+    assert after["totals"] == {"submitted": 3, "succeeded": 1, "failed": 1, "cancelled": 1}
+    assert 0 < after["mean_run_time"] < 5

@@ -117,6 +117,12 @@ def test_followers_see_all_attempts_with_growing_offsets(daemon, client, gate):
     assert text == b"x\nx\nx\n"
 
 
+def test_the_attempt_is_visible_to_the_task(daemon, client):
+    future = client.call("submit", "shell", *sh("echo $FUTURED_ATTEMPT; [ $FUTURED_ATTEMPT -ge 3 ]"), {"retries": 3})
+    client.call("wait", [future])
+    assert client.call("output", future) == b"1\n2\n3\n"
+
+
 def test_a_dependent_waits_for_the_last_attempt(daemon, client):
     log = daemon.path("log")
     future = client.call("submit", "shell", *sh(FLAKY, log, 2), {"retries": 2, "retry_delay": 0.05})

@@ -54,6 +54,43 @@ def test_an_unknown_id_retries_none(shared):
     assert shared.call("map", "shell", "true", []) == before
 
 
+def test_what_is_not_final_cannot_be_retried(daemon, client):
+    client.call("pause", "shell")
+    done, pending = client.call("submit", "one", "true"), client.call("submit", "shell", "true")
+    client.call("wait", [done])
+    before = client.call("map", "shell", "true", [])
+    refused("InvalidStateError", client.call, "retry", [done, pending])
+    assert client.call("map", "shell", "true", []) == before
+
+
+def test_duplicates_are_retried_once(shared):
+    future = shared.call("submit", "shell", "true")
+    shared.call("wait", [future])
+    assert len(shared.call("retry", [future, [future, 1]])) == 1
+
+
+def test_what_belonged_to_the_call_is_not_repeated(daemon, client):
+    bad = client.call("submit", "shell", "false")
+    future = client.call("submit", "shell", "echo", ["x"], {"after": [bad], "watch": True})
+    client.notification("done")
+    (again,) = client.call("retry", [future])
+    assert client.call("result", again)["stdout"] == b"x\n"
+    assert client.pending_notifications("done") == []
+    keyed = client.call("submit", "shell", "true", [], {"key": "k"})
+    client.call("wait", [keyed])
+    (again,) = client.call("retry", [keyed])
+    assert again != keyed and client.call("submit", "shell", "true", [], {"key": "k"}) == keyed
+
+
+def test_a_reference_to_what_has_expired_cannot_be_retried(shared):
+    from rpc import ref
+    source = shared.call("submit", "shell", "echo", ["x"])
+    reader = shared.call("submit", "shell", "cat", [], {"stdin": ref(source)})
+    shared.call("wait", [reader])
+    shared.call("release", [source])
+    assert refused("ExpiredFutureError", shared.call, "retry", [reader])["future"] == source
+
+
 def test_options_are_kept(shared):
     future = shared.call("submit", "shell", "cat", [], {"stdin": b"fed", "priority": 5, "cwd": "/usr"})
     shared.call("wait", [future])

@@ -50,6 +50,8 @@ def test_a_pair_stands_for_a_run_of_ids(shared):
 def test_a_run_of_none_is_none(shared):
     first = finished(shared)
     assert shared.call("state", [[first, 0]]) == []
+    assert shared.call("state", [shared.call("map", "shell", "true", [])]) == []
+    assert shared.call("wait", [[2**52, 0]]) == {"done": [], "not_done": []}
 
 
 def test_state_of_nothing_is_nothing(shared):
@@ -104,8 +106,9 @@ def test_more_than_the_ids_is_too_much(shared, method):
     refused("ValueError", shared.call, method, [], {}, 1)
 
 
-def test_zero_is_no_id(shared):
-    refused(("ValueError", "ExpiredFutureError", "UnknownFutureError"), shared.call, "state", [0])
+@pytest.mark.parametrize("number", [0, 2**53, 2**63, 2**64 - 1])
+def test_what_is_no_id_is_a_value_error(shared, number):
+    refused("ValueError", shared.call, "state", [number])
 
 
 def test_running_means_that_the_task_has_begun(daemon, client, gate):

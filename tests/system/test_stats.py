@@ -16,7 +16,7 @@ def test_stats_has_what_the_contract_names(shared):
     stats = shared.call("stats")
     assert stats["uptime"] >= 0 and isinstance(stats["version"], str)
     assert stats["connections"] >= 1
-    assert "store" in stats
+    assert stats["store"]["kind"] == "memory" and stats["bytes"] >= 0
     assert stats["turn_futures_max"] >= 0 and stats["turn_bytes_max"] >= 0
 
 
@@ -42,6 +42,15 @@ def test_connections_are_counted(daemon, client):
     for c in others:
         c.close()
     eventually(lambda: client.call("stats")["connections"] == before)
+
+
+def test_the_bytes_held_come_back_with_release(daemon, client):
+    before = client.call("stats")["bytes"]
+    first, count = client.call("map", "shell", "head", [["-c", "200000", "/dev/zero"]] * 20)
+    client.call("wait", [[first, count]])
+    assert client.call("stats")["bytes"] >= before + 20 * 200000
+    client.call("release", [[first, count]])
+    eventually(lambda: client.call("stats")["bytes"] <= before)
 
 
 def test_uptime_grows(shared):
