@@ -84,11 +84,35 @@ seat_open(struct seat *seat, struct buf *error)
 	return slot_initialize(&seat->slot, h->initializer, args, len, error);
 }
 
+/* A task that ends its thread would leave its slot without an answer for ever: so it ends the host, as a crash does. */
+static void
+on_thread_exit(void *arg)
+{
+	struct seat *seat = arg;
+
+	host_complain("slot %u: a task ended the thread that it ran on", seat->slot.number);
+	_exit(1);
+}
+
+static void
+seat_serve(struct seat *seat)
+{
+	const char *why = NULL;
+	bool ok;
+
+	pthread_cleanup_push(on_thread_exit, seat);
+	ok = slot_serve(&seat->slot, &why);
+	pthread_cleanup_pop(0);
+	if (!ok) {
+		host_complain("slot %u: %s", seat->slot.number, why);
+		_exit(1);
+	}
+}
+
 static void *
 seat_main(void *arg)
 {
 	struct seat *seat = arg;
-	const char *why = NULL;
 	struct buf error;
 
 	buf_init(&error);
@@ -98,10 +122,7 @@ seat_main(void *arg)
 	}
 	buf_clear(&error);
 	seat_move(seat, SEAT_SERVING);
-	if (!slot_serve(&seat->slot, &why)) {
-		host_complain("slot %u: %s", seat->slot.number, why);
-		_exit(1);
-	}
+	seat_serve(seat);
 	seat->crew->runtime->close(&seat->slot);
 	seat_move(seat, SEAT_ENDED);
 	return NULL;

@@ -371,6 +371,13 @@ leave(struct futured_task *t)
 	_exit((int)status);
 }
 
+static int
+end_thread(struct futured_task *t)
+{
+	(void)t;
+	pthread_exit(NULL);
+}
+
 static const char *
 on_init(void)
 {
@@ -414,6 +421,7 @@ static const struct futured_function functions[] = {
 	{"mark", mark, NULL},
 	{"crash", crash, NULL},
 	{"leave", leave, NULL},
+	{"end_thread", end_thread, NULL},
 	{NULL, NULL, NULL},
 };
 

@@ -1,8 +1,10 @@
 """The native runtime, driven as the daemon drives it."""
 import http.server
 import os
+import shutil
 import signal
 import socket
+import subprocess
 import threading
 import time
 import zlib
@@ -80,6 +82,24 @@ def test_module_that_crashes_at_load_leaves_its_last_words(start):
     assert host.control.receive() is None
     assert host.await_end() == -signal.SIGSEGV
     assert "crash_at_load: here it comes" in host.stderr()
+
+
+MODULE_IN_TWO_LANGUAGES = """
+#include <futured_task.h>
+static int call(struct futured_task *t) { futured_put_cstr(t, "hello"); return FUTURED_OK; }
+static const struct futured_function functions[] = {{"call", call, "call()"}, {NULL, NULL, NULL}};
+FUTURED_MODULE("tiny", functions, NULL, NULL);
+"""
+
+
+@pytest.mark.parametrize("compiler", [["cc", "-std=c99", "-x", "c"], ["c++", "-std=c++11", "-x", "c++"]], ids=["c99", "c++"])
+def test_header_is_c99_and_cplusplus(start, tmp_path, compiler):
+    if shutil.which(compiler[0]) is None:
+        pytest.skip("no " + compiler[0])
+    subprocess.run([*compiler, "-Wall", "-Wextra", "-pedantic", "-Werror", "-I", os.path.join(helpers.ROOT, "worker"), "-shared",
+                    "-fPIC", "-fvisibility=hidden", "-o", str(tmp_path / "tiny.so"), "-"],
+                   input=MODULE_IN_TWO_LANGUAGES.encode(), check=True)
+    assert start(modules=[str(tmp_path / "tiny.so")]).slot.call("call") == "hello"
 
 
 # ---- arguments, values, errors ----
@@ -370,6 +390,13 @@ def test_task_that_leaves_takes_the_host_with_it(slot):
     slot.run("leave", 7)
     assert slot.receive() is None
     assert slot.host.await_end() == 7
+
+
+def test_task_that_ends_its_thread_is_a_crash_and_no_hang(slot):
+    slot.run("end_thread")
+    assert slot.receive() is None
+    assert slot.host.await_end() == 1
+    assert "ended the thread" in slot.host.stderr()
 
 
 def test_tasks_children_hold_none_of_the_sockets(start):
