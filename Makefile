@@ -41,7 +41,7 @@ all: $(B)/bin/futured $(B)/bin/fut $(B)/libexec/futured-worker
 $(B)/bin/futured: $(B)/obj/daemon/main.o $(DAEMON_A) $(CONFIG_A) $(PROTO_A)
 	$(LINK) $^ -levent_core -lmsgpackc -lyaml
 $(B)/libexec/futured-worker: $(call objs,worker,$(WORKER)) $(PROTO_A)
-	$(LINK) -rdynamic $^ -lmsgpackc -llua5.4 -ldl
+	$(LINK) -rdynamic $^ -lmsgpackc -llua5.4 -ldl -lm
 $(B)/bin/fut: $(call objs,client/fut,$(FUT)) $(CLIENT_A)
 	$(LINK) $^ -lmsgpackc -ljansson
 
