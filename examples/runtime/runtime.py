@@ -60,7 +60,9 @@ def answer(fn, args, kwargs):
 
 
 def main():
-    os.set_inheritable(CONTROL, False), os.set_inheritable(SLOT, False), os.close(BOARDS)
+    os.close(BOARDS)
+    for fd in CONTROL, SLOT, int(os.environ.get("FUTURED_LOCK_FD", SLOT)):
+        os.set_inheritable(fd, False)  # what a task starts must hold none of these
     control, output = messages(CONTROL), Output()
     _, hello = next(control)
     functions = runpy.run_path(sys.argv[1])
