@@ -1,0 +1,43 @@
+/* One reading per turn, so that handlers of a turn agree on the time and pay nothing for it. */
+#include "daemon/clock.h"
+
+#include <math.h>
+#include <time.h>
+
+static uint64_t now_us;
+static int64_t wall_offset_us; /* wall minus monotonic, read at the first refresh: a jump of the wall clock reorders nothing */
+
+static uint64_t
+read_clock(clockid_t which)
+{
+	struct timespec ts;
+	clock_gettime(which, &ts);
+	return (uint64_t)ts.tv_sec * 1000000u + (uint64_t)ts.tv_nsec / 1000u;
+}
+
+uint64_t
+clock_refresh(void)
+{
+	now_us = read_clock(CLOCK_MONOTONIC);
+	if (!wall_offset_us)
+		wall_offset_us = (int64_t)read_clock(CLOCK_REALTIME) - (int64_t)now_us;
+	return now_us;
+}
+
+uint64_t
+clock_now(void)
+{
+	return now_us ? now_us : clock_refresh();
+}
+
+double
+clock_wall(uint64_t us)
+{
+	return us ? (double)((int64_t)us + wall_offset_us) / 1e6 : 0;
+}
+
+uint64_t
+clock_us(double seconds)
+{
+	return (uint64_t)ceil(seconds * 1e6);
+}

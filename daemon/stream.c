@@ -1,0 +1,407 @@
+/* Reading goes through one buffer that all streams share: a whole frame that arrives in one read is handled where it lies, and an
+ * idle stream holds no memory. Only an unfinished frame moves to the stream's own buffer:
+ *
+ *     on_readable: read ─► scan ─► on_frame … ─► the rest is kept in `in` ─► (more bytes) ─► scan goes on where it was
+ */
+#include "daemon/stream.h"
+
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "daemon/clock.h"
+
+enum {
+	READ_SIZE = 256 * 1024,
+	FRAMES_PER_TURN = 2000,
+	BY_REFERENCE = 16 * 1024, /* payloads from here on are not copied into the output */
+};
+
+static uint8_t shared[READ_SIZE];
+
+static void on_readable(evutil_socket_t fd, short what, void *arg);
+static void on_writable(evutil_socket_t fd, short what, void *arg);
+static void give_more(struct turn_item *item);
+static void flush_item(struct turn_item *item);
+
+#define container(ptr, type, field) ((type *)(void *)((char *)(ptr) - offsetof(type, field)))
+
+bool
+stream_init(struct stream *s, int fd, uint64_t frame_limit, const struct stream_ops *ops)
+{
+	*s = (struct stream){ .fd = fd, .ops = ops, .moved_us = clock_now() };
+	frame_scan_init(&s->scan, frame_limit);
+	if (fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK) < 0)
+		return false;
+	if (event_assign(&s->reading, turn_base(), fd, EV_READ | EV_PERSIST, on_readable, s) ||
+	    event_assign(&s->writing, turn_base(), fd, EV_WRITE | EV_PERSIST, on_writable, s))
+		return false;
+	return event_add(&s->reading, NULL) == 0;
+}
+
+void
+stream_clear(struct stream *s)
+{
+	if (!s->ops || s->fd < 0)
+		return;
+	event_del(&s->reading);
+	event_del(&s->writing);
+	turn_unschedule(&s->more);
+	turn_unschedule(&s->flush);
+	buf_clear(&s->in);
+	buf_clear(&s->said);
+	if (s->out)
+		evbuffer_free(s->out);
+	s->out = NULL;
+	close(s->fd);
+	s->fd = -1;
+	s->ended = true;
+}
+
+static void
+end(struct stream *s, enum stream_end how, enum frame_verdict verdict)
+{
+	if (s->ended)
+		return;
+	s->ended = true;
+	event_del(&s->reading);
+	turn_unschedule(&s->more);
+	s->ops->on_end(s, how, verdict);
+}
+
+/* Gives up to `max` whole frames from bytes; returns how many bytes were used. *more: it stopped at max. */
+static size_t
+give_frames(struct stream *s, const uint8_t *bytes, size_t len, unsigned max, bool *more)
+{
+	size_t start = 0, at = s->scanned;
+
+	*more = false;
+	for (;;) {
+		size_t used;
+		enum frame_verdict v = frame_scan(&s->scan, bytes + at, len - at, &used);
+		at += used;
+		if (v == FRAME_MORE)
+			break;
+		if (v != FRAME_DONE) {
+			if (s->ops->on_partial && !s->ops->on_partial(s, bytes + start, at - start))
+				return start;
+			end(s, STREAM_BAD, v);
+			return start;
+		}
+		s->scanned = 0;
+		if (!s->ops->on_frame(s, bytes + start, at - start) || s->ended)
+			return at;
+		start = at;
+		if (at == len)
+			break;
+		if (!--max) {
+			*more = true;
+			return start;
+		}
+		if (s->paused) {
+			*more = true;
+			return start;
+		}
+	}
+	s->scanned = at - start;
+	if (len > start && s->ops->on_partial)
+		s->ops->on_partial(s, bytes + start, len - start);
+	return start;
+}
+
+/* Frames that lie in the stream's own buffer. */
+static void
+give_from_own(struct stream *s, unsigned max)
+{
+	bool more;
+	struct buf mine = s->in; /* on_frame may take the buffer: see stream_take_frame */
+	size_t used = give_frames(s, mine.data, mine.len, max, &more);
+
+	if (s->fd < 0 || s->ended)
+		return;
+	if (s->in.data == mine.data)
+		buf_drain(&s->in, used);
+	if (!s->in.len)
+		buf_clear(&s->in);
+	if (more && !s->paused)
+		turn_schedule(TURN_WORK, &s->more, give_more);
+}
+
+static void
+give_more(struct turn_item *item)
+{
+	struct stream *s = container(item, struct stream, more);
+	if (!s->ended && s->in.len)
+		give_from_own(s, FRAMES_PER_TURN);
+}
+
+static void
+got_shared(struct stream *s, size_t len, unsigned max)
+{
+	bool more;
+	size_t used = give_frames(s, shared, len, max, &more);
+
+	if (s->fd < 0 || s->ended)
+		return;
+	if (used < len && !buf_append(&s->in, shared + used, len - used)) {
+		end(s, STREAM_NOMEM, FRAME_MORE);
+		return;
+	}
+	if (more && !s->paused)
+		turn_schedule(TURN_WORK, &s->more, give_more);
+}
+
+/* Reads once. True if there may be more to read. */
+static bool
+read_once(struct stream *s, unsigned max)
+{
+	size_t room = READ_SIZE;
+	uint8_t *into = shared;
+
+	if (s->in.len) {
+		uint64_t needs = frame_scan_needs(&s->scan);
+		room = needs > READ_SIZE ? 4 * READ_SIZE : READ_SIZE;
+		if (needs < room && needs > READ_SIZE)
+			room = (size_t)needs; /* a large frame ends where its buffer ends: it can be taken whole */
+		if (!buf_reserve(&s->in, room)) {
+			end(s, STREAM_NOMEM, FRAME_MORE);
+			return false;
+		}
+		into = s->in.data + s->in.len;
+	}
+	ssize_t n = recv(s->fd, into, room, 0);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return false;
+	if (n <= 0) {
+		end(s, STREAM_EOF, FRAME_MORE);
+		return false;
+	}
+	s->moved_us = clock_now();
+	s->read_total += (uint64_t)n;
+	if (into == shared) {
+		got_shared(s, (size_t)n, max);
+	} else {
+		s->in.len += (size_t)n;
+		give_from_own(s, max);
+	}
+	return !s->ended && s->fd >= 0 && (size_t)n == room;
+}
+
+static void
+on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct stream *s = arg;
+	(void)fd, (void)what;
+	if (!s->more.scheduled && !s->paused)
+		read_once(s, FRAMES_PER_TURN);
+}
+
+void
+stream_drain(struct stream *s)
+{
+	s->paused = false;
+	turn_unschedule(&s->more);
+	if (!s->ended && s->in.len)
+		give_from_own(s, UINT32_MAX);
+	while (!s->ended && s->fd >= 0 && read_once(s, UINT32_MAX))
+		;
+}
+
+void
+stream_pause(struct stream *s, bool paused)
+{
+	if (s->paused == paused || s->ended)
+		return;
+	s->paused = paused;
+	if (paused) {
+		event_del(&s->reading);
+		turn_unschedule(&s->more);
+	} else {
+		event_add(&s->reading, NULL);
+		if (s->in.len)
+			turn_schedule(TURN_WORK, &s->more, give_more);
+	}
+}
+
+void
+stream_end(struct stream *s)
+{
+	if (s->ended)
+		return;
+	s->ended = true;
+	event_del(&s->reading);
+	turn_unschedule(&s->more);
+}
+
+struct block *
+stream_take_frame(struct stream *s, const uint8_t *bytes, size_t len)
+{
+	if (s->in.data == bytes && s->in.len == len)
+		return block_take(&s->in);
+	struct buf copy;
+	buf_init(&copy);
+	buf_append(&copy, bytes, len);
+	struct block *block = block_take(&copy);
+	buf_clear(&copy);
+	return block;
+}
+
+/* ---- writing ---- */
+
+struct buf *
+stream_say(struct stream *s)
+{
+	if (!s->flush.scheduled)
+		turn_schedule(TURN_FLUSH, &s->flush, flush_item);
+	return &s->said;
+}
+
+static bool
+said_to_out(struct stream *s)
+{
+	if (!s->out && !(s->out = evbuffer_new()))
+		return false;
+	if (!s->said.len)
+		return true;
+	if (evbuffer_add(s->out, s->said.data, s->said.len))
+		return false;
+	s->said.len = 0;
+	return true;
+}
+
+static void
+unref_block(const void *data, size_t len, void *arg)
+{
+	(void)data, (void)len;
+	block_drop(arg);
+}
+
+void
+stream_say_bytes(struct stream *s, struct bytes b)
+{
+	struct buf *said = stream_say(s);
+
+	if (bytes_len(&b) < BY_REFERENCE) {
+		buf_append(said, bytes_data(&b), bytes_len(&b));
+		return;
+	}
+	struct block *block = bytes_block(&b);
+	block_hold(block);
+	if (!said_to_out(s) || evbuffer_add_reference(s->out, bytes_data(&b), bytes_len(&b), unref_block, block)) {
+		block_drop(block);
+		said->failed = true;
+	}
+}
+
+void
+stream_say_buffer(struct stream *s, struct evbuffer *from)
+{
+	struct buf *said = stream_say(s);
+	if (!said_to_out(s) || evbuffer_add_buffer(s->out, from))
+		said->failed = true;
+}
+
+size_t
+stream_queued(const struct stream *s)
+{
+	return s->said.len + (s->out ? evbuffer_get_length(s->out) : 0);
+}
+
+/* Writes `said` straight from where it was encoded; true if all of it went. */
+static bool
+write_said(struct stream *s)
+{
+	ssize_t n = send(s->fd, s->said.data, s->said.len, MSG_NOSIGNAL);
+	if (n < 0)
+		return false;
+	s->moved_us = clock_now();
+	if ((size_t)n == s->said.len) {
+		s->said.len = 0;
+		return true;
+	}
+	buf_drain(&s->said, (size_t)n);
+	return false;
+}
+
+static bool
+write_out(struct stream *s)
+{
+	while (evbuffer_get_length(s->out)) {
+		struct evbuffer_iovec vec[64];
+		int count = evbuffer_peek(s->out, -1, NULL, vec, 64);
+		struct msghdr msg = { .msg_iov = (struct iovec *)vec, .msg_iovlen = (size_t)(count < 64 ? count : 64) };
+		ssize_t n = sendmsg(s->fd, &msg, MSG_NOSIGNAL);
+		if (n < 0)
+			return false;
+		s->moved_us = clock_now();
+		evbuffer_drain(s->out, (size_t)n);
+	}
+	return true;
+}
+
+static void
+set_blocked(struct stream *s, bool blocked)
+{
+	if (s->blocked == blocked)
+		return;
+	s->blocked = blocked;
+	if (blocked)
+		event_add(&s->writing, NULL);
+	else
+		event_del(&s->writing);
+}
+
+static void
+flush(struct stream *s)
+{
+	bool all;
+
+	errno = 0;
+	if (s->said.failed) {
+		end(s, STREAM_NOMEM, FRAME_MORE);
+		return;
+	}
+	if (s->out && evbuffer_get_length(s->out))
+		all = said_to_out(s) && write_out(s);
+	else
+		all = !s->said.len || write_said(s) || (errno == 0 && (said_to_out(s) && write_out(s)));
+	if (!all && errno != EAGAIN && errno != EINTR && errno != 0) {
+		/* The peer is gone; what it said before that is still to be read, and then comes the end of file. */
+		s->said.len = 0;
+		if (s->out)
+			evbuffer_drain(s->out, evbuffer_get_length(s->out));
+		all = true;
+	}
+	if (!all && s->said.len && !said_to_out(s)) {
+		end(s, STREAM_NOMEM, FRAME_MORE);
+		return;
+	}
+	if (s->said.cap > 64 * 1024 && !s->said.len)
+		buf_clear(&s->said);
+	set_blocked(s, !all);
+	if (s->ops->on_written)
+		s->ops->on_written(s);
+}
+
+static void
+flush_item(struct turn_item *item)
+{
+	struct stream *s = container(item, struct stream, flush);
+	if (s->fd >= 0 && !s->blocked)
+		flush(s);
+}
+
+static void
+on_writable(evutil_socket_t fd, short what, void *arg)
+{
+	struct stream *s = arg;
+	(void)fd, (void)what;
+	if (s->fd >= 0)
+		flush(s);
+}

@@ -1,0 +1,155 @@
+#include "daemon/turn.h"
+
+#include <event2/event.h>
+#include <utlist.h>
+
+#include "daemon/clock.h"
+#include "daemon/timer.h"
+
+enum { FUTURES_PER_TURN = 4000, TIMERS_PER_TURN = 2000 };
+
+static struct event_base *base;
+static struct event *wakeup; /* the timer heap's only event */
+static struct turn_item *waiting[TURN_PHASES];
+static unsigned futures;
+static uint64_t bytes;
+static struct turn_gauges gauges;
+
+struct event_base *
+turn_base(void)
+{
+	if (!base) {
+		struct event_config *cfg = event_config_new();
+		if (!cfg)
+			return NULL;
+		event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK);
+		event_config_set_flag(cfg, EVENT_BASE_FLAG_PRECISE_TIMER);
+		base = event_base_new_with_config(cfg);
+		event_config_free(cfg);
+	}
+	return base;
+}
+
+void
+turn_schedule(enum turn_phase phase, struct turn_item *item, void (*run)(struct turn_item *))
+{
+	if (item->scheduled)
+		return;
+	item->scheduled = true;
+	item->phase = phase;
+	item->run = run;
+	DL_APPEND(waiting[phase], item);
+}
+
+void
+turn_unschedule(struct turn_item *item)
+{
+	if (!item->scheduled)
+		return;
+	DL_DELETE(waiting[item->phase], item);
+	item->scheduled = false;
+}
+
+/* Runs what was waiting when the phase began; a sentinel marks the end, so items may go while it runs. */
+static void
+run_phase(enum turn_phase phase)
+{
+	struct turn_item last = { .phase = phase, .scheduled = true };
+
+	if (!waiting[phase])
+		return;
+	DL_APPEND(waiting[phase], &last);
+	while (waiting[phase] != &last) {
+		struct turn_item *item = waiting[phase];
+		turn_unschedule(item);
+		item->run(item);
+	}
+	DL_DELETE(waiting[phase], &last);
+}
+
+static bool
+anything_waits(void)
+{
+	for (int phase = 0; phase < TURN_PHASES; phase++)
+		if (waiting[phase])
+			return true;
+	return false;
+}
+
+static void
+on_wakeup(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what, (void)arg;
+}
+
+/* Sleeps until an event or the next timer, and handles the events. */
+static void
+wait_for_events(bool timers_due)
+{
+	uint64_t next = timer_next(), now = clock_now();
+
+	if (timers_due || anything_waits() || next <= now) {
+		event_base_loop(base, EVLOOP_NONBLOCK);
+		return;
+	}
+	if (next != UINT64_MAX) {
+		uint64_t us = next - now;
+		struct timeval tv = { .tv_sec = (time_t)(us / 1000000), .tv_usec = (suseconds_t)(us % 1000000) };
+		if (!wakeup)
+			wakeup = evtimer_new(base, on_wakeup, NULL);
+		if (wakeup)
+			evtimer_add(wakeup, &tv);
+	} else if (wakeup) {
+		evtimer_del(wakeup);
+	}
+	event_base_loop(base, EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY);
+}
+
+void
+turn_run(void)
+{
+	static bool timers_due;
+
+	wait_for_events(timers_due);
+	timers_due = timer_run(clock_refresh(), TIMERS_PER_TURN);
+	for (int phase = 0; phase < TURN_PHASES; phase++)
+		run_phase((enum turn_phase)phase);
+
+	gauges.turns++;
+	if (futures > gauges.futures_max)
+		gauges.futures_max = futures;
+	if (bytes > gauges.bytes_max)
+		gauges.bytes_max = bytes;
+	futures = 0;
+	bytes = 0;
+}
+
+void
+turn_end(void)
+{
+	if (wakeup)
+		event_free(wakeup);
+	wakeup = NULL;
+	if (base)
+		event_base_free(base);
+	base = NULL;
+}
+
+unsigned
+turn_budget(void)
+{
+	return futures < FUTURES_PER_TURN ? FUTURES_PER_TURN - futures : 0;
+}
+
+void
+turn_count(unsigned f, uint64_t b)
+{
+	futures += f;
+	bytes += b;
+}
+
+struct turn_gauges
+turn_gauges(void)
+{
+	return gauges;
+}
