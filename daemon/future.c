@@ -1,0 +1,434 @@
+/* A task's way: future_init ─► (gate) ─► future_make_ready ─► (delay) ─► queue ─► slot ─► future_succeed or future_fail ─►
+ * future_set_state(FINISHED), which wakes whoever waits and hands the future to its retention ─► future_release. */
+#include "daemon/future.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "daemon/clock.h"
+#include "daemon/errors.h"
+#include "daemon/gate.h"
+#include "daemon/key.h"
+#include "daemon/output.h"
+#include "daemon/pool.h"
+#include "daemon/registry.h"
+#include "daemon/retention.h"
+#include "daemon/slot.h"
+#include "daemon/store.h"
+#include "daemon/turn.h"
+#include "daemon/watch.h"
+
+static const char *const state_names[FUTURE_STATES] = { "PENDING", "RUNNING", "CANCELLED", "FINISHED" };
+static struct future_totals totals;
+static void (*on_change)(struct future *f);
+
+static void on_timer(struct timer *t);
+
+#define container(ptr, type, field) ((type *)(void *)((char *)(ptr) - offsetof(type, field)))
+
+void
+future_init(struct future *f, uint64_t id, struct spec *spec, struct bytes args)
+{
+	memset(f, 0, sizeof *f);
+	f->id = id;
+	f->spec = spec_hold(spec);
+	f->args = args;
+	f->order = id;
+	f->submitted_us = clock_now();
+	totals.states[FUTURE_PENDING]++;
+	totals.submitted++;
+	pool_count(spec->pool, FUTURE_STATES, FUTURE_PENDING);
+}
+
+struct future_more *
+future_more(struct future *f)
+{
+	if (!f->more && (f->more = calloc(1, sizeof *f->more)))
+		f->more->future = f;
+	return f->more;
+}
+
+bool
+future_is_final(const struct future *f)
+{
+	return f->state == FUTURE_CANCELLED || f->state == FUTURE_FINISHED;
+}
+
+const char *
+future_state_name(enum future_state state)
+{
+	return state_names[state];
+}
+
+bool
+future_state_find(const char *name, size_t len, enum future_state *out)
+{
+	for (int i = 0; i < FUTURE_STATES; i++) {
+		if (strlen(state_names[i]) == len && memcmp(name, state_names[i], len) == 0) {
+			*out = (enum future_state)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* ---- who waits ---- */
+
+void
+future_wait(struct future *f, struct waiter *w)
+{
+	DL_APPEND(f->waiters, w);
+}
+
+void
+future_unwait(struct future *f, struct waiter *w)
+{
+	DL_DELETE(f->waiters, w);
+}
+
+static void
+wake_waiters(struct future *f)
+{
+	struct waiter *w;
+	while ((w = f->waiters)) {
+		DL_DELETE(f->waiters, w);
+		w->wake(w, f);
+	}
+	watch_notify(f);
+}
+
+/* ---- the one change of state ---- */
+
+static bool
+is_legal(enum future_state from, enum future_state to)
+{
+	switch (from) {
+	case FUTURE_PENDING:
+		return to != FUTURE_PENDING;
+	case FUTURE_RUNNING:
+		return to != FUTURE_RUNNING;
+	default:
+		return false;
+	}
+}
+
+/* What only a future that may still run needs. */
+static void
+drop_unfinished_parts(struct future *f)
+{
+	struct future_more *more = f->more;
+	if (!more)
+		return;
+	timer_unset(&more->timer);
+	bytes_drop(&more->filled_args);
+	bytes_drop(&more->filled_stdin);
+	gate_free(more->own_gate);
+	more->own_gate = NULL;
+}
+
+static void
+become_final(struct future *f)
+{
+	f->finished_us = clock_now();
+	drop_unfinished_parts(f);
+	if (f->state == FUTURE_CANCELLED) {
+		totals.cancelled++;
+	} else if (f->failed) {
+		totals.failed++;
+		f->spec->pool->failed++;
+	} else {
+		totals.succeeded++;
+		f->spec->pool->succeeded++;
+	}
+	totals.unseen += f->failed && !f->seen;
+	f->pins++;
+	output_finish(f);
+	store_finish(f);
+	wake_waiters(f);
+	if (f->let_go)
+		future_release(f);
+	else
+		retention_keep(f, f->spec->retain_us);
+	future_unpin(f);
+}
+
+void
+future_set_state(struct future *f, enum future_state state)
+{
+	enum future_state from = (enum future_state)f->state;
+
+	assert(is_legal(from, state));
+	if (state != FUTURE_RUNNING) /* which it becomes in the slot it was sent to */
+		future_leave_place(f);
+	totals.states[from]--;
+	totals.states[state]++;
+	f->state = (uint8_t)state;
+	pool_count(f->spec->pool, from, state);
+	if (on_change)
+		on_change(f);
+	if (future_is_final(f))
+		become_final(f);
+}
+
+void
+future_succeed(struct future *f, struct bytes value)
+{
+	f->value = value;
+	future_set_state(f, FUTURE_FINISHED);
+}
+
+void
+future_fail_finally(struct future *f, struct bytes error)
+{
+	f->value = error;
+	f->failed = true;
+	future_set_state(f, FUTURE_FINISHED);
+}
+
+void
+future_fail_with(struct future *f, enum status s, const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	future_fail_finally(f, error_bytes(s, f->id, "%s", text));
+}
+
+/* The pause before attempt n + 1: doubled each time, a day at most. */
+static uint64_t
+retry_pause(const struct future *f)
+{
+	enum { DAY = 86400 };
+	uint64_t pause = f->spec->retry_delay_us, most = UINT64_C(1000000) * DAY;
+	for (unsigned i = 1; i < f->attempt && pause < most; i++)
+		pause *= 2;
+	return pause < most || f->attempt == 1 ? pause : most;
+}
+
+void
+future_fail(struct future *f, struct bytes error)
+{
+	struct future_more *more;
+
+	if (f->attempt > f->spec->retries || f->past_deadline || f->abandon || !(more = future_more(f))) {
+		future_fail_finally(f, error);
+		return;
+	}
+	bytes_drop(&error);
+	totals.retried++;
+	if (f->state == FUTURE_RUNNING)
+		future_set_state(f, FUTURE_PENDING);
+	else
+		future_leave_place(f);
+	f->started_us = 0;
+	f->timed_out = f->ask = f->kill = false;
+	more->not_before_us = clock_now() + retry_pause(f);
+	future_make_ready(f);
+}
+
+void
+future_cancelled(struct future *f)
+{
+	future_set_state(f, FUTURE_CANCELLED);
+}
+
+/* ---- places of a PENDING future ---- */
+
+void
+future_leave_place(struct future *f)
+{
+	switch (f->place) {
+	case PLACE_GATE:
+		gate_unlink(f);
+		break;
+	case PLACE_QUEUE:
+		queue_remove(f->spec->pool->queue, f);
+		break;
+	case PLACE_SLOT:
+		slot_unlink(f);
+		break;
+	case PLACE_RETAINED:
+		retention_unlink(f);
+		break;
+	default:
+		break;
+	}
+	f->place = PLACE_NONE;
+}
+
+void
+future_make_ready(struct future *f)
+{
+	struct pool *pool = f->spec->pool;
+
+	f->place = PLACE_NONE;
+	if (f->more && f->more->not_before_us > clock_now()) {
+		f->place = PLACE_DELAY;
+		future_set_timer(f);
+		return;
+	}
+	if (f->attempt || f->more)
+		f->order = registry_next(); /* behind whoever is queued already */
+	if (!queue_push(pool->queue, f)) {
+		future_fail_with(f, STATUS_LIMIT, "the daemon is out of memory");
+		return;
+	}
+	future_set_timer(f);
+	pool_wake(pool);
+}
+
+void
+future_set_timer(struct future *f)
+{
+	struct future_more *more = f->more;
+	uint64_t due = UINT64_MAX;
+
+	if (f->place == PLACE_SLOT && f->spec->timeout_us)
+		more = future_more(f);
+	if (!more)
+		return;
+	if (more->deadline_us)
+		due = more->deadline_us;
+	if (f->place == PLACE_DELAY && more->not_before_us < due)
+		due = more->not_before_us;
+	if (f->place == PLACE_SLOT && f->spec->timeout_us) {
+		uint64_t end = (f->started_us ? f->started_us : clock_now()) + f->spec->timeout_us;
+		if (end < due)
+			due = end;
+	}
+	if (due == UINT64_MAX)
+		timer_unset(&more->timer);
+	else
+		timer_set(&more->timer, due, on_timer);
+}
+
+static void
+deadline_passed(struct future *f)
+{
+	f->past_deadline = true;
+	if (f->place == PLACE_SLOT && !slot_take_back(f)) {
+		slot_stop(f, true, UINT64_MAX);
+		return;
+	}
+	future_fail_finally(f, error_deadline(f));
+}
+
+static void
+on_timer(struct timer *t)
+{
+	struct future *f = container(t, struct future_more, timer)->future;
+	uint64_t now = clock_now();
+
+	turn_count(1, 0);
+	if (f->more->deadline_us && f->more->deadline_us <= now) {
+		deadline_passed(f);
+		return;
+	}
+	if (f->place == PLACE_DELAY) {
+		future_make_ready(f);
+		return;
+	}
+	if (f->place != PLACE_SLOT)
+		return;
+	slot_look(f);
+	if (f->state == FUTURE_RUNNING && f->started_us + f->spec->timeout_us <= now) {
+		f->timed_out = true;
+		slot_stop(f, true, UINT64_MAX);
+		return;
+	}
+	future_set_timer(f);
+}
+
+/* ---- forgetting ---- */
+
+void
+future_see(struct future *f)
+{
+	if (f->seen)
+		return;
+	if (f->failed && !f->hidden)
+		totals.unseen--;
+	f->seen = true;
+}
+
+static void
+future_free(struct future *f)
+{
+	totals.states[f->state]--;
+	pool_count(f->spec->pool, (enum future_state)f->state, FUTURE_STATES);
+	bytes_drop(&f->args);
+	bytes_drop(&f->value);
+	if (f->more) {
+		drop_unfinished_parts(f);
+		output_free(f->more->output);
+		bytes_drop(&f->more->rusage);
+		key_drop(f->more->key);
+		free(f->more);
+	}
+	spec_drop(f->spec);
+	registry_free(f);
+}
+
+void
+future_discard(struct future *f)
+{
+	totals.submitted--;
+	f->spec->pool->submitted--;
+	future_free(f);
+}
+
+bool
+future_release(struct future *f)
+{
+	if (f->hidden)
+		return false;
+	if (!future_is_final(f)) {
+		bool was = f->let_go;
+		f->let_go = true;
+		return !was;
+	}
+	future_leave_place(f);
+	future_see(f);
+	store_forget(f);
+	f->hidden = true;
+	registry_hide(f);
+	if (f->more && f->more->key) {
+		key_drop(f->more->key);
+		f->more->key = NULL;
+	}
+	if (!f->pins)
+		future_free(f);
+	return true;
+}
+
+void
+future_pin(struct future *f)
+{
+	f->pins++;
+}
+
+void
+future_unpin(struct future *f)
+{
+	if (--f->pins == 0 && f->hidden)
+		future_free(f);
+}
+
+struct future_totals
+future_totals(void)
+{
+	return totals;
+}
+
+void
+future_on_change(void (*changed)(struct future *f))
+{
+	on_change = changed;
+}

@@ -1,0 +1,167 @@
+/* A dependency finishes ─► on_done counts it ─► the last one, or the first that failed, schedules `run` ─► run lets the held futures go
+ * in slices. Nothing is let go from inside on_done: a chain of a million dependents would otherwise recurse a million deep. */
+#include "daemon/gate.h"
+
+#include <stdlib.h>
+
+#include "daemon/errors.h"
+#include "daemon/registry.h"
+#include "daemon/turn.h"
+
+struct needed {
+	struct waiter waiter;
+	struct gate *gate;
+	uint64_t id; /* pinned */
+	bool waiting;
+};
+
+struct gate {
+	struct future_list held;
+	struct turn_item item;
+	size_t left;         /* not final yet */
+	bool own;
+	bool filling;        /* more may be put behind it: it stays although empty */
+	bool failed;
+	struct bytes cause;  /* failed: the error of the one that failed first */
+	size_t count;
+	struct needed needed[];
+};
+
+#define container(ptr, type, field) ((type *)(void *)((char *)(ptr) - offsetof(type, field)))
+
+static void run(struct turn_item *item);
+
+static bool
+is_open(const struct gate *g)
+{
+	return g->failed || g->left == 0;
+}
+
+/* Takes notice of a dependency in its final state. */
+static void
+take_notice(struct gate *g, struct future *f)
+{
+	if (!g->failed && (f->state == FUTURE_CANCELLED || f->failed)) {
+		g->failed = true;
+		g->cause = error_cause(f);
+		future_see(f);
+	}
+	if (is_open(g))
+		turn_schedule(TURN_WORK, &g->item, run);
+}
+
+static void
+on_done(struct waiter *w, struct future *f)
+{
+	struct needed *n = container(w, struct needed, waiter);
+	n->waiting = false;
+	n->gate->left--;
+	take_notice(n->gate, f);
+}
+
+struct gate *
+gate_new(const uint64_t *ids, size_t count, bool own)
+{
+	struct gate *g = calloc(1, sizeof *g + count * sizeof *g->needed);
+	if (!g)
+		return NULL;
+	TAILQ_INIT(&g->held);
+	g->own = own;
+	g->filling = !own;
+	g->count = count;
+	for (size_t i = 0; i < count; i++) {
+		struct future *f = registry_find(ids[i]);
+		g->needed[i] = (struct needed){ .gate = g, .id = ids[i], .waiter.wake = on_done };
+		future_pin(f);
+		if (future_is_final(f)) {
+			take_notice(g, f);
+			continue;
+		}
+		g->needed[i].waiting = true;
+		g->left++;
+		future_wait(f, &g->needed[i].waiter);
+	}
+	if (is_open(g))
+		turn_schedule(TURN_WORK, &g->item, run);
+	return g;
+}
+
+void
+gate_hold(struct gate *g, struct future *f)
+{
+	f->place = PLACE_GATE;
+	f->at.gate = g;
+	TAILQ_INSERT_TAIL(&g->held, f, link);
+	future_set_timer(f);
+	if (is_open(g))
+		turn_schedule(TURN_WORK, &g->item, run);
+}
+
+void
+gate_filled(struct gate *g)
+{
+	g->filling = false;
+	if (TAILQ_EMPTY(&g->held))
+		turn_schedule(TURN_WORK, &g->item, run);
+}
+
+void
+gate_unlink(struct future *f)
+{
+	struct gate *g = f->at.gate;
+	TAILQ_REMOVE(&g->held, f, link);
+	f->at.gate = NULL;
+	f->place = PLACE_NONE;
+	if (TAILQ_EMPTY(&g->held) && !g->own)
+		turn_schedule(TURN_WORK, &g->item, run); /* nobody waits any more: it goes */
+}
+
+uint64_t
+gate_waits_for(const struct gate *g)
+{
+	for (size_t i = 0; i < g->count; i++)
+		if (g->needed[i].waiting)
+			return g->needed[i].id;
+	return 0;
+}
+
+void
+gate_free(struct gate *g)
+{
+	if (!g)
+		return;
+	turn_unschedule(&g->item);
+	for (size_t i = 0; i < g->count; i++) {
+		struct future *f = registry_pinned(g->needed[i].id);
+		if (g->needed[i].waiting)
+			future_unwait(f, &g->needed[i].waiter);
+		future_unpin(f);
+	}
+	bytes_drop(&g->cause);
+	free(g);
+}
+
+static void
+run(struct turn_item *item)
+{
+	struct gate *g = container(item, struct gate, item);
+	struct future *f;
+
+	while ((f = TAILQ_FIRST(&g->held))) {
+		if (!turn_budget()) {
+			turn_schedule(TURN_WORK, &g->item, run);
+			return;
+		}
+		turn_count(1, 0);
+		bool own = g->own;
+		gate_unlink(f);
+		if (g->failed)
+			future_fail_finally(f, error_dependency(f, &g->cause));
+		else
+			future_make_ready(f);
+		if (own)
+			return; /* the future has it, and may be gone with it */
+	}
+	if (!g->own && !g->filling)
+		gate_free(g);
+}

@@ -1,0 +1,70 @@
+#include "daemon/key.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
+struct keyed {
+	UT_hash_handle hh;
+	uint64_t first, count;
+	uint64_t alive;    /* futures that still hold it */
+	size_t len;
+	uint8_t name[];    /* the owner's address, then the key: what is hashed */
+};
+
+static struct keyed *keys;
+
+/* One lookup at a time, and keys are bounded by the caller (1 KiB). */
+static size_t
+hash_name(const struct owner *owner, const char *key, size_t len, uint8_t *out)
+{
+	memcpy(out, &owner, sizeof owner);
+	memcpy(out + sizeof owner, key, len);
+	return sizeof owner + len;
+}
+
+struct keyed *
+key_find(const struct owner *owner, const char *key, size_t len)
+{
+	uint8_t name[sizeof owner + 1024];
+	struct keyed *k;
+	size_t n = hash_name(owner, key, len, name);
+	HASH_FIND(hh, keys, name, n, k);
+	return k;
+}
+
+struct keyed *
+key_new(const struct owner *owner, const char *key, size_t len, uint64_t first, uint64_t count)
+{
+	struct keyed *k = calloc(1, sizeof *k + sizeof owner + len);
+	if (!k)
+		return NULL;
+	k->first = first;
+	k->count = count;
+	k->alive = count;
+	k->len = hash_name(owner, key, len, k->name);
+	HASH_ADD_KEYPTR(hh, keys, k->name, k->len, k);
+	if (!k->hh.tbl) {
+		free(k);
+		return NULL;
+	}
+	return k;
+}
+
+void
+key_drop(struct keyed *k)
+{
+	if (!k || --k->alive)
+		return;
+	HASH_DEL(keys, k);
+	free(k);
+}
+
+void
+key_run(const struct keyed *k, uint64_t *first, uint64_t *count)
+{
+	*first = k->first;
+	*count = k->count;
+}

@@ -1,0 +1,19 @@
+/* Idempotency keys: while a future with this key and owner is known, a submit with it returns its id. A map's key stands for its run.
+ * Known until the last of its futures is released or expired. */
+#ifndef FUTURED_DAEMON_KEY_H
+#define FUTURED_DAEMON_KEY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct keyed;
+struct owner;
+
+/* NULL if the owner has no such key. Borrowed. */
+struct keyed *key_find(const struct owner *owner, const char *key, size_t len);
+/* The key now stands for [first, first + count); the caller holds one count for each of them. NULL without memory. */
+struct keyed *key_new(const struct owner *owner, const char *key, size_t len, uint64_t first, uint64_t count);
+void key_drop(struct keyed *k);
+void key_run(const struct keyed *k, uint64_t *first, uint64_t *count);
+
+#endif

@@ -1,0 +1,121 @@
+#include "daemon/retention.h"
+
+#include <stdlib.h>
+#include <utlist.h>
+
+#include "daemon/clock.h"
+#include "daemon/log.h"
+
+enum { EXPIRED_PER_TURN = 1000 };
+
+struct retention {
+	uint64_t retain_us;
+	struct future_list kept; /* in the order of finishing */
+	struct timer timer;      /* when the first one expires */
+	struct retention *next;
+};
+
+static struct retention *retentions; /* as many as different durations are in use */
+
+#define container(ptr, type, field) ((type *)(void *)((char *)(ptr) - offsetof(type, field)))
+
+static void on_expiry(struct timer *t);
+
+static struct retention *
+get(uint64_t retain_us)
+{
+	struct retention *r;
+	LL_FOREACH(retentions, r) {
+		if (r->retain_us == retain_us)
+			return r;
+	}
+	if (!(r = calloc(1, sizeof *r)))
+		return retentions; /* kept for another time: better than lost */
+	r->retain_us = retain_us;
+	TAILQ_INIT(&r->kept);
+	LL_PREPEND(retentions, r);
+	return r;
+}
+
+static void
+set_timer(struct retention *r)
+{
+	struct future *first = TAILQ_FIRST(&r->kept);
+	if (first)
+		timer_set(&r->timer, first->finished_us + r->retain_us, on_expiry);
+}
+
+static void
+free_if_empty(struct retention *r)
+{
+	if (!TAILQ_EMPTY(&r->kept))
+		return;
+	timer_unset(&r->timer);
+	LL_DELETE(retentions, r);
+	free(r);
+}
+
+static void
+on_expiry(struct timer *t)
+{
+	struct retention *r = container(t, struct retention, timer);
+	struct future *f;
+	unsigned n = 0;
+
+	while ((f = TAILQ_FIRST(&r->kept)) && f->finished_us + r->retain_us <= clock_now() && n++ < EXPIRED_PER_TURN) {
+		bool last = !TAILQ_NEXT(f, link);
+		if (f->failed && !f->seen)
+			log_warn("future", "%llu failed and expired before anybody looked at its error",
+			    (unsigned long long)f->id);
+		future_release(f); /* unlinks it, and frees r with the last one */
+		if (last)
+			return;
+	}
+	set_timer(r);
+}
+
+void
+retention_keep(struct future *f, uint64_t retain_us)
+{
+	struct retention *r = get(retain_us);
+	if (!r)
+		return;
+	f->place = PLACE_RETAINED;
+	f->at.retention = r;
+	TAILQ_INSERT_TAIL(&r->kept, f, link);
+	if (!timer_is_set(&r->timer))
+		set_timer(r);
+}
+
+void
+retention_unlink(struct future *f)
+{
+	struct retention *r = f->at.retention;
+	TAILQ_REMOVE(&r->kept, f, link);
+	f->at.retention = NULL;
+	f->place = PLACE_NONE;
+	free_if_empty(r);
+}
+
+unsigned
+retention_evict(unsigned max)
+{
+	unsigned n = 0;
+	struct retention *r, *next;
+
+	LL_FOREACH_SAFE(retentions, r, next) {
+		struct future *f = TAILQ_FIRST(&r->kept);
+		while (f && n < max) {
+			struct future *after = TAILQ_NEXT(f, link);
+			if (f->failed && !f->seen) { /* an error that nobody saw stays */
+				f = after;
+				continue;
+			}
+			future_release(f);
+			n++;
+			if (!(f = after))
+				break;
+		}
+	}
+	return n;
+}

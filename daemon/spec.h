@@ -1,0 +1,49 @@
+/* A spec: what a task was asked to be, apart from its arguments. The futures of one map share one, and so do the submits of
+ * one connection that differ in nothing else. Read-only once made; counted. */
+#ifndef FUTURED_DAEMON_SPEC_H
+#define FUTURED_DAEMON_SPEC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemon/bytes.h"
+
+struct pool;
+struct owner;
+
+enum spec_stdin { SPEC_STDIN_NONE, SPEC_STDIN_BYTES, SPEC_STDIN_OPEN, SPEC_STDIN_FUTURE };
+
+struct spec {
+	uint32_t count;
+	struct pool *pool;        /* counted */
+	struct owner *owner;      /* counted */
+	char *fn;                 /* terminated, owned */
+	size_t fn_len;
+	char *name;               /* NULL: none */
+	struct bytes tags;        /* MessagePack array of str; empty: none */
+	struct bytes kwargs;      /* MessagePack map; empty: none */
+	struct bytes run;         /* pairs of the run message's options map, encoded */
+	uint32_t run_pairs;
+	struct bytes env;         /* command pools: MessagePack array of "NAME=value" */
+	struct bytes stdin_bytes; /* SPEC_STDIN_BYTES: the payload itself */
+	uint64_t stdin_future;    /* SPEC_STDIN_FUTURE */
+	enum spec_stdin stdin_kind;
+	int32_t priority;
+	uint32_t retries;
+	uint64_t timeout_us;      /* 0: none */
+	uint64_t deadline_us;     /* from submit; UINT64_MAX: none */
+	uint64_t delay_us;
+	uint64_t retry_delay_us;
+	uint64_t retain_us;
+	uint64_t bound_to;        /* connection id; 0: not bound */
+	bool watch;
+	bool block;
+};
+
+struct spec *spec_hold(struct spec *spec);
+/* The same without what belonged to one call: bound, watch, block. Counted; NULL without memory. */
+struct spec *spec_unbound(struct spec *spec);
+void spec_drop(struct spec *spec);
+
+#endif
