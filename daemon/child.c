@@ -1,0 +1,182 @@
+/* SIGCHLD ─► reap: each dead child is looked up; ours gets on_exit, any other was a stray. After a host's death, and after each stray's, the list of
+ * our children is read again: what a stray leaves behind becomes ours next. */
+#include "daemon/child.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "daemon/lock.h"
+#include "daemon/log.h"
+#include "daemon/turn.h"
+#include "proto/worker.h"
+
+static struct child *children;
+static struct event *sigchld;
+static bool strays;
+
+static struct child *
+find(pid_t pid)
+{
+	struct child *c;
+	DL_SEARCH_SCALAR(children, c, pid, pid);
+	return c;
+}
+
+static void
+reap(void)
+{
+	int status;
+	pid_t pid;
+	bool stray_died = false;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		struct child *c = find(pid);
+		if (!c) {
+			stray_died = true;
+			continue;
+		}
+		DL_DELETE(children, c);
+		if (c->pidfd >= 0)
+			close(c->pidfd);
+		c->pidfd = -1;
+		c->on_exit(c, status);
+	}
+	if (stray_died || strays)
+		child_kill_strays();
+}
+
+static void
+on_sigchld(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what, (void)arg;
+	reap();
+}
+
+bool
+child_init(void)
+{
+	sigchld = evsignal_new(turn_base(), SIGCHLD, on_sigchld, NULL);
+	return sigchld && event_add(sigchld, NULL) == 0 && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0;
+}
+
+void
+child_shutdown(void)
+{
+	if (sigchld)
+		event_free(sigchld);
+	sigchld = NULL;
+}
+
+void
+child_kill(struct child *c, int sig)
+{
+	if (c->pidfd >= 0)
+		syscall(SYS_pidfd_send_signal, c->pidfd, sig, NULL, 0);
+	else if (c->pid > 0 && find(c->pid) == c)
+		kill(c->pid, sig); /* not reaped yet, so the pid is still its own */
+}
+
+void
+child_kill_strays(void)
+{
+	char path[64];
+	long pid;
+
+	snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+	FILE *f = fopen(path, "re");
+	strays = false;
+	if (!f)
+		return;
+	while (fscanf(f, "%ld", &pid) == 1) {
+		if (find((pid_t)pid))
+			continue;
+		if (!strays)
+			log_info("child", "process %ld was left behind by a host that died: killed", pid);
+		strays = true;
+		kill((pid_t)pid, SIGKILL); /* an unreaped child of ours: the pid cannot be anybody else's */
+	}
+	fclose(f);
+}
+
+bool
+child_any(void)
+{
+	return children != NULL;
+}
+
+bool
+child_has_strays(void)
+{
+	return strays;
+}
+
+/* In the child, which shares our memory until it execs: descriptors first go above where they may be in each other's way. */
+static void
+become(char *const argv[], char *const env[], int *fds, unsigned n, int err)
+{
+	int above = WORKER_CONTROL_FD + (int)n;
+	sigset_t none;
+
+	for (unsigned i = 0; i < n; i++)
+		if ((fds[i] = fcntl(fds[i], F_DUPFD, above)) < 0)
+			return;
+	int high_err = fcntl(err, F_DUPFD, above);
+	int null = open("/dev/null", O_RDONLY);
+	if (lock_cgroup_fd() >= 0 && write(lock_cgroup_fd(), "0", 1) < 0)
+		return;
+	if (high_err < 0 || null < 0 || dup2(null, 0) < 0 || dup2(STDERR_FILENO, 1) < 0 || dup2(high_err, 2) < 0)
+		return;
+	for (unsigned i = 0; i < n; i++)
+		if (dup2(fds[i], WORKER_CONTROL_FD + (int)i) < 0)
+			return;
+	syscall(SYS_close_range, (unsigned)above, ~0U, 0);
+	for (int sig = 1; sig < NSIG; sig++)
+		signal(sig, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	setsid();
+	execve(argv[0], argv, env);
+}
+
+bool
+child_spawn(struct child *c, char *const argv[], char *const env[], const int *fds, unsigned n, int err)
+{
+	volatile int failed = 0;
+	int *mine = malloc(n * sizeof *mine);
+	sigset_t all, before;
+
+	if (!mine)
+		return false;
+	for (unsigned i = 0; i < n; i++)
+		mine[i] = fds[i];
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &before); /* no handler of ours may run in the child */
+	pid_t pid = vfork();
+	if (pid == 0) {
+		become(argv, env, mine, n, err);
+		failed = errno ? errno : ECHILD;
+		_exit(127);
+	}
+	int fork_errno = errno;
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	free(mine);
+	if (pid < 0 || failed) {
+		errno = pid < 0 ? fork_errno : failed;
+		if (pid > 0)
+			waitpid(pid, NULL, 0);
+		return false;
+	}
+	c->pid = pid;
+	c->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	DL_APPEND(children, c);
+	return true;
+}

@@ -1,0 +1,22 @@
+/* Closing opened pools: Executor.shutdown, terminate_workers and kill_workers. */
+#ifndef FUTURED_DAEMON_CLOSING_H
+#define FUTURED_DAEMON_CLOSING_H
+
+#include <stdbool.h>
+
+struct pool;
+
+struct closing {
+	bool cancel_futures; /* what waits is cancelled */
+	bool terminate;      /* what runs is stopped, and fails with BrokenPoolError */
+	bool kill;           /* … without grace */
+};
+
+/* No more submits from now on; the pool goes when it is empty. Over turns where it is large. */
+void closing_begin(struct pool *p, const struct closing *how);
+/* Stops what runs in it, which fails with BrokenPoolError; with `kill` without grace. */
+void closing_stop_running(struct pool *p, bool kill);
+/* Cancels everything of the pool that is PENDING, over turns. */
+void closing_cancel_pending(struct pool *p);
+
+#endif

@@ -1,0 +1,529 @@
+/* host_new: sockets, boards, vfork ─► "hello" is said ─► "ready" ─► the pool uses its slots ─► … ─► it dies (reaped) ─► what it
+ * wrote is read ─► slots are settled, strays killed ─► the pool is told, and it is freed at the end of the turn.
+ * "failed", or dying before "ready": the pool decides whether it is broken. */
+#include "daemon/host.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "daemon/clock.h"
+#include "daemon/errors.h"
+#include "daemon/input.h"
+#include "daemon/launch.h"
+#include "daemon/lock.h"
+#include "daemon/log.h"
+#include "daemon/pool.h"
+#include "daemon/run.h"
+#include "daemon/slot.h"
+#include "proto/error.h"
+#include "proto/pack.h"
+#include "proto/worker.h"
+
+enum { READY_SECONDS = 60 };
+
+static bool on_control(struct stream *st, const uint8_t *bytes, size_t len);
+static void on_control_end(struct stream *st, enum stream_end how, enum frame_verdict verdict);
+static void on_stderr(evutil_socket_t fd, short what, void *arg);
+static void on_exit_(struct child *c, int status);
+static void on_timer(struct timer *t);
+
+static const struct stream_ops control_ops = { .on_frame = on_control, .on_end = on_control_end };
+
+#define container(ptr, type, field) ((type *)(void *)((char *)(ptr) - offsetof(type, field)))
+#define SECOND UINT64_C(1000000)
+
+/* ---- starting ---- */
+
+static void
+free_host(struct host *h)
+{
+	if (!h)
+		return;
+	timer_unset(&h->timer);
+	turn_unschedule(&h->freeing);
+	for (unsigned i = 0; i < h->slots; i++)
+		slot_free(h->slot[i]);
+	free(h->slot);
+	stream_clear(&h->control);
+	if (h->err_fd >= 0) {
+		event_del(&h->err_event);
+		close(h->err_fd);
+	}
+	if (h->boards)
+		munmap(h->boards, h->boards_size);
+	free(h->broke);
+	free(h);
+}
+
+static bool
+socket_pair(int *ours, int *theirs)
+{
+	int pair[2];
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
+		return false;
+	*ours = pair[0];
+	*theirs = pair[1];
+	return true;
+}
+
+/* The boards, mapped here; their descriptor for the host. */
+static bool
+make_boards(struct host *h, int *fd)
+{
+	/* A shared host may grow: its boards are there from the start, as pages that nobody touches. */
+	unsigned most = h->pool->config->kind == CONFIG_COMMAND || h->pool->config->kind == CONFIG_PROCESS ? h->slots : WORKER_SLOTS_MAX;
+	h->boards_size = most * sizeof(struct board);
+	*fd = memfd_create("futured-boards", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (*fd < 0 || ftruncate(*fd, (off_t)h->boards_size) || fcntl(*fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
+		return false;
+	void *at = mmap(NULL, h->boards_size, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
+	h->boards = at == MAP_FAILED ? NULL : at;
+	return h->boards != NULL;
+}
+
+static bool
+make_slots(struct host *h, int *theirs)
+{
+	h->slot = calloc(h->slots, sizeof *h->slot);
+	for (unsigned i = 0; h->slot && i < h->slots; i++) {
+		int ours;
+		if (!socket_pair(&ours, &theirs[i]))
+			return false;
+		if (!(h->slot[i] = slot_new(h, i, ours, &h->boards[i])))
+			return false;
+	}
+	return h->slot != NULL;
+}
+
+static bool
+make_control(struct host *h, int *theirs)
+{
+	int ours;
+	if (!socket_pair(&ours, theirs))
+		return false;
+	if (stream_init(&h->control, ours, run_frame_limit(), &control_ops))
+		return true;
+	close(ours);
+	return false;
+}
+
+static bool
+make_stderr(struct host *h, int *theirs)
+{
+	int pair[2];
+	if (pipe2(pair, O_CLOEXEC | O_NONBLOCK))
+		return false;
+	h->err_fd = pair[0];
+	*theirs = pair[1];
+	fcntl(*theirs, F_SETFL, O_WRONLY); /* the host's end blocks */
+	event_assign(&h->err_event, turn_base(), h->err_fd, EV_READ | EV_PERSIST, on_stderr, h);
+	return event_add(&h->err_event, NULL) == 0;
+}
+
+static void
+say_hello(struct host *h)
+{
+	struct buf *b = stream_say(&h->control);
+	pack_array(b, 2);
+	pack_cstr(b, "hello");
+	launch_pack_hello(h->pool, h->slots, b);
+}
+
+static bool
+start(struct host *h, int *fds, int err)
+{
+	struct launch l;
+	if (!launch_prepare(h->pool, h->slots, &l))
+		return false;
+	h->child.on_exit = on_exit_;
+	bool started = child_spawn(&h->child, l.argv, l.env, fds, 3 + h->slots, err);
+	int saved = errno;
+	launch_clear(&l);
+	errno = saved;
+	return started;
+}
+
+struct host *
+host_new(struct pool *pool, unsigned slots, char *why, size_t why_size)
+{
+	struct host *h = calloc(1, sizeof *h);
+	int *fds = malloc((3 + slots) * sizeof *fds), err = -1; /* control, boards, slots, and the lock, which is not ours to close */
+	bool started = false;
+
+	for (unsigned i = 0; fds && i < 2 + slots; i++)
+		fds[i] = -1;
+	if (h && fds) {
+		*h = (struct host){ .pool = pool, .slots = slots, .err_fd = -1, .depth = 1, .child.pidfd = -1, .control.fd = -1, .started_us = clock_now() };
+		fds[2 + slots] = lock_fd();
+		started = make_control(h, &fds[0]) && make_boards(h, &fds[1]) && make_slots(h, fds + 2) &&
+		    make_stderr(h, &err) && start(h, fds, err);
+	}
+	if (!started)
+		snprintf(why, why_size, "a worker could not be started: %s", strerror(errno));
+	for (unsigned i = 0; fds && i < 2 + slots; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	if (err >= 0)
+		close(err);
+	free(fds);
+	if (!started) {
+		free_host(h);
+		return NULL;
+	}
+	lock_note_host(h->child.pid);
+	log_debug("host", "pool %s: started process %d with %u slots", pool->name, (int)h->child.pid, slots);
+	h->oom_before = launch_oom_kills();
+	say_hello(h);
+	timer_set(&h->timer, clock_now() + READY_SECONDS * SECOND, on_timer);
+	return h;
+}
+
+/* ---- growing ---- */
+
+/* A new slot's descriptor travels beside its message, so this goes around the stream; nothing may be queued there. */
+static bool
+send_slot(struct host *h, unsigned index, int theirs)
+{
+	struct buf b;
+	union {
+		struct cmsghdr align;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = { .space = { 0 } };
+
+	buf_init(&b);
+	pack_array(&b, 2);
+	pack_cstr(&b, "slot");
+	pack_uint(&b, index);
+	struct iovec iov = { .iov_base = b.data, .iov_len = b.len };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control.space };
+	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof theirs);
+	memcpy(CMSG_DATA(c), &theirs, sizeof theirs);
+	bool sent = stream_queued(&h->control) == 0 && sendmsg(h->control.fd, &msg, MSG_NOSIGNAL) == (ssize_t)b.len;
+	buf_clear(&b);
+	return sent;
+}
+
+static bool
+add_slot(struct host *h)
+{
+	unsigned index = h->slots;
+	struct slot **bigger = index < WORKER_SLOTS_MAX ? realloc(h->slot, (index + 1) * sizeof *bigger) : NULL;
+	int ours, theirs;
+
+	if (!bigger)
+		return false;
+	h->slot = bigger;
+	if (!socket_pair(&ours, &theirs))
+		return false;
+	memset(&h->boards[index], 0, sizeof h->boards[index]);
+	struct slot *s = slot_new(h, index, ours, &h->boards[index]);
+	bool sent = s && send_slot(h, index, theirs);
+	close(theirs);
+	if (!sent) {
+		slot_free(s);
+		return false;
+	}
+	h->slot[h->slots++] = s;
+	return pool_add_slot(h->pool, s);
+}
+
+void
+host_grow(struct host *h, unsigned slots)
+{
+	while (h->state == HOST_READY && h->can_grow && pool_alive(h->pool) < slots)
+		if (!add_slot(h))
+			return;
+}
+
+uint64_t
+host_rss(struct host *h)
+{
+	char path[64];
+	unsigned long long size, pages;
+
+	if (clock_now() - h->rss_us < 50000)
+		return h->rss;
+	h->rss_us = clock_now();
+	snprintf(path, sizeof path, "/proc/%d/statm", (int)h->child.pid);
+	FILE *f = fopen(path, "re");
+	if (f && fscanf(f, "%llu %llu", &size, &pages) == 2)
+		h->rss = pages * (uint64_t)sysconf(_SC_PAGESIZE);
+	if (f)
+		fclose(f);
+	return h->rss;
+}
+
+/* ---- talking ---- */
+
+void
+host_say_stop(struct host *h, uint64_t id, bool kill, uint64_t grace_us)
+{
+	struct buf *b = stream_say(&h->control);
+	pack_array(b, 4);
+	pack_cstr(b, "stop");
+	pack_uint(b, id);
+	pack_cstr(b, kill ? "kill" : "ask");
+	pack_double(b, (double)grace_us / 1e6);
+}
+
+void
+host_say_input(struct host *h, uint64_t id, const void *bytes, size_t len, bool eof)
+{
+	struct buf *b = stream_say(&h->control);
+	pack_array(b, 4);
+	pack_cstr(b, "input");
+	pack_uint(b, id);
+	pack_bin(b, len ? bytes : "", len);
+	pack_bool(b, eof);
+}
+
+void
+host_end(struct host *h, uint64_t grace_us)
+{
+	if (h->state == HOST_DEAD || h->state == HOST_ENDING)
+		return;
+	h->state = HOST_ENDING;
+	struct buf *b = stream_say(&h->control);
+	pack_array(b, 1);
+	pack_cstr(b, "end");
+	timer_set(&h->timer, clock_now() + grace_us, on_timer);
+}
+
+void
+host_kill(struct host *h, const char *why)
+{
+	if (h->state == HOST_DEAD || h->killed)
+		return;
+	h->killed = true;
+	if (why) {
+		log_error("host", "pool %s: process %d is killed: %s", h->pool->name, (int)h->child.pid, why);
+		free(h->broke);
+		h->broke = strdup(why);
+	}
+	for (unsigned i = 0; i < h->slots; i++)
+		if (h->slot[i])
+			h->slot[i]->leaving = true;
+	child_kill(&h->child, SIGKILL);
+}
+
+bool
+host_was_killed(const struct host *h)
+{
+	return h->killed;
+}
+
+static void
+on_timer(struct timer *t)
+{
+	struct host *h = container(t, struct host, timer);
+	if (h->state == HOST_STARTING)
+		host_kill(h, "it was not ready in time");
+	else if (h->state == HOST_ENDING)
+		host_kill(h, NULL);
+}
+
+/* ---- listening ---- */
+
+static bool
+read_ready(struct host *h, struct reader *r)
+{
+	uint32_t pairs;
+	uint64_t depth = 1;
+
+	if (!read_map(r, &pairs))
+		return false;
+	while (pairs--) {
+		bool known = true;
+		if (read_is(r, "depth"))
+			known = read_uint(r, &depth);
+		else if (read_is(r, "stop"))
+			known = read_bool(r, &h->can_stop);
+		else if (read_is(r, "grow"))
+			known = read_bool(r, &h->can_grow);
+		else if (read_is(r, "board"))
+			known = read_bool(r, &h->uses_board);
+		else
+			known = read_skip(r) && read_skip(r);
+		if (!known)
+			return false;
+	}
+	h->depth = !h->uses_board || depth < 1 ? 1 : depth < BOARD_ENTRIES ? (unsigned)depth : BOARD_ENTRIES;
+	return true;
+}
+
+static bool
+on_ready(struct host *h, struct reader *r)
+{
+	if (h->state != HOST_STARTING || !read_ready(h, r))
+		return false;
+	h->state = HOST_READY;
+	h->got_ready = true;
+	timer_unset(&h->timer);
+	log_debug("host", "pool %s: process %d is ready", h->pool->name, (int)h->child.pid);
+	pool_host_ready(h->pool, h);
+	return true;
+}
+
+static bool
+on_failed(struct host *h, struct reader *r)
+{
+	struct bytes error = error_adopt(*r, 0, false);
+	if (!bytes_len(&error))
+		return false;
+	h->told_failure = true;
+	pool_host_failed(h->pool, error, true);
+	return true;
+}
+
+static bool
+on_taken(struct host *h, struct reader *r)
+{
+	uint64_t id, n;
+	if (!read_uint(r, &id) || !read_uint(r, &n))
+		return false;
+	for (unsigned i = 0; i < h->slots; i++) {
+		struct future *f = h->slot[i] ? slot_running(h->slot[i]) : NULL;
+		if (f && f->id == id)
+			input_taken(f, n);
+	}
+	return true;
+}
+
+static bool
+on_log(struct host *h, struct reader *r)
+{
+	const char *level, *text;
+	size_t level_len, len;
+	char name[8];
+
+	if (!read_str(r, &level, &level_len) || !read_str(r, &text, &len))
+		return false;
+	snprintf(name, sizeof name, "%.*s", (int)level_len, level);
+	log_line(log_level_find(name), "task", "pool %s, process %d: %.*s", h->pool->name, (int)h->child.pid, (int)(len < 800 ? len : 800), text);
+	return true;
+}
+
+static bool
+on_control(struct stream *st, const uint8_t *bytes, size_t len)
+{
+	struct host *h = container(st, struct host, control);
+	struct reader r;
+	uint32_t count;
+	bool good = false;
+
+	reader_init(&r, bytes, len);
+	if (read_array(&r, &count) && count) {
+		if (read_is(&r, "ready"))
+			good = on_ready(h, &r);
+		else if (read_is(&r, "failed"))
+			good = on_failed(h, &r);
+		else if (read_is(&r, "taken"))
+			good = on_taken(h, &r);
+		else if (read_is(&r, "log"))
+			good = on_log(h, &r);
+	}
+	if (!good)
+		host_kill(h, "it said something on its control socket that makes no sense");
+	return !st->ended;
+}
+
+static void
+on_control_end(struct stream *st, enum stream_end how, enum frame_verdict verdict)
+{
+	struct host *h = container(st, struct host, control);
+	(void)verdict;
+	if (h->state != HOST_DEAD && h->state != HOST_ENDING && how != STREAM_EOF)
+		host_kill(h, "it said something on its control socket that is no message");
+	/* End of file: it is dying, and will be reaped; if it lives on, it is of no use. */
+	else if (h->state == HOST_READY)
+		child_kill(&h->child, SIGKILL);
+}
+
+/* Keeps the last bytes. */
+static void
+keep_tail(struct host *h, const char *bytes, size_t len)
+{
+	if (len >= HOST_STDERR_TAIL) {
+		memcpy(h->err_tail, bytes + len - HOST_STDERR_TAIL, HOST_STDERR_TAIL);
+		h->err_len = HOST_STDERR_TAIL;
+		return;
+	}
+	size_t keep = h->err_len + len > HOST_STDERR_TAIL ? HOST_STDERR_TAIL - len : h->err_len;
+	memmove(h->err_tail, h->err_tail + h->err_len - keep, keep);
+	memcpy(h->err_tail + keep, bytes, len);
+	h->err_len = keep + len;
+}
+
+static void
+on_stderr(evutil_socket_t fd, short what, void *arg)
+{
+	struct host *h = arg;
+	char bytes[4096];
+	(void)what;
+
+	ssize_t n = read(fd, bytes, sizeof bytes);
+	if (n > 0) {
+		keep_tail(h, bytes, (size_t)n);
+		log_warn("host", "pool %s, process %d: %.*s", h->pool->name, (int)h->child.pid, (int)(n < 900 ? n : 900), bytes);
+	} else if (n == 0 || errno != EAGAIN) {
+		event_del(&h->err_event);
+		close(h->err_fd);
+		h->err_fd = -1;
+	}
+}
+
+/* ---- the end ---- */
+
+static void
+free_item(struct turn_item *item)
+{
+	struct host *h = container(item, struct host, freeing);
+	free_host(h);
+}
+
+static void
+on_exit_(struct child *c, int status)
+{
+	struct host *h = container(c, struct host, child);
+	struct pool *pool = h->pool;
+	enum host_state before = h->state;
+
+	stream_drain(&h->control);
+	for (unsigned i = 0; i < h->slots; i++)
+		stream_drain(&h->slot[i]->stream);
+	if (h->err_fd >= 0)
+		on_stderr(h->err_fd, 0, h);
+	h->state = HOST_DEAD;
+	h->oom = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && !h->killed && launch_oom_kills() != h->oom_before;
+	timer_unset(&h->timer);
+	child_kill_strays();
+	pool_hold(pool);
+	for (unsigned i = 0; i < h->slots; i++) {
+		pool_remove_slot(pool, h->slot[i]);
+		slot_settle(h->slot[i], status);
+		stream_clear(&h->slot[i]->stream);
+	}
+	stream_clear(&h->control);
+	if (before == HOST_STARTING && !h->told_failure && !h->pool->gone) {
+		log_error("host", "pool %s: process %d ended before it was ready (%s %d)", pool->name, (int)c->pid,
+		    WIFSIGNALED(status) ? "signal" : "status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+		pool_host_failed(pool, (struct bytes){ .len = 0 }, false);
+	} else if (before == HOST_READY && !h->killed) {
+		log_warn("host", "pool %s: process %d died (%s %d)", pool->name, (int)c->pid,
+		    WIFSIGNALED(status) ? "signal" : "status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+	}
+	pool_host_gone(pool, h);
+	pool_drop(pool);
+	turn_schedule(TURN_FREE, &h->freeing, free_item);
+}

@@ -1,0 +1,164 @@
+/* input_feed ─► waiting ─► (the task runs) pump ─► the host's control socket, WINDOW bytes ahead of what the task took ─► "taken" ─► pump … */
+#include "daemon/input.h"
+
+#include <stdlib.h>
+#include <utlist.h>
+
+#include "daemon/clock.h"
+#include "daemon/slot.h"
+
+enum { WINDOW = 256 * 1024, BUFFERED = 1024 * 1024, CHUNK = 64 * 1024, RUNNING_POLL_US = 1000 };
+
+struct input {
+	struct future *future;
+	struct buf waiting;     /* not given to the host */
+	uint64_t in_host;       /* given, and not yet taken by the task */
+	uint64_t feeder;        /* connection that fed last */
+	bool eof, eof_said;
+	struct input_waiter *waiters;
+	struct timer timer;     /* looks whether the task has begun */
+};
+
+#define container(ptr, type, field) ((type *)(void *)((char *)(ptr) - offsetof(type, field)))
+
+static void pump(struct input *in);
+
+bool
+input_is_open(const struct future *f)
+{
+	if (f->spec->stdin_kind != SPEC_STDIN_OPEN || future_is_final(f))
+		return false;
+	return !(f->more && f->more->input && f->more->input->eof);
+}
+
+static void
+on_timer(struct timer *t)
+{
+	pump(container(t, struct input, timer));
+}
+
+static void
+admit_waiters(struct input *in)
+{
+	struct input_waiter *w;
+	while ((w = in->waiters) && in->waiting.len < BUFFERED) {
+		DL_DELETE(in->waiters, w);
+		bool done = buf_append(&in->waiting, bytes_data(&w->data), bytes_len(&w->data));
+		in->eof |= w->eof;
+		w->answer(w, done);
+	}
+}
+
+/* Gives the host what it has room for. */
+static void
+pump(struct input *in)
+{
+	struct future *f = in->future;
+
+	if (f->place == PLACE_SLOT)
+		slot_look(f);
+	if (f->state != FUTURE_RUNNING) {
+		if (f->place == PLACE_SLOT)
+			timer_set(&in->timer, clock_now() + RUNNING_POLL_US, on_timer);
+		else
+			timer_set(&in->timer, clock_now() + 5 * RUNNING_POLL_US, on_timer);
+		return;
+	}
+	struct host *h = f->at.slot->host;
+	size_t given = 0;
+	do {
+		while (given < in->waiting.len && in->in_host < WINDOW) {
+			size_t n = in->waiting.len - given;
+			n = n < CHUNK ? n : CHUNK;
+			host_say_input(h, f->id, in->waiting.data + given, n, false);
+			given += n;
+			in->in_host += n;
+		}
+		buf_drain(&in->waiting, given);
+		given = 0;
+		admit_waiters(in);
+	} while (in->waiting.len && in->in_host < WINDOW);
+	if (in->eof && !in->eof_said && !in->waiting.len && !in->waiters) {
+		host_say_input(h, f->id, NULL, 0, true);
+		in->eof_said = true;
+	}
+}
+
+static struct input *
+get(struct future *f)
+{
+	struct future_more *more = future_more(f);
+	if (more && !more->input && (more->input = calloc(1, sizeof *more->input)))
+		more->input->future = f;
+	return more ? more->input : NULL;
+}
+
+bool
+input_feed(struct future *f, const void *data, size_t len, bool eof, uint64_t feeder, bool *failed)
+{
+	struct input *in = get(f);
+
+	*failed = !in;
+	if (!in)
+		return false;
+	in->feeder = feeder;
+	if (in->waiters || in->waiting.len >= BUFFERED)
+		return false;
+	if (!buf_append(&in->waiting, data, len)) {
+		*failed = true;
+		return false;
+	}
+	in->eof |= eof;
+	pump(in);
+	return true;
+}
+
+void
+input_wait(struct future *f, struct input_waiter *w)
+{
+	DL_APPEND(f->more->input->waiters, w);
+}
+
+void
+input_unwait(struct future *f, struct input_waiter *w)
+{
+	DL_DELETE(f->more->input->waiters, w);
+}
+
+void
+input_taken(struct future *f, uint64_t n)
+{
+	struct input *in = f->more ? f->more->input : NULL;
+	if (!in)
+		return;
+	in->in_host -= n < in->in_host ? n : in->in_host;
+	pump(in);
+}
+
+void
+input_feeder_gone(struct future *f, uint64_t feeder)
+{
+	struct input *in = get(f);
+	if (!in || (in->feeder && in->feeder != feeder))
+		return;
+	in->eof = true;
+	pump(in);
+}
+
+void
+input_end_of_task(struct future *f)
+{
+	struct input *in = f->more ? f->more->input : NULL;
+	struct input_waiter *w;
+
+	if (!in)
+		return;
+	f->more->input = NULL;
+	while ((w = in->waiters)) {
+		DL_DELETE(in->waiters, w);
+		w->answer(w, false);
+	}
+	timer_unset(&in->timer);
+	buf_clear(&in->waiting);
+	free(in);
+}

@@ -1,0 +1,229 @@
+#include "daemon/launch.h"
+
+#include <limits.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/lock.h"
+#include "daemon/pool.h"
+#include "daemon/run.h"
+#include "proto/board.h"
+#include "proto/pack.h"
+#include "proto/worker.h"
+
+static char *base[8];
+
+static void
+set_base(unsigned i, const char *name, const char *value)
+{
+	if (value && asprintf(&base[i], "%s=%s", name, value) < 0)
+		base[i] = NULL;
+}
+
+char *const *
+launch_base_env(void)
+{
+	if (base[0])
+		return base;
+	const struct passwd *pw = getpwuid(getuid());
+	const char *lang = getenv("LANG");
+	set_base(0, "PATH", getuid() == 0 ? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" : "/usr/local/bin:/usr/bin:/bin");
+	set_base(1, "HOME", pw ? pw->pw_dir : "/");
+	set_base(2, "USER", pw ? pw->pw_name : "nobody");
+	set_base(3, "LOGNAME", pw ? pw->pw_name : "nobody");
+	set_base(4, "SHELL", pw && *pw->pw_shell ? pw->pw_shell : "/bin/sh");
+	set_base(5, "LANG", lang ? lang : "C.UTF-8");
+	set_base(6, LOCK_MARK, lock_mark());
+	return base;
+}
+
+/* futured-worker, beside us in the build tree or where it is installed. */
+static bool
+worker_path(char *path, size_t size)
+{
+	static const char *const places[] = { "/../libexec/futured-worker", "/../libexec/futured/futured-worker", "/../lib/futured/futured-worker" };
+	char self[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+
+	if (n < 0)
+		return false;
+	self[n] = '\0';
+	*strrchr(self, '/') = '\0';
+	for (unsigned i = 0; i < sizeof places / sizeof *places; i++) {
+		snprintf(path, size, "%s%s", self, places[i]);
+		if (access(path, X_OK) == 0)
+			return true;
+	}
+	snprintf(path, size, "%s%s", self, places[0]);
+	return true;
+}
+
+/* A program named without a slash is looked for in PATH, as execvp does. */
+static bool
+find_program(const char *name, char *path, size_t size)
+{
+	const char *dirs = launch_base_env()[0] + strlen("PATH=");
+
+	if (strchr(name, '/')) {
+		snprintf(path, size, "%s", name);
+		return true;
+	}
+	while (*dirs) {
+		size_t len = strcspn(dirs, ":");
+		snprintf(path, size, "%.*s/%s", (int)len, dirs, name);
+		if (access(path, X_OK) == 0)
+			return true;
+		dirs += len + (dirs[len] == ':');
+	}
+	return true; /* the last one tried: exec says what is wrong with it */
+}
+
+static bool
+is_builtin(const struct config_strings *runtime)
+{
+	return !runtime->count || (runtime->count == 1 && (!strcmp(runtime->item[0], "native") || !strcmp(runtime->item[0], "lua")));
+}
+
+static char **
+make_argv(const struct config_strings *runtime)
+{
+	bool builtin = is_builtin(runtime);
+	size_t count = builtin ? 1 : runtime->count;
+	char **argv = calloc(count + 1, sizeof *argv), path[PATH_MAX + 64];
+
+	if (!argv)
+		return NULL;
+	if (builtin ? worker_path(path, sizeof path) : find_program(runtime->item[0], path, sizeof path))
+		argv[0] = strdup(path);
+	for (size_t i = 1; argv[0] && i < count; i++)
+		argv[i] = strdup(runtime->item[i]);
+	return argv;
+}
+
+static char **
+make_env(const struct pool *p, unsigned slots)
+{
+	const struct config_strings *own = &p->config->env;
+	char *const *common = launch_base_env();
+	char **env = calloc(sizeof base / sizeof *base + own->count + 4, sizeof *env);
+	size_t n = 0;
+
+	if (!env)
+		return NULL;
+	for (size_t i = 0; common[i]; i++)
+		env[n++] = strdup(common[i]);
+	for (size_t i = 0; p->config->kind != CONFIG_COMMAND && i < own->count; i++)
+		env[n++] = strdup(own->item[i]);
+	n += asprintf(&env[n], "FUTURED_SLOTS=%u", slots) > 0;
+	n += asprintf(&env[n], "FUTURED_ADDRESS=%s", run_address()) > 0;
+	n += asprintf(&env[n], "FUTURED_LOCK_FD=%u", WORKER_SLOT_FD + slots) > 0;
+
+	return env;
+}
+
+bool
+launch_prepare(const struct pool *p, unsigned slots, struct launch *out)
+{
+	out->argv = make_argv(&p->config->runtime);
+	out->env = make_env(p, slots);
+	if (out->argv && out->argv[0] && out->env)
+		return true;
+	launch_clear(out);
+	return false;
+}
+
+static void
+free_strings(char **strings)
+{
+	for (size_t i = 0; strings && strings[i]; i++)
+		free(strings[i]);
+	free(strings);
+}
+
+void
+launch_clear(struct launch *l)
+{
+	free_strings(l->argv);
+	free_strings(l->env);
+}
+
+static void
+pack_strings(struct buf *b, const struct config_strings *s)
+{
+	pack_array(b, s->count);
+	for (size_t i = 0; i < s->count; i++)
+		pack_cstr(b, s->item[i]);
+}
+
+static void
+pack_options(struct buf *b, const struct config_pool *c)
+{
+	pack_map(b, 5);
+	pack_key(b, "runtime");
+	pack_strings(b, &c->runtime);
+	pack_key(b, "modules");
+	pack_strings(b, &c->modules);
+	pack_key(b, "script");
+	if (c->script)
+		pack_cstr(b, c->script);
+	else
+		pack_nil(b);
+	pack_key(b, "memory");
+	pack_uint(b, c->memory);
+	pack_key(b, "output");
+	pack_uint(b, c->output);
+}
+
+void
+launch_pack_hello(const struct pool *p, unsigned slots, struct buf *b)
+{
+	const struct config_pool *c = p->config;
+
+	pack_map(b, 10);
+	pack_key(b, "protocol");
+	pack_uint(b, WORKER_PROTOCOL);
+	pack_key(b, "pool");
+	pack_cstr(b, p->name);
+	pack_key(b, "kind");
+	pack_cstr(b, pool_kind_name(p));
+	pack_key(b, "slots");
+	pack_uint(b, slots);
+	pack_key(b, "board");
+	pack_uint(b, BOARD_ENTRIES);
+	pack_key(b, "message");
+	pack_uint(b, run_frame_limit());
+	pack_key(b, "address");
+	pack_cstr(b, run_address());
+	pack_key(b, "options");
+	pack_options(b, c);
+	pack_key(b, "initializer");
+	if (c->initializer)
+		pack_cstr(b, c->initializer);
+	else
+		pack_nil(b);
+	pack_key(b, "initargs");
+	if (bytes_len(&p->initargs))
+		pack_raw(b, bytes_data(&p->initargs), bytes_len(&p->initargs));
+	else if (c->initargs && c->initargs_len)
+		pack_raw(b, c->initargs, c->initargs_len);
+	else
+		pack_array(b, 0);
+}
+
+uint64_t
+launch_oom_kills(void)
+{
+	FILE *f = fopen("/proc/vmstat", "re");
+	char line[128];
+	unsigned long long count = 0;
+
+	while (f && fgets(line, sizeof line, f))
+		if (sscanf(line, "oom_kill %llu", &count) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return count;
+}

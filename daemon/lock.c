@@ -1,0 +1,330 @@
+#include "daemon/lock.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "daemon/log.h"
+
+enum { WAIT_SECONDS = 10, POLL_MS = 5, DAEMON_LINE = 64 };
+
+static int fd = -1, cgroup_fd = -1;
+static char mark[64], cgroup[1024];
+
+int
+lock_fd(void)
+{
+	return fd;
+}
+
+const char *
+lock_mark(void)
+{
+	return mark;
+}
+
+int
+lock_cgroup_fd(void)
+{
+	return cgroup_fd;
+}
+
+static void
+pause_briefly(void)
+{
+	poll(NULL, 0, POLL_MS);
+}
+
+/* FNV-1a of the file's real path: the same for every daemon that uses it. */
+static void
+make_mark(const char *path)
+{
+	char *real = realpath(path, NULL);
+	uint64_t hash = 0xcbf29ce484222325u;
+
+	for (const char *c = real ? real : path; *c; c++)
+		hash = (hash ^ (unsigned char)*c) * 0x100000001b3u;
+	snprintf(mark, sizeof mark, "%016llx", (unsigned long long)hash);
+	free(real);
+}
+
+/* ---- processes by pid and start time, so that a pid used again is never taken for the old one ---- */
+
+static unsigned long long
+start_time(pid_t pid)
+{
+	char path[64], text[1024], *after;
+	unsigned long long start = 0;
+	FILE *f;
+
+	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+	if (!(f = fopen(path, "re")))
+		return 0;
+	size_t n = fread(text, 1, sizeof text - 1, f);
+	fclose(f);
+	text[n] = '\0';
+	if ((after = strrchr(text, ')'))) /* field 22, counted from the state behind the name */
+		sscanf(after + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", &start);
+	return start;
+}
+
+void
+lock_note_host(pid_t pid)
+{
+	char line[64];
+	int n = snprintf(line, sizeof line, "host %d %llu\n", (int)pid, start_time(pid));
+	if (fd >= 0 && write(fd, line, (size_t)n) < 0)
+		log_warn("lock", "cannot note host %d: %s", (int)pid, strerror(errno));
+}
+
+static void
+kill_noted(const char *text)
+{
+	int pid;
+	unsigned long long start;
+
+	for (const char *line = text; (line = strstr(line, "host ")); line++) {
+		if (sscanf(line, "host %d %llu", &pid, &start) != 2 || pid <= 1 || start_time((pid_t)pid) != start || !start)
+			continue;
+		int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+		if (pidfd >= 0 && start_time((pid_t)pid) == start) {
+			log_warn("lock", "host %d of an earlier daemon did not end: killed", pid);
+			syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+		}
+		if (pidfd >= 0)
+			close(pidfd);
+	}
+}
+
+static char *
+read_file(void)
+{
+	struct stat st;
+	char *text;
+
+	if (fstat(fd, &st) || st.st_size > 16 * 1024 * 1024 || !(text = calloc(1, (size_t)st.st_size + 1)))
+		return NULL;
+	if (pread(fd, text, (size_t)st.st_size, 0) < 0)
+		*text = '\0';
+	return text;
+}
+
+/* ---- what the tasks of a dead daemon and its dead hosts left ---- */
+
+/* By the cgroup that the file names. */
+static void
+empty_cgroup(const char *path)
+{
+	char name[1200];
+	int kill_fd, tries;
+
+	snprintf(name, sizeof name, "%s/cgroup.kill", path);
+	for (tries = 0; tries < WAIT_SECONDS * 1000 / POLL_MS; tries++) {
+		if ((kill_fd = open(name, O_WRONLY | O_CLOEXEC)) < 0)
+			return;
+		if (write(kill_fd, "1", 1) < 0)
+			log_warn("lock", "%s: %s", name, strerror(errno));
+		close(kill_fd);
+		if (rmdir(path) == 0 || errno != EBUSY)
+			return;
+		pause_briefly();
+	}
+	log_error("lock", "%s still has processes in it", path);
+}
+
+static bool
+has_mark(const char *pid)
+{
+	char path[300], *text, wanted[128];
+	size_t size = 1024 * 1024, n, wanted_len;
+	bool found = false;
+	FILE *f;
+
+	snprintf(path, sizeof path, "/proc/%s/environ", pid);
+	if (!(f = fopen(path, "re")))
+		return false;
+	wanted_len = (size_t)snprintf(wanted, sizeof wanted, LOCK_MARK "=%s", mark);
+	if ((text = malloc(size))) {
+		n = fread(text, 1, size, f);
+		found = n >= wanted_len && memmem(text, n, wanted, wanted_len) != NULL;
+	}
+	free(text);
+	fclose(f);
+	return found;
+}
+
+/* By the mark in their environment. True if there were any. */
+static bool
+kill_marked(void)
+{
+	DIR *proc = opendir("/proc");
+	struct dirent *entry;
+	bool any = false;
+
+	while (proc && (entry = readdir(proc))) {
+		int pid = atoi(entry->d_name);
+		if (pid <= 1 || pid == (int)getpid() || !has_mark(entry->d_name))
+			continue;
+		int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+		if (pidfd >= 0 && has_mark(entry->d_name)) {
+			if (!any)
+				log_warn("lock", "process %d was left by an earlier daemon: killed", pid);
+			any = true;
+			syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+		}
+		if (pidfd >= 0)
+			close(pidfd);
+	}
+	if (proc)
+		closedir(proc);
+	return any;
+}
+
+static void
+end_remains(const char *text)
+{
+	char path[1024];
+	const char *line = strstr(text, "cgroup ");
+
+	if (line && sscanf(line, "cgroup %1000[^\n]", path) == 1)
+		empty_cgroup(path);
+	for (int tries = 0; *text && tries < WAIT_SECONDS * 1000 / POLL_MS && kill_marked(); tries++)
+		pause_briefly();
+}
+
+/* ---- a cgroup for our own hosts ---- */
+
+/* Our own cgroup's directory in the v2 hierarchy. */
+static bool
+own_cgroup(char *out, size_t size)
+{
+	char line[2048], mount[1024] = "", path[900] = "";
+	FILE *f = fopen("/proc/self/mountinfo", "re");
+
+	while (f && fgets(line, sizeof line, f))
+		if (strstr(line, " - cgroup2 "))
+			sscanf(line, "%*s %*s %*s %*s %1000s", mount);
+	if (f)
+		fclose(f);
+	f = fopen("/proc/self/cgroup", "re");
+	while (f && fgets(line, sizeof line, f))
+		sscanf(line, "0::%890[^\n]", path);
+	if (f)
+		fclose(f);
+	snprintf(out, size, "%s%s", mount, strcmp(path, "/") == 0 ? "" : path);
+	return *mount && *path;
+}
+
+static void
+make_cgroup(void)
+{
+	char base[2000], procs[1200];
+
+	if (!own_cgroup(base, sizeof base) || strlen(base) > 900)
+		return;
+	snprintf(cgroup, sizeof cgroup, "%.900s/futured-%.60s", base, mark);
+	if (mkdir(cgroup, 0755) && errno != EEXIST) {
+		*cgroup = '\0';
+		return;
+	}
+	snprintf(procs, sizeof procs, "%s/cgroup.procs", cgroup);
+	cgroup_fd = open(procs, O_WRONLY | O_CLOEXEC);
+	if (cgroup_fd < 0)
+		*cgroup = '\0';
+}
+
+void
+lock_empty_cgroup(void)
+{
+	if (*cgroup)
+		empty_cgroup(cgroup);
+}
+
+/* ---- the lock ---- */
+
+static bool
+daemon_lives(const char *text)
+{
+	int pid;
+	unsigned long long start;
+
+	return sscanf(text, "daemon %d %llu", &pid, &start) == 2 && start && start_time((pid_t)pid) == start;
+}
+
+/* Waits for hosts of a dead daemon; false if a living daemon has the lock. */
+static bool
+wait_for_lock(char *why, size_t size)
+{
+	for (int tries = 0; flock(fd, LOCK_EX | LOCK_NB); tries++) {
+		char *text = read_file();
+		bool lives = text && daemon_lives(text);
+		if (text && !lives && tries == WAIT_SECONDS * 1000 / POLL_MS)
+			kill_noted(text);
+		free(text);
+		if (lives && tries > 0) {
+			snprintf(why, size, "another daemon has it");
+			return false;
+		}
+		if (tries > 2 * WAIT_SECONDS * 1000 / POLL_MS) {
+			snprintf(why, size, "the workers of an earlier daemon do not end");
+			return false;
+		}
+		pause_briefly();
+	}
+	return true;
+}
+
+bool
+lock_take(const char *path, char *why, size_t size)
+{
+	char line[DAEMON_LINE + 1100];
+
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_APPEND, 0600);
+	if (fd < 0) {
+		snprintf(why, size, "cannot open %s: %s", path, strerror(errno));
+		return false;
+	}
+	make_mark(path);
+	if (!wait_for_lock(why, size)) {
+		close(fd);
+		fd = -1;
+		return false;
+	}
+	char *text = read_file();
+	if (text)
+		end_remains(text);
+	free(text);
+	make_cgroup();
+	int n = snprintf(line, sizeof line, "daemon %d %llu\n%s%s%s", (int)getpid(), start_time(getpid()), *cgroup ? "cgroup " : "", cgroup, *cgroup ? "\n" : "");
+	if (ftruncate(fd, 0) || write(fd, line, (size_t)n) != n) {
+		snprintf(why, size, "cannot write %s: %s", path, strerror(errno));
+		return false;
+	}
+	return true;
+}
+
+void
+lock_release(void)
+{
+	if (fd < 0)
+		return;
+	if (ftruncate(fd, 0)) /* nothing of ours is left: the next one need not look */
+		log_warn("lock", "cannot empty the lock file: %s", strerror(errno));
+	if (cgroup_fd >= 0)
+		close(cgroup_fd);
+	if (*cgroup)
+		rmdir(cgroup);
+	close(fd);
+	fd = cgroup_fd = -1;
+}

@@ -1,0 +1,53 @@
+/* What a task prints, while it runs and after: two streams of bytes with growing offsets.
+ *
+ * The first bytes (the pool's `output`) are kept in memory; a stream that grows beyond them goes, whole, into a file in the
+ * state directory, so the daemon's memory does not grow with it. Beyond the pool's `spill` bytes are counted and cut. A command that printed
+ * little has no struct output at all: what it printed is in its value. Attempts share one stream. */
+#ifndef FUTURED_DAEMON_OUTPUT_H
+#define FUTURED_DAEMON_OUTPUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemon/future.h"
+#include "proto/buf.h"
+
+enum output_stream { OUTPUT_STDOUT, OUTPUT_STDERR, OUTPUT_STREAMS };
+
+struct output;
+
+/* Someone who is told when there is more, or when it ended. */
+struct follower {
+	struct follower *next, *prev;
+	/* Called as often as something came; once more when the future is final (after its output was closed). */
+	void (*more)(struct follower *w, struct future *f);
+};
+
+/* Where spilled output goes. The directory must exist. */
+void output_set_directory(const char *path);
+/* "stdout" or "stderr". */
+const char *output_stream_name(enum output_stream which);
+bool output_stream_find(const char *name, size_t len, enum output_stream *out);
+
+/* Appends what a task printed. Without memory or disk it is counted as cut. */
+void output_append(struct future *f, enum output_stream which, const void *bytes, size_t len);
+/* Bytes that can be read of a stream so far. */
+uint64_t output_length(const struct future *f, enum output_stream which);
+/* Appends to b what stands at offset, `max` bytes at most; nothing at the end. */
+void output_read(const struct future *f, enum output_stream which, uint64_t offset, size_t max, struct buf *b);
+/* The whole stream; false if it was cut, or is longer than `limit`. */
+bool output_read_all(const struct future *f, enum output_stream which, uint64_t limit, struct buf *b);
+/* Packs {stdout, stderr} and what was cut as pairs of a command's value or ExitError; returns how many pairs. */
+unsigned output_pack_pairs(struct future *f, struct buf *b);
+/* The future is final: closes files, gives memory back that its value holds as well, tells followers. */
+void output_finish(struct future *f);
+void output_free(struct output *o);
+
+/* False without memory. */
+bool output_follow(struct future *f, struct follower *w);
+void output_unfollow(struct future *f, struct follower *w);
+/* Bytes on disk. */
+uint64_t output_spilled(void);
+
+#endif

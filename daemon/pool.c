@@ -1,0 +1,731 @@
+/* pool_wake ─► (the turn's events are handled) dispatch: idle slots first, then short tasks ahead, then, if the queue is dry, what waits behind a busy
+ * slot goes to an idle one; workers are started for what is left. */
+#include "daemon/pool.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "daemon/clock.h"
+#include "daemon/cpus.h"
+#include "daemon/errors.h"
+#include "daemon/host.h"
+#include "daemon/log.h"
+#include "daemon/owner.h"
+#include "daemon/slot.h"
+#include "proto/error.h"
+
+enum { START_BUDGET = 5, START_WINDOW_S = 10, BACKOFF_MAX_S = 60, SETTLED_PER_TURN = 1000 };
+
+#define SECOND UINT64_C(1000000)
+#define TICK_US UINT64_C(5000)
+#define FOREVER (UINT64_MAX / 4)
+#define container(ptr, type, field) ((type *)(void *)((char *)(ptr) - offsetof(type, field)))
+
+static struct pool *pools;
+static bool frozen;
+
+static void dispatch(struct turn_item *item);
+static void settle(struct turn_item *item);
+static void on_tick(struct timer *t);
+static void on_healing(struct timer *t);
+static void on_idle(struct timer *t);
+
+/* ---- the table ---- */
+
+struct pool *
+pool_first(void)
+{
+	return pools;
+}
+
+struct pool *
+pool_find(const char *name, size_t len)
+{
+	struct pool *p;
+	DL_FOREACH(pools, p) {
+		if (strlen(p->name) == len && memcmp(p->name, name, len) == 0)
+			return p;
+	}
+	return NULL;
+}
+
+static unsigned
+wanted_workers(const struct config_pool *c)
+{
+	if (c->workers)
+		return c->workers;
+	unsigned cpus = cpus_usable();
+	if (c->kind == CONFIG_THREAD)
+		return cpus + 4 < 32 ? cpus + 4 : 32;
+	return cpus;
+}
+
+struct pool *
+pool_new(const struct config_pool *config)
+{
+	struct pool *p = calloc(1, sizeof *p);
+	if (!p || !(p->queue = queue_new()) || !(p->name = strdup(config->name))) {
+		if (p)
+			queue_free(p->queue);
+		free(p);
+		return NULL;
+	}
+	p->count = 1;
+	p->config = config;
+	p->workers = wanted_workers(config);
+	p->mean_us = UINT32_MAX;
+	DL_APPEND(pools, p);
+	return p;
+}
+
+struct pool *
+pool_open(struct pool *like, unsigned workers, struct owner *owner, uint64_t bound_to)
+{
+	static uint64_t opened;
+	char name[128];
+	struct pool *p = pool_new(like->config);
+
+	if (!p)
+		return NULL;
+	snprintf(name, sizeof name, "%.60s-%llu", like->name, (unsigned long long)++opened);
+	free(p->name);
+	p->name = strdup(name);
+	p->own = *like->config;
+	p->config = &p->own;
+	p->like = pool_hold(like);
+	p->owner = owner_hold(owner);
+	p->bound_to = bound_to;
+	if (workers)
+		p->workers = workers;
+	if (p->name)
+		return p;
+	p->name = strdup("");
+	pool_remove(p);
+	return NULL;
+}
+
+void
+pool_remove(struct pool *p)
+{
+	if (p->gone)
+		return;
+	p->gone = true;
+	DL_DELETE(pools, p);
+	pool_end_hosts(p, p->config->grace_us);
+	pool_drop(p);
+}
+
+struct pool *
+pool_hold(struct pool *p)
+{
+	p->count++;
+	return p;
+}
+
+void
+pool_drop(struct pool *p)
+{
+	if (!p || --p->count)
+		return;
+	turn_unschedule(&p->dispatching);
+	turn_unschedule(&p->settling);
+	timer_unset(&p->tick);
+	timer_unset(&p->healing);
+	timer_unset(&p->idle);
+	queue_free(p->queue);
+	bytes_drop(&p->broken);
+	owner_drop(p->owner);
+	free(p->initializer);
+	bytes_drop(&p->initargs);
+	pool_drop(p->like);
+	free(p->slot);
+	free(p->name);
+	free(p);
+}
+
+/* ---- what its kind can do ---- */
+
+bool
+pool_is_command(const struct pool *p)
+{
+	return p->config->kind == CONFIG_COMMAND;
+}
+
+bool
+pool_can_kill(const struct pool *p)
+{
+	return p->config->kind != CONFIG_THREAD;
+}
+
+bool
+pool_takes_kwargs(const struct pool *p)
+{
+	const struct config_strings *runtime = &p->config->runtime;
+	return runtime->count && strcmp(runtime->item[0], "native") != 0 && strcmp(runtime->item[0], "lua") != 0;
+}
+
+const char *
+pool_kind_name(const struct pool *p)
+{
+	return config_kind_name(p->config->kind);
+}
+
+/* ---- counting ---- */
+
+void
+pool_count(struct pool *p, enum future_state from, enum future_state to)
+{
+	if (from != FUTURE_STATES)
+		p->states[from]--;
+	else
+		p->submitted++;
+	if (to == FUTURE_STATES)
+		return;
+	p->states[to]++;
+	p->cancelled += to == FUTURE_CANCELLED;
+	if (from == FUTURE_PENDING || from == FUTURE_RUNNING)
+		if (p->room || p->quiet)
+			turn_schedule(TURN_DISPATCH, &p->settling, settle);
+}
+
+bool
+pool_has_room(const struct pool *p, uint64_t count)
+{
+	uint64_t bound = p->config->queue;
+	return p->states[FUTURE_PENDING] <= bound && count <= bound - p->states[FUTURE_PENDING];
+}
+
+unsigned
+pool_busy(const struct pool *p)
+{
+	unsigned busy = 0;
+	for (unsigned i = 0; i < p->slots; i++)
+		busy += p->slot[i]->in_flight != 0;
+	return busy;
+}
+
+bool
+pool_is_quiet(const struct pool *p)
+{
+	const struct host *h;
+	DL_FOREACH(p->hosts, h) {
+		for (unsigned i = 0; i < h->slots; i++)
+			if (h->slot[i] && h->slot[i]->in_flight)
+				return false;
+	}
+	return true;
+}
+
+bool
+pool_is_empty(const struct pool *p)
+{
+	return !p->states[FUTURE_PENDING] && !p->states[FUTURE_RUNNING];
+}
+
+unsigned
+pool_alive(const struct pool *p)
+{
+	unsigned alive = p->starting;
+	for (unsigned i = 0; i < p->slots; i++)
+		alive += !p->slot[i]->leaving;
+	return alive;
+}
+
+/* ---- who waits ---- */
+
+void
+pool_wait_room(struct pool *p, struct pool_waiter *w)
+{
+	DL_APPEND(p->room, w);
+}
+
+void
+pool_wait_quiet(struct pool *p, struct pool_waiter *w)
+{
+	DL_APPEND(p->quiet, w);
+	turn_schedule(TURN_DISPATCH, &p->settling, settle);
+}
+
+void
+pool_unwait_room(struct pool *p, struct pool_waiter *w)
+{
+	DL_DELETE(p->room, w);
+	if (p->room) /* the next one may need less room */
+		turn_schedule(TURN_DISPATCH, &p->settling, settle);
+}
+
+void
+pool_unwait_quiet(struct pool *p, struct pool_waiter *w)
+{
+	DL_DELETE(p->quiet, w);
+}
+
+/* Lets in, in order, those whom there is room for; tells those who wait for quiet. */
+static void
+settle(struct turn_item *item)
+{
+	struct pool *p = container(item, struct pool, settling);
+	struct pool_waiter *w, *next;
+	unsigned n = 0;
+
+	pool_hold(p);
+	while ((w = p->room) && n++ < SETTLED_PER_TURN) {
+		DL_DELETE(p->room, w);
+		if (!w->wake(w, p)) {
+			DL_PREPEND(p->room, w);
+			break;
+		}
+	}
+	if (n >= SETTLED_PER_TURN)
+		turn_schedule(TURN_DISPATCH, &p->settling, settle);
+	DL_FOREACH_SAFE(p->quiet, w, next) {
+		DL_DELETE(p->quiet, w);
+		if (!w->wake(w, p))
+			DL_APPEND(p->quiet, w);
+	}
+	pool_drop(p);
+}
+
+/* ---- starting and ending workers ---- */
+
+static bool
+is_shared_host(const struct pool *p)
+{
+	return p->config->kind == CONFIG_THREAD || p->config->kind == CONFIG_INTERPRETER;
+}
+
+static bool
+start_host(struct pool *p, unsigned slots)
+{
+	char why[256];
+	struct host *h = host_new(p, slots, why, sizeof why);
+
+	if (!h) {
+		log_error("pool", "%s: %s", p->name, why);
+		pool_host_failed(p, error_bytes(STATUS_BROKEN_POOL, 0, "pool %s: %s", p->name, why), false);
+		return false;
+	}
+	pool_hold(p);
+	DL_APPEND(p->hosts, h);
+	p->starting += slots;
+	return true;
+}
+
+/* Starts as many workers as there is work for that nobody is free to do. */
+static void
+start_workers(struct pool *p)
+{
+	uint64_t waiting = queue_length(p->queue);
+
+	if (is_shared_host(p)) {
+		if (waiting && !pool_alive(p))
+			start_host(p, p->workers);
+		return;
+	}
+	while (p->starting < waiting && pool_alive(p) < p->workers)
+		if (!start_host(p, 1))
+			return;
+}
+
+void
+pool_end_hosts(struct pool *p, uint64_t grace_us)
+{
+	struct host *h;
+	DL_FOREACH(p->hosts, h) {
+		for (unsigned i = 0; i < h->slots; i++)
+			h->slot[i]->leaving = true;
+		host_end(h, grace_us);
+	}
+}
+
+/* A worker leaves: no new tasks; what was sent ahead goes back; its host ends when all its slots leave. */
+static void
+let_slot_go(struct pool *p, struct slot *s)
+{
+	struct host *h = s->host;
+
+	s->leaving = true;
+	slot_take_back_ahead(s, UINT32_MAX);
+	pool_wake(p);
+	for (unsigned i = 0; i < h->slots; i++) {
+		if (!h->slot[i]->leaving) {
+			slot_close_input(s); /* the host goes on without this one */
+			return;
+		}
+	}
+	host_end(h, FOREVER); /* running tasks finish */
+}
+
+/* More slots than wanted: idle ones go first. */
+static void
+shrink(struct pool *p)
+{
+	for (int busy_too = 0; busy_too < 2; busy_too++) {
+		for (unsigned i = p->slots; i-- > 0 && pool_alive(p) > p->workers;) {
+			struct slot *s = p->slot[i];
+			if (!s->leaving && (busy_too || !s->in_flight))
+				let_slot_go(p, s);
+		}
+	}
+}
+
+void
+pool_resize(struct pool *p, unsigned workers)
+{
+	p->workers = workers;
+	if (pool_alive(p) > workers)
+		shrink(p);
+	else if (is_shared_host(p) && p->slots && !p->starting)
+		host_grow(p->hosts, workers);
+	pool_wake(p);
+}
+
+void
+pool_set_initializer(struct pool *p, char *initializer, struct bytes initargs)
+{
+	p->initializer = p->own.initializer = initializer;
+	p->initargs = initargs;
+	p->own.initargs = NULL;
+	p->own.initargs_len = bytes_len(&initargs);
+}
+
+void
+pool_take_back_ahead(struct pool *p)
+{
+	for (unsigned i = 0; i < p->slots; i++)
+		slot_take_back_ahead(p->slot[i], UINT32_MAX);
+}
+
+void
+pool_pause(struct pool *p, bool paused)
+{
+	if (paused && !p->paused) {
+		p->paused_us = clock_now();
+		pool_take_back_ahead(p);
+	}
+	p->paused = paused;
+	pool_wake(p);
+}
+
+void
+pool_freeze_all(bool now)
+{
+	struct pool *p;
+
+	frozen = now;
+	DL_FOREACH(pools, p) {
+		if (now)
+			pool_take_back_ahead(p);
+		pool_wake(p);
+	}
+}
+
+bool
+pool_is_frozen(void)
+{
+	return frozen;
+}
+
+/* ---- told by hosts ---- */
+
+bool
+pool_add_slot(struct pool *p, struct slot *s)
+{
+	if (p->slots == p->slots_size) {
+		unsigned size = p->slots_size ? p->slots_size * 2 : 8;
+		struct slot **bigger = realloc(p->slot, size * sizeof *bigger);
+		if (!bigger)
+			return false;
+		p->slot = bigger;
+		p->slots_size = size;
+	}
+	p->slot[p->slots++] = s;
+	return true;
+}
+
+void
+pool_host_ready(struct pool *p, struct host *h)
+{
+	p->starting -= h->slots;
+	for (unsigned i = 0; i < h->slots; i++) {
+		if (!pool_add_slot(p, h->slot[i])) {
+			host_kill(h, "out of memory");
+			return;
+		}
+	}
+	p->failed_starts = 0;
+	p->backoff_us = 0;
+	if (bytes_len(&p->broken)) {
+		log_info("pool", "%s: healed", p->name);
+		bytes_drop(&p->broken);
+	}
+	shrink(p);
+	pool_wake(p);
+}
+
+void
+pool_remove_slot(struct pool *p, struct slot *s)
+{
+	for (unsigned i = 0; i < p->slots; i++) {
+		if (p->slot[i] == s) {
+			p->slot[i] = p->slot[--p->slots];
+			return;
+		}
+	}
+	if (!s->host->got_ready)
+		p->starting--;
+}
+
+void
+pool_host_gone(struct pool *p, struct host *h)
+{
+	DL_DELETE(p->hosts, h);
+	turn_schedule(TURN_DISPATCH, &p->settling, settle);
+	pool_wake(p);
+	pool_drop(p);
+}
+
+/* Everything that waits in the queue fails; what waits elsewhere fails when it gets there. */
+static void
+fail_queue(struct pool *p)
+{
+	struct future *f;
+	while (turn_budget() && (f = queue_pop(p->queue))) {
+		turn_count(1, 0);
+		future_fail_finally(f, bytes_share(p->broken));
+	}
+}
+
+static void
+break_pool(struct pool *p, struct bytes error)
+{
+	bytes_drop(&p->broken);
+	p->broken = error;
+	p->backoff_us = p->backoff_us ? p->backoff_us * 2 : SECOND;
+	if (p->backoff_us > BACKOFF_MAX_S * SECOND)
+		p->backoff_us = BACKOFF_MAX_S * SECOND;
+	p->broken_until_us = clock_now() + p->backoff_us;
+	p->failed_starts = 0;
+	timer_set(&p->healing, p->broken_until_us, on_healing);
+	log_error("pool", "%s: broken; the next try is in %g s", p->name, (double)p->backoff_us / 1e6);
+	pool_wake(p);
+}
+
+/* The pause is over: one worker is tried. */
+static void
+on_healing(struct timer *t)
+{
+	struct pool *p = container(t, struct pool, healing);
+	if (bytes_len(&p->broken) && !p->gone && !p->starting && start_host(p, is_shared_host(p) ? p->workers : 1))
+		log_info("pool", "%s: tries to start a worker", p->name);
+}
+
+static struct bytes
+broken_error(const struct pool *p, const struct bytes *why)
+{
+	struct error_view view = { .message_len = 0 };
+	struct reader r;
+
+	reader_init(&r, bytes_data(why), bytes_len(why));
+	if (bytes_len(why))
+		error_read(&r, &view);
+	return error_bytes(STATUS_BROKEN_POOL, 0, "pool %s: %.*s", p->name,
+	    view.message_len ? (int)(view.message_len < 900 ? view.message_len : 900) : 39,
+	    view.message_len ? view.message : "its workers end before they are ready;");
+}
+
+void
+pool_host_failed(struct pool *p, struct bytes error, bool for_sure)
+{
+	uint64_t now = clock_now();
+
+	if (now - p->failed_since_us > START_WINDOW_S * SECOND) {
+		p->failed_since_us = now;
+		p->failed_starts = 0;
+	}
+	p->failed_starts++;
+	if (for_sure || p->failed_starts >= START_BUDGET || bytes_len(&p->broken))
+		break_pool(p, broken_error(p, &error));
+	else
+		pool_wake(p);
+	bytes_drop(&error);
+}
+
+/* ---- handing over ---- */
+
+/* What the answers of the last batch say about the run time. */
+static void
+measure(struct pool *p)
+{
+	uint64_t now = clock_now();
+	for (unsigned i = 0; i < p->slots; i++) {
+		struct slot *s = p->slot[i];
+		if (!s->batch)
+			continue;
+		uint64_t each = (now - s->mark_us) / s->batch;
+		uint32_t mean = each < UINT32_MAX - 1 ? (uint32_t)each : UINT32_MAX - 1;
+		p->mean_us = p->mean_us == UINT32_MAX ? mean : (uint32_t)(((uint64_t)p->mean_us * 3 + mean) / 4);
+		s->batch = 0;
+		s->mark_us = now;
+	}
+}
+
+/* Hands one to a slot. False when the queue is empty. */
+static bool
+send_one(struct pool *p, struct slot *s)
+{
+	struct future *f = queue_pop(p->queue);
+	if (f)
+		slot_send(s, f);
+	return f != NULL;
+}
+
+/* One task for every idle slot, the lowest first; then more for those that take them ahead. */
+static void
+fill_slots(struct pool *p)
+{
+	for (unsigned i = 0; i < p->slots; i++)
+		if (!p->slot[i]->in_flight && slot_room(p->slot[i]) && !send_one(p, p->slot[i]))
+			return;
+	for (bool any = true; any;) {
+		any = false;
+		for (unsigned i = 0; i < p->slots; i++) {
+			if (!slot_room(p->slot[i]))
+				continue;
+			if (!send_one(p, p->slot[i]))
+				return;
+			any = true;
+		}
+	}
+}
+
+static struct slot *
+fullest(struct pool *p)
+{
+	struct slot *most = NULL;
+	for (unsigned i = 0; i < p->slots; i++)
+		if (p->slot[i]->in_flight > 1 && (!most || p->slot[i]->in_flight > most->in_flight))
+			most = p->slot[i];
+	return most;
+}
+
+/* The queue is dry: idle slots take half of what waits behind the busiest one. */
+static void
+share(struct pool *p)
+{
+	for (unsigned i = 0; i < p->slots; i++) {
+		struct slot *idle = p->slot[i], *from;
+		if (idle->in_flight || idle->leaving || !(from = fullest(p)))
+			continue;
+		unsigned taken = slot_take_back_ahead(from, from->in_flight / 2);
+		while (taken-- && slot_room(idle) && send_one(p, idle))
+			;
+	}
+}
+
+static bool
+anything_ahead(const struct pool *p)
+{
+	for (unsigned i = 0; i < p->slots; i++)
+		if (p->slot[i]->in_flight > 1)
+			return true;
+	return false;
+}
+
+/* Replaces workers that have run as many tasks, or grown as large, as they may. */
+static void
+retire_used_up(struct pool *p)
+{
+	const struct config_pool *c = p->config;
+
+	if (!c->max_tasks_per_worker && !c->max_rss)
+		return;
+	for (unsigned i = p->slots; i-- > 0;) {
+		struct slot *s = p->slot[i];
+		bool full = c->max_tasks_per_worker && s->served >= c->max_tasks_per_worker && !s->in_flight;
+		if (!s->leaving && (full || (c->max_rss && host_rss(s->host) > c->max_rss)))
+			let_slot_go(p, s);
+	}
+}
+
+static bool
+takes_tasks(const struct pool *p)
+{
+	return !p->paused && !p->draining && !frozen && !p->gone;
+}
+
+static void
+dispatch(struct turn_item *item)
+{
+	struct pool *p = container(item, struct pool, dispatching);
+
+	measure(p);
+	retire_used_up(p);
+	if (bytes_len(&p->broken)) {
+		fail_queue(p);
+		if (queue_length(p->queue))
+			pool_wake(p);
+		return;
+	}
+	if (!takes_tasks(p))
+		return;
+	if (queue_length(p->queue)) {
+		fill_slots(p);
+		start_workers(p);
+	}
+	if (!queue_length(p->queue) && p->slots > 1) {
+		share(p);
+		fill_slots(p);
+	}
+	if (!timer_is_set(&p->idle) && p->config->idle_timeout_us && p->slots)
+		timer_set(&p->idle, clock_now() + p->config->idle_timeout_us, on_idle);
+	if (!timer_is_set(&p->tick) && anything_ahead(p))
+		timer_set(&p->tick, clock_now() + TICK_US, on_tick);
+}
+
+void
+pool_wake(struct pool *p)
+{
+	turn_schedule(TURN_DISPATCH, &p->dispatching, dispatch);
+}
+
+/* Behind a task that runs long nothing waits: it goes back into the queue. */
+static void
+on_tick(struct timer *t)
+{
+	struct pool *p = container(t, struct pool, tick);
+	uint64_t now = clock_now();
+
+	for (unsigned i = 0; i < p->slots; i++) {
+		struct slot *s = p->slot[i];
+		struct future *front = s->in_flight > 1 ? slot_running(s) : NULL;
+		if (front && now - front->started_us >= SLOT_LONG_US)
+			slot_take_back_ahead(s, UINT32_MAX);
+	}
+	if (anything_ahead(p))
+		timer_set(&p->tick, now + TICK_US, on_tick);
+	pool_wake(p);
+}
+
+/* Workers that had nothing to do for idle_timeout end. */
+static void
+on_idle(struct timer *t)
+{
+	struct pool *p = container(t, struct pool, idle);
+	uint64_t limit = p->config->idle_timeout_us, now = clock_now(), next = UINT64_MAX;
+
+	for (unsigned i = p->slots; i-- > 0;) {
+		struct slot *s = p->slot[i];
+		uint64_t due = s->in_flight ? now + limit : s->idle_since_us + limit;
+		if (s->leaving)
+			continue;
+		if (due <= now)
+			let_slot_go(p, s);
+		else if (due < next)
+			next = due;
+	}
+	if (next != UINT64_MAX)
+		timer_set(&p->idle, next, on_idle);
+}

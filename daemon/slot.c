@@ -1,0 +1,330 @@
+/* A task's way through a slot: slot_send (entry SENT on the board, the run message collected) ─► the host claims it ─► output and progress ─► one
+ * answer (on_answer) ─► the future's final state. What goes wrong: the message is no answer to the task in front: the host is broken, and killed; the
+ * host dies: everything it wrote is read first, then slot_settle asks the board what it was doing. */
+#include "daemon/slot.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "daemon/answer.h"
+#include "daemon/clock.h"
+#include "daemon/errors.h"
+#include "daemon/log.h"
+#include "daemon/pool.h"
+#include "daemon/run.h"
+#include "daemon/store.h"
+
+static void on_end(struct stream *st, enum stream_end how, enum frame_verdict verdict);
+static bool on_frame(struct stream *st, const uint8_t *bytes, size_t len);
+
+static const struct stream_ops ops = { .on_frame = on_frame, .on_end = on_end };
+
+enum { ENVELOPE = 65536 }; /* what may stand around a value */
+
+#define container(ptr, type, field) ((type *)(void *)((char *)(ptr) - offsetof(type, field)))
+
+struct slot *
+slot_new(struct host *h, unsigned index, int fd, struct board *board)
+{
+	struct slot *s = calloc(1, sizeof *s);
+	if (!s || !stream_init(&s->stream, fd, run_frame_limit() + ENVELOPE, &ops)) {
+		close(fd);
+		free(s);
+		return NULL;
+	}
+	s->host = h;
+	s->index = index;
+	s->board = board;
+	s->idle_since_us = clock_now();
+	TAILQ_INIT(&s->sent);
+	return s;
+}
+
+void
+slot_free(struct slot *s)
+{
+	if (!s)
+		return;
+	assert(TAILQ_EMPTY(&s->sent));
+	timer_unset(&s->stop_timer);
+	stream_clear(&s->stream);
+	free(s);
+}
+
+/* Tasks that last until the daemon can feed the slot again: 200 µs of the recent mean; long ones one at a time. */
+static unsigned
+depth(const struct slot *s)
+{
+	const struct pool *p = s->host->pool;
+	const struct future *front = TAILQ_FIRST(&s->sent);
+	unsigned ahead;
+
+	if (s->host->depth < 2 || p->mean_us >= SLOT_LONG_US)
+		return 1;
+	if (front && front->state == FUTURE_RUNNING && clock_now() - front->started_us >= SLOT_LONG_US)
+		return 1;
+	ahead = p->mean_us ? (199 + p->mean_us) / p->mean_us : BOARD_ENTRIES;
+	return ahead + 1 < s->host->depth ? ahead + 1 : s->host->depth;
+}
+
+unsigned
+slot_room(const struct slot *s)
+{
+	unsigned most = depth(s);
+	uint64_t used = s->next - s->answered; /* entries that the host may still look at */
+
+	if (s->leaving || s->in_flight >= most || used >= BOARD_ENTRIES)
+		return 0;
+	unsigned room = most - s->in_flight;
+	uint64_t tasks = s->host->pool->config->max_tasks_per_worker;
+	if (tasks && room > tasks - (s->served < tasks ? s->served : tasks))
+		room = (unsigned)(tasks - (s->served < tasks ? s->served : tasks));
+	return room < BOARD_ENTRIES - used ? room : (unsigned)(BOARD_ENTRIES - used);
+}
+
+/* 16 random bytes; drawn from the system 4 KiB at a time. */
+static void
+draw_secret(uint8_t out[SLOT_SECRET])
+{
+	static uint8_t pool[4096];
+	static size_t left;
+
+	if (left < SLOT_SECRET) {
+		for (size_t have = 0; have < sizeof pool;) {
+			ssize_t n = getrandom(pool + have, sizeof pool - have, 0);
+			if (n > 0)
+				have += (size_t)n;
+		}
+		left = sizeof pool;
+	}
+	left -= SLOT_SECRET;
+	memcpy(out, pool + left, SLOT_SECRET);
+	memset(pool + left, 0, SLOT_SECRET);
+}
+
+bool
+slot_send(struct slot *s, struct future *f)
+{
+	unsigned entry = s->next % BOARD_ENTRIES;
+
+	draw_secret(s->secret[entry]);
+	f->attempt++;
+	if (!run_encode(s, f, entry, s->secret[entry])) /* it has failed */
+		return false;
+	store_hand_over(f);
+	board_send(&s->board->entry[entry], f->id);
+	if (!s->in_flight)
+		s->mark_us = clock_now();
+	f->sequence = (uint8_t)entry;
+	f->place = PLACE_SLOT;
+	f->at.slot = s;
+	TAILQ_INSERT_TAIL(&s->sent, f, link);
+	s->in_flight++;
+	s->next++;
+	s->served++;
+	if (!s->host->uses_board) { /* no board: what is sent counts as begun */
+		board_claim(&s->board->entry[entry], f->id, clock_now());
+		slot_look(f);
+	}
+	future_set_timer(f);
+	return true;
+}
+
+void
+slot_unlink(struct future *f)
+{
+	struct slot *s = f->at.slot;
+	TAILQ_REMOVE(&s->sent, f, link);
+	f->at.slot = NULL;
+	if (!--s->in_flight)
+		s->idle_since_us = clock_now();
+}
+
+void
+slot_look(struct future *f)
+{
+	struct slot *s = f->at.slot;
+	uint64_t start, now = clock_now();
+
+	if (f->place != PLACE_SLOT || f->state != FUTURE_PENDING)
+		return;
+	enum board_state state = board_look(&s->board->entry[f->sequence], &start);
+	if (state != BOARD_CLAIMED && state != BOARD_STOP)
+		return;
+	f->started_us = start && start <= now && start >= f->submitted_us ? start : now; /* the host's word, within reason */
+	future_set_state(f, FUTURE_RUNNING);
+}
+
+bool
+slot_take_back(struct future *f)
+{
+	if (!board_revoke(&f->at.slot->board->entry[f->sequence])) {
+		slot_look(f);
+		return false;
+	}
+	f->attempt--;
+	f->at.slot->served--;
+	future_leave_place(f);
+	return true;
+}
+
+unsigned
+slot_take_back_ahead(struct slot *s, unsigned max)
+{
+	unsigned n = 0;
+	struct future *f;
+
+	while (n < max && (f = TAILQ_LAST(&s->sent, future_list)) && f->state == FUTURE_PENDING && slot_take_back(f)) {
+		if (!queue_push_back(s->host->pool->queue, f))
+			future_fail_with(f, STATUS_LIMIT, "the daemon is out of memory");
+		else
+			future_set_timer(f);
+		n++;
+	}
+	return n;
+}
+
+/* What was to end the task has not. */
+static void
+on_stop_timer(struct timer *t)
+{
+	struct slot *s = container(t, struct slot, stop_timer);
+	struct future *f = slot_running(s);
+	if (f && f->id == s->stopping)
+		host_kill(s->host, "its task could not be ended");
+}
+
+static void
+kill_host_unless_stopped(struct slot *s, const struct future *f, uint64_t after_us)
+{
+	s->stopping = f->id;
+	timer_set(&s->stop_timer, clock_now() + after_us, on_stop_timer);
+}
+
+void
+slot_stop(struct future *f, bool kill, uint64_t grace_us)
+{
+	struct slot *s = f->at.slot;
+	struct host *h = s->host;
+
+	if (grace_us == UINT64_MAX)
+		grace_us = h->pool->config->grace_us;
+	if (h->can_stop) {
+		host_say_stop(h, f->id, kill, grace_us);
+		if (kill)
+			kill_host_unless_stopped(s, f, grace_us + SLOT_KILL_SECONDS * UINT64_C(1000000));
+		return;
+	}
+	board_stop(&s->board->entry[f->sequence]);
+	if (kill && h->pool->config->kind == CONFIG_PROCESS)
+		host_kill(h, NULL);
+	else if (kill && h->pool->config->kind == CONFIG_INTERPRETER)
+		kill_host_unless_stopped(s, f, grace_us);
+}
+
+void
+slot_close_input(struct slot *s)
+{
+	shutdown(s->stream.fd, SHUT_WR);
+}
+
+struct future *
+slot_running(struct slot *s)
+{
+	struct future *f = TAILQ_FIRST(&s->sent);
+	if (f)
+		slot_look(f);
+	return f && f->state == FUTURE_RUNNING ? f : NULL;
+}
+
+struct future *
+slot_find_secret(struct slot *s, const uint8_t secret[SLOT_SECRET])
+{
+	struct future *f = slot_running(s);
+	return f && memcmp(s->secret[f->sequence], secret, SLOT_SECRET) == 0 ? f : NULL;
+}
+
+/* ---- what comes from the host ---- */
+
+/* The entries up to and with this future's are free again. */
+static void
+entries_answered(struct slot *s, const struct future *f)
+{
+	s->answered += ((uint64_t)f->sequence - s->answered) % BOARD_ENTRIES + 1;
+	s->batch++;
+}
+
+static bool
+on_frame(struct stream *st, const uint8_t *bytes, size_t len)
+{
+	struct slot *s = container(st, struct slot, stream);
+	struct future *f = TAILQ_FIRST(&s->sent);
+	struct host *h = s->host;
+	struct answer a;
+	const char *why;
+
+	if (f)
+		slot_look(f);
+	if (!answer_parse(bytes, len, &a, &why) || !f || a.id != f->id || f->state != FUTURE_RUNNING) {
+		host_kill(h, !f ? "it answered without a task" : a.id != f->id ? "it answered for a task it is not running" : why);
+		return false;
+	}
+	if (!answer_is_last(&a)) {
+		answer_apply_early(&a, f);
+		return !st->ended;
+	}
+	entries_answered(s, f);
+	answer_apply(&a, f, st, bytes, len);
+	pool_wake(h->pool);
+	return !st->ended;
+}
+
+static void
+on_end(struct stream *st, enum stream_end how, enum frame_verdict verdict)
+{
+	struct slot *s = container(st, struct slot, stream);
+	struct host *h = s->host;
+
+	if (h->state == HOST_DEAD)
+		return;
+	if (how == STREAM_EOF && s->leaving && !s->in_flight) {
+		pool_remove_slot(h->pool, s); /* as it was told to */
+		return;
+	}
+	host_kill(h, how == STREAM_BAD ? frame_verdict_text(verdict) : how == STREAM_EOF ? "it closed its slot" : "out of memory");
+}
+
+/* ---- the end of the host ---- */
+
+static void
+settle_running(struct slot *s, struct future *f, int wait_status)
+{
+	if (f->kill && !f->timed_out && !f->past_deadline)
+		future_cancelled(f);
+	else
+		answer_lost(f, s->host, wait_status);
+}
+
+void
+slot_settle(struct slot *s, int wait_status)
+{
+	struct future *f;
+
+	/* Back to front, so that each goes back before the ones behind it. */
+	slot_take_back_ahead(s, UINT32_MAX);
+	while ((f = TAILQ_FIRST(&s->sent))) {
+		slot_look(f);
+		if (f->state == FUTURE_RUNNING) {
+			settle_running(s, f, wait_status);
+			continue;
+		}
+		/* Neither claimed nor revocable: the host wrote over its board. It may have begun. */
+		future_set_state(f, FUTURE_RUNNING);
+		settle_running(s, f, wait_status);
+	}
+}

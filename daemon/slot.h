@@ -1,0 +1,61 @@
+/* A slot: runs one task at a time in a host, and holds a few more that were sent ahead so that it need not wait.
+ *
+ * What was sent and not claimed on the board can be taken back at any moment. */
+#ifndef FUTURED_DAEMON_SLOT_H
+#define FUTURED_DAEMON_SLOT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/future.h"
+#include "daemon/host.h"
+
+enum { SLOT_SECRET = 16, SLOT_LONG_US = 5000, SLOT_KILL_SECONDS = 10 };
+
+struct slot {
+	struct host *host;
+	unsigned index;             /* in the host */
+	struct stream stream;
+	struct board *board;
+	struct future_list sent;    /* in the order sent: the first is running, or the next to run */
+	unsigned in_flight;         /* how many */
+	uint64_t next;              /* sequence number of the next to be sent; entry next % 64 */
+	uint64_t answered;          /* … above the last one answered: entries from here on may still be in use */
+	uint64_t mark_us;           /* when the last batch of answers came, or the first task was sent */
+	unsigned batch;             /* answers since then */
+	uint64_t served;            /* tasks, for max_tasks_per_worker */
+	uint64_t idle_since_us;
+	struct timer stop_timer;    /* when the task being stopped costs the host */
+	uint64_t stopping;          /* that task */
+	bool leaving;               /* gets no more tasks: shrinking or recycling */
+	uint8_t secret[BOARD_ENTRIES][SLOT_SECRET];
+};
+
+/* Takes fd. NULL without memory (fd is closed). */
+struct slot *slot_new(struct host *h, unsigned index, int fd, struct board *board);
+/* Its tasks must have been settled (slot_settle). */
+void slot_free(struct slot *s);
+/* How many more tasks it takes now, given that short ones are sent ahead. */
+unsigned slot_room(const struct slot *s);
+/* Hands a PENDING future over. False if it could not be (it has failed then). */
+bool slot_send(struct slot *s, struct future *f);
+/* Learns from the board whether a sent future has begun, and makes it RUNNING if so. */
+void slot_look(struct future *f);
+/* Takes a sent future back: true if it will not run now. It is in no place then. */
+bool slot_take_back(struct future *f);
+/* Takes back the last `max` of those sent ahead and puts them into the queue again. */
+unsigned slot_take_back_ahead(struct slot *s, unsigned max);
+/* Says that no more tasks come: the host's thread for it ends after what it is running. */
+void slot_close_input(struct slot *s);
+/* Stops a claimed future: by asking, or by whatever kills it in this kind. grace_us UINT64_MAX: the pool's. */
+void slot_stop(struct future *f, bool kill, uint64_t grace_us);
+/* Removes it from the list. Only future_leave_place calls this. */
+void slot_unlink(struct future *f);
+/* The host is dead: what it was running fails with the error made by `lost`, the rest goes back into the queue. */
+void slot_settle(struct slot *s, int wait_status);
+/* The future that runs in it; NULL if none was seen to. */
+struct future *slot_running(struct slot *s);
+/* Whether the secret is that of a task running in it. */
+struct future *slot_find_secret(struct slot *s, const uint8_t secret[SLOT_SECRET]);
+
+#endif
