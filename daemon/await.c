@@ -1,0 +1,107 @@
+#include "daemon/await.h"
+
+#include <stdlib.h>
+
+#include "daemon/bound.h"
+#include "daemon/clock.h"
+#include "daemon/errors.h"
+#include "daemon/registry.h"
+#include "proto/pack.h"
+
+struct awaiting {
+	struct pending pending;
+	struct waiter waiter;
+	struct timer timer;
+	uint64_t id; /* stays known while it is not final */
+	enum await_mode mode;
+	bool release, cancel;
+};
+
+#define container(ptr, type, field) ((type *)(void *)((char *)(ptr) - offsetof(type, field)))
+
+static void
+answer(struct conn *c, uint32_t msgid, struct future *f, enum await_mode mode, bool release)
+{
+	if (mode == AWAIT_RESULT || f->state == FUTURE_CANCELLED) {
+		answer_outcome(c, msgid, f);
+	} else if (f->failed) {
+		answer_bytes(c, msgid, f->value);
+		future_see(f);
+	} else {
+		pack_nil(answer_result(c, msgid));
+	}
+	if (release)
+		future_release(f);
+}
+
+static void
+on_done(struct waiter *w, struct future *f)
+{
+	struct awaiting *a = container(w, struct awaiting, waiter);
+	struct conn *c = conn_find(a->pending.conn_id);
+
+	timer_unset(&a->timer);
+	conn_unpend(&a->pending);
+	answer(c, a->pending.msgid, f, a->mode, a->release);
+	free(a);
+}
+
+static void
+on_timeout(struct timer *t)
+{
+	struct awaiting *a = container(t, struct awaiting, timer);
+	struct conn *c = conn_find(a->pending.conn_id);
+
+	future_unwait(registry_find(a->id), &a->waiter);
+	conn_unpend(&a->pending);
+	answer_fail(c, a->pending.msgid, STATUS_TIMEOUT, a->id, "future %llu is not done; the task goes on", (unsigned long long)a->id);
+	free(a);
+}
+
+static void
+on_abandon(struct pending *p)
+{
+	struct awaiting *a = container(p, struct awaiting, pending);
+	struct future *f = registry_find(a->id);
+	bool cancel = a->cancel, release = a->release;
+
+	timer_unset(&a->timer);
+	future_unwait(f, &a->waiter);
+	free(a);
+	if (!cancel)
+		return;
+	if (release)
+		f->let_go = true; /* nobody else knows its id */
+	bound_cancel(f);
+}
+
+bool
+await_future(struct request *r, struct future *f, const struct await *how)
+{
+	if (future_is_final(f)) {
+		answer(r->conn, r->msgid, f, how->mode, how->release);
+		return true;
+	}
+	if (how->timeout_us == 0) {
+		request_fail(r, STATUS_TIMEOUT, f->id, "future %llu is not done; the task goes on", (unsigned long long)f->id);
+		return false;
+	}
+	struct awaiting *a = calloc(1, sizeof *a);
+	if (!a) {
+		request_fail(r, STATUS_LIMIT, 0, "the daemon is out of memory");
+		return false;
+	}
+	if (!request_pend(r, &a->pending, on_abandon)) {
+		free(a);
+		return false;
+	}
+	a->waiter.wake = on_done;
+	a->id = f->id;
+	a->mode = how->mode;
+	a->release = how->release;
+	a->cancel = how->cancel;
+	future_wait(f, &a->waiter);
+	if (how->timeout_us != UINT64_MAX)
+		timer_set(&a->timer, clock_now() + how->timeout_us, on_timeout);
+	return true;
+}

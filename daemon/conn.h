@@ -1,0 +1,86 @@
+/* A connection: a client's stream of requests, and what the daemon owes it.
+ *
+ * Others hold a connection's id, never a pointer: it may be gone when an answer is ready. What waits on behalf of a
+ * connection is a struct pending in its list, and is abandoned when the connection ends.
+ * Notifications are kept as ids and encoded when the connection has room, after the responses of the turn that caused them. */
+#ifndef FUTURED_DAEMON_CONN_H
+#define FUTURED_DAEMON_CONN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemon/backlog.h"
+#include "daemon/owner.h"
+#include "daemon/stream.h"
+#include "daemon/timer.h"
+#include "daemon/watch.h"
+
+struct spec;
+struct follow;
+
+/* A call that will be answered later. Embedded in what waits. */
+struct pending {
+	struct pending *next, *prev;
+	uint64_t conn_id;
+	uint32_t msgid;
+	/* The connection ended: stop waiting and free. Unlinked already. */
+	void (*abandon)(struct pending *p);
+};
+
+struct conn {
+	uint64_t id;
+	struct stream stream;
+	struct owner *owner;
+	uint64_t parent;           /* the task that this connection speaks for; 0: none */
+	bool events;               /* gets event notifications */
+	struct pool *events_pool;  /* only of this pool; counted; NULL: all */
+	uint64_t events_lost;      /* not told, for want of room */
+	struct watcher watcher;
+	struct backlog backlog;    /* futures that are done and not yet told; pinned */
+	struct turn_item notify;
+	unsigned holding;          /* requests under way whose response precedes notifications */
+	struct pending *pendings;
+	uint32_t pending_count;
+	struct id_run *bound;      /* futures that end with it; owned */
+	size_t bound_count, bound_size, bound_checked;
+	struct follow *follows;    /* outputs it follows */
+	struct buf cache_head, cache_options; /* the last submit's pool and fn, and its options, as they came */
+	struct spec *cache_spec;   /* … and its spec; counted */
+	int cache_kind;            /* enum submission_kind */
+	struct turn_item freeing;
+	struct timer linger;       /* closed, and something still to be written */
+	struct conn *next, *prev;
+};
+
+/* Takes a connected socket. False (fd closed) without memory or above the limit. */
+bool conn_new(int fd, uid_t uid);
+/* NULL if it is gone. */
+struct conn *conn_find(uint64_t id);
+struct conn *conn_first(void);
+unsigned conn_count(void);
+/* Bounds from the configuration. */
+void conn_set_limits(uint64_t message, uint64_t connections, uint64_t requests, uint64_t queued);
+uint64_t conn_message_limit(void);
+/* Ends it now; what was said is written as far as the socket takes it. */
+void conn_close(struct conn *c, const char *why);
+/* Ends all of them, at shutdown. */
+void conn_close_all(void);
+
+/* Has room for more notifications now. */
+bool conn_has_room(const struct conn *c);
+/* Where a message is encoded. */
+struct buf *conn_say(struct conn *c);
+void conn_say_bytes(struct conn *c, struct bytes b);
+/* Makes the turn's notifications of it be made. */
+void conn_wake(struct conn *c);
+
+/* Links a pending call. False: the connection has as many as it may (LimitError was not said). */
+bool conn_pend(struct conn *c, struct pending *p, uint32_t msgid, void (*abandon)(struct pending *));
+/* It was answered, or is about to be. */
+void conn_unpend(struct pending *p);
+
+/* Tells it that a future is done: now, as a notification in its turn. */
+void conn_tell_done(struct conn *c, struct future *f, bool want);
+
+#endif

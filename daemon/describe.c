@@ -1,0 +1,276 @@
+#include "daemon/describe.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/clock.h"
+#include "daemon/gate.h"
+#include "daemon/host.h"
+#include "daemon/output.h"
+#include "daemon/owner.h"
+#include "daemon/server.h"
+#include "daemon/slot.h"
+#include "proto/pack.h"
+
+static void
+pack_time(struct buf *b, const char *key, uint64_t us)
+{
+	pack_key(b, key);
+	if (us)
+		pack_double(b, clock_wall(us));
+	else
+		pack_nil(b);
+}
+
+static void
+pack_text_or_nil(struct buf *b, const char *key, const char *text)
+{
+	pack_key(b, key);
+	if (text)
+		pack_cstr(b, text);
+	else
+		pack_nil(b);
+}
+
+/* ---- why a future is pending ---- */
+
+static void
+say_why(struct buf *b, const char *code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+static void
+say_why(struct buf *b, const char *code, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	pack_map(b, 2);
+	pack_key(b, "code");
+	pack_cstr(b, code);
+	pack_key(b, "message");
+	pack_text(b, text, strlen(text));
+}
+
+/* "about 38 s", from the mean run time; empty if unknown. */
+static void
+estimate(const struct pool *p, uint64_t ahead, char *text, size_t size)
+{
+	double seconds = (double)p->mean_us * (double)ahead / (p->workers ? p->workers : 1) / 1e6;
+
+	text[0] = '\0';
+	if (p->mean_us != UINT32_MAX && seconds >= 0.05)
+		snprintf(text, size, " (about %.*f s)", seconds < 10 ? 1 : 0, seconds);
+}
+
+static void
+why_queued(struct buf *b, const struct future *f)
+{
+	const struct pool *p = f->spec->pool;
+	uint64_t ahead = queue_position(p->queue, f);
+	char about[48];
+
+	if (bytes_len(&p->broken)) {
+		say_why(b, "broken", "pool %s is broken", p->name);
+	} else if (p->paused) {
+		say_why(b, "paused", "pool %s was paused %.0f s ago", p->name, (double)(clock_now() - p->paused_us) / 1e6);
+	} else if (p->draining) {
+		say_why(b, "draining", "pool %s is being drained", p->name);
+	} else if (p->gone) {
+		say_why(b, "no_pool", "pool %s is gone", p->name);
+	} else if (!p->slots) {
+		say_why(b, "workers", "pool %s is starting its workers", p->name);
+	} else if (!ahead) {
+		say_why(b, "queued", "next in pool %s", p->name);
+	} else {
+		estimate(p, ahead, about, sizeof about);
+		say_why(b, "queued", "behind %llu in pool %s%s", (unsigned long long)ahead, p->name, about);
+	}
+}
+
+void
+describe_why(struct buf *b, const struct future *f)
+{
+	uint64_t id;
+
+	switch (f->place) {
+	case PLACE_GATE:
+		id = gate_waits_for(f->at.gate);
+		if (id)
+			say_why(b, "after", "waits for future %llu to finish", (unsigned long long)id);
+		else
+			say_why(b, "after", "what it waited for is done");
+		break;
+	case PLACE_DELAY:
+		say_why(b, f->attempt ? "retry" : "delay", "%s in %.1f s", f->attempt ? "tried again" : "delayed: starts",
+		    (double)(f->more->not_before_us - clock_now()) / 1e6);
+		break;
+	case PLACE_QUEUE:
+		why_queued(b, f);
+		break;
+	case PLACE_SLOT:
+		say_why(b, "queued", "sent ahead to a worker of pool %s that is busy", f->spec->pool->name);
+		break;
+	default:
+		say_why(b, "accepting", "is being accepted");
+	}
+}
+
+/* ---- futures ---- */
+
+static void
+pack_error(struct buf *b, const struct future *f)
+{
+	pack_key(b, "error");
+	if (f->failed && bytes_len(&f->value))
+		pack_raw(b, bytes_data(&f->value), bytes_len(&f->value));
+	else
+		pack_nil(b);
+}
+
+static void
+pack_worker(struct buf *b, const struct future *f)
+{
+	pack_key(b, "pid");
+	if (f->state == FUTURE_RUNNING)
+		pack_int(b, f->at.slot->host->child.pid);
+	else
+		pack_nil(b);
+}
+
+static void
+pack_common(struct buf *b, const struct future *f)
+{
+	const struct spec *spec = f->spec;
+
+	pack_key(b, "id");
+	pack_uint(b, f->id);
+	pack_key(b, "pool");
+	pack_cstr(b, spec->pool->name);
+	pack_key(b, "fn");
+	pack_text(b, spec->fn, spec->fn_len);
+	pack_text_or_nil(b, "name", spec->name);
+	pack_key(b, "tags");
+	if (bytes_len(&spec->tags))
+		pack_raw(b, bytes_data(&spec->tags), bytes_len(&spec->tags));
+	else
+		pack_array(b, 0);
+	pack_key(b, "state");
+	pack_cstr(b, future_state_name((enum future_state)f->state));
+	pack_key(b, "owner");
+	pack_cstr(b, spec->owner->name);
+	pack_key(b, "priority");
+	pack_int(b, spec->priority);
+	pack_key(b, "attempt");
+	pack_uint(b, f->attempt);
+	pack_time(b, "submitted", f->submitted_us);
+	pack_time(b, "started", f->started_us);
+	pack_time(b, "finished", f->finished_us);
+	pack_worker(b, f);
+}
+
+/* The arguments as they came, if they are short enough to be looked at. */
+static void
+pack_args(struct buf *b, const struct future *f)
+{
+	pack_key(b, "args");
+	if (bytes_len(&f->args) <= 65536 && !f->has_refs)
+		pack_raw(b, bytes_data(&f->args), bytes_len(&f->args));
+	else
+		pack_nil(b);
+}
+
+static void
+pack_outputs(struct buf *b, const struct future *f)
+{
+	pack_key(b, "output");
+	pack_map(b, 2);
+	for (int i = 0; i < OUTPUT_STREAMS; i++) {
+		pack_key(b, output_stream_name((enum output_stream)i));
+		pack_uint(b, output_length(f, (enum output_stream)i));
+	}
+}
+
+void
+describe_future(struct buf *b, struct future *f, enum describe_how how)
+{
+	bool pending;
+
+	slot_look(f);
+	pending = f->state == FUTURE_PENDING;
+	pack_map(b, how == DESCRIBE_WHOLE ? 20 : how == DESCRIBE_ERROR ? 14 : 13);
+	pack_common(b, f);
+	if (how != DESCRIBE_ROW)
+		pack_error(b, f);
+	if (how != DESCRIBE_WHOLE)
+		return;
+	pack_args(b, f);
+	pack_key(b, "retries");
+	pack_uint(b, f->spec->retries);
+	pack_key(b, "rusage");
+	if (f->more && bytes_len(&f->more->rusage))
+		pack_raw(b, bytes_data(&f->more->rusage), bytes_len(&f->more->rusage));
+	else
+		pack_nil(b);
+	pack_key(b, "position");
+	if (f->place == PLACE_QUEUE)
+		pack_uint(b, queue_position(f->spec->pool->queue, f));
+	else
+		pack_nil(b);
+	pack_key(b, "why");
+	if (pending)
+		describe_why(b, f);
+	else
+		pack_nil(b);
+	pack_outputs(b, f);
+}
+
+/* ---- pools ---- */
+
+void
+describe_pool(struct buf *b, const struct pool *p)
+{
+	pack_map(b, 13);
+	pack_key(b, "name");
+	pack_cstr(b, p->name);
+	pack_key(b, "kind");
+	pack_cstr(b, pool_kind_name(p));
+	pack_key(b, "runtime");
+	pack_cstr(b, p->config->runtime.count ? p->config->runtime.item[0] : "command");
+	pack_key(b, "workers");
+	pack_uint(b, p->workers);
+	pack_key(b, "alive");
+	pack_uint(b, pool_alive(p));
+	pack_key(b, "busy");
+	pack_uint(b, pool_busy(p));
+	pack_key(b, "pending");
+	pack_uint(b, p->states[FUTURE_PENDING]);
+	pack_key(b, "running");
+	pack_uint(b, p->states[FUTURE_RUNNING]);
+	pack_key(b, "paused");
+	pack_bool(b, p->paused);
+	pack_key(b, "broken");
+	if (bytes_len(&p->broken))
+		pack_raw(b, bytes_data(&p->broken), bytes_len(&p->broken));
+	else
+		pack_nil(b);
+	pack_key(b, "opened");
+	pack_bool(b, p->like != NULL);
+	pack_key(b, "totals");
+	pack_map(b, 4);
+	pack_key(b, "submitted");
+	pack_uint(b, p->submitted);
+	pack_key(b, "succeeded");
+	pack_uint(b, p->succeeded);
+	pack_key(b, "failed");
+	pack_uint(b, p->failed);
+	pack_key(b, "cancelled");
+	pack_uint(b, p->cancelled);
+	pack_key(b, "mean_run_time");
+	if (p->mean_us == UINT32_MAX)
+		pack_nil(b);
+	else
+		pack_double(b, (double)p->mean_us / 1e6);
+}

@@ -1,0 +1,20 @@
+/* Futures and pools put into words: the maps of list, show, pools and events, and why a future is pending. */
+#ifndef FUTURED_DAEMON_DESCRIBE_H
+#define FUTURED_DAEMON_DESCRIBE_H
+
+#include "daemon/future.h"
+#include "daemon/pool.h"
+#include "proto/buf.h"
+
+enum describe_how {
+	DESCRIBE_ROW,   /* `list` */
+	DESCRIBE_ERROR, /* `failures`: with the error */
+	DESCRIBE_WHOLE, /* `show` */
+};
+
+void describe_future(struct buf *b, struct future *f, enum describe_how how);
+/* {code, message}: why it is pending. */
+void describe_why(struct buf *b, const struct future *f);
+void describe_pool(struct buf *b, const struct pool *p);
+
+#endif

@@ -1,0 +1,119 @@
+#include "daemon/environment.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/launch.h"
+#include "daemon/pool.h"
+#include "proto/pack.h"
+
+enum { VARIABLES_MAX = 4096, BYTES_MAX = 1024 * 1024 };
+
+struct variable {
+	const char *name;
+	size_t name_len;
+	const char *value; /* NULL: unset */
+	size_t value_len;
+	bool is_bin;
+};
+
+struct environment {
+	struct variable *variable;
+	unsigned count;
+	size_t bytes;
+};
+
+static bool
+set(struct environment *e, struct variable v)
+{
+	unsigned i = 0;
+	while (i < e->count && (e->variable[i].name_len != v.name_len || memcmp(e->variable[i].name, v.name, v.name_len) != 0))
+		i++;
+	e->bytes += v.name_len + v.value_len + 2;
+	if (i == VARIABLES_MAX || e->bytes > BYTES_MAX)
+		return false;
+	e->variable[i] = v;
+	e->count += i == e->count;
+	return true;
+}
+
+static bool
+set_text(struct environment *e, const char *text)
+{
+	const char *equals = strchr(text, '=');
+	if (!equals)
+		return true;
+	return set(e, (struct variable){ .name = text, .name_len = (size_t)(equals - text), .value = equals + 1, .value_len = strlen(equals + 1) });
+}
+
+/* One pair of the option. */
+static bool
+set_pair(struct environment *e, struct reader *own, char *why, size_t size)
+{
+	struct variable v = { .value = NULL };
+
+	if (!read_str(own, &v.name, &v.name_len) || !v.name_len || memchr(v.name, '=', v.name_len) || memchr(v.name, 0, v.name_len)) {
+		snprintf(why, size, "expected names that are str, not empty, without '=' and NUL");
+		return false;
+	}
+	v.is_bin = reader_peek(own) == READER_BIN;
+	if (!read_nil(own) && (!read_text(own, &v.value, &v.value_len) || memchr(v.value, 0, v.value_len))) {
+		snprintf(why, size, "%.*s: expected str or bin without NUL, or nil to unset it", (int)(v.name_len < 64 ? v.name_len : 64), v.name);
+		return false;
+	}
+	if (set(e, v))
+		return true;
+	snprintf(why, size, "expected at most %d variables and %d bytes", VARIABLES_MAX, BYTES_MAX);
+	return false;
+}
+
+static bool
+encode(const struct environment *e, struct bytes *out)
+{
+	struct buf b;
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < e->count; i++)
+		count += e->variable[i].value != NULL;
+	buf_init(&b);
+	pack_array(&b, count);
+	for (unsigned i = 0; i < e->count; i++) {
+		const struct variable *v = &e->variable[i];
+		size_t len = v->name_len + 1 + v->value_len;
+		if (!v->value)
+			continue;
+		if (v->is_bin)
+			pack_bin_header(&b, len);
+		else
+			pack_str_header(&b, len);
+		buf_append(&b, v->name, v->name_len);
+		buf_append(&b, "=", 1);
+		buf_append(&b, v->value, v->value_len);
+	}
+	bool done = bytes_take(out, &b);
+	buf_clear(&b);
+	return done;
+}
+
+bool
+environment_make(const struct pool *p, struct reader own, struct bytes *out, char *why, size_t size)
+{
+	struct environment e = { .variable = malloc(VARIABLES_MAX * sizeof *e.variable) };
+	char *const *common = launch_base_env();
+	uint32_t pairs = 0;
+	bool good = e.variable != NULL;
+
+	snprintf(why, size, "the daemon is out of memory");
+	for (; good && *common; common++)
+		good = set_text(&e, *common);
+	for (size_t i = 0; good && i < p->config->env.count; i++)
+		good = set_text(&e, p->config->env.item[i]);
+	if (good && !reader_is_at_end(&own) && !(good = read_map(&own, &pairs)))
+		snprintf(why, size, "expected a map of names to str, bin or nil, got %s", reader_type_name(reader_peek(&own)));
+	while (good && pairs--)
+		good = set_pair(&e, &own, why, size);
+	good = good && encode(&e, out);
+	free(e.variable);
+	return good;
+}

@@ -1,0 +1,90 @@
+#include "daemon/events.h"
+
+#include "daemon/clock.h"
+#include "daemon/conn.h"
+#include "daemon/future.h"
+#include "daemon/pool.h"
+#include "proto/message.h"
+#include "proto/pack.h"
+
+static unsigned subscribers;
+
+static void
+say_lost(struct conn *c)
+{
+	struct buf *b = conn_say(c);
+	message_notification(b, "event");
+	pack_array(b, 1);
+	pack_map(b, 1);
+	pack_key(b, "lost");
+	pack_uint(b, c->events_lost);
+	c->events_lost = 0;
+}
+
+static void
+say_change(struct conn *c, const struct future *f)
+{
+	struct buf *b;
+
+	if (!conn_has_room(c)) {
+		c->events_lost++;
+		return;
+	}
+	if (c->events_lost)
+		say_lost(c);
+	b = conn_say(c);
+	message_notification(b, "event");
+	pack_array(b, 1);
+	pack_map(b, 7);
+	pack_key(b, "time");
+	pack_double(b, clock_wall(clock_now()));
+	pack_key(b, "pool");
+	pack_cstr(b, f->spec->pool->name);
+	pack_key(b, "id");
+	pack_uint(b, f->id);
+	pack_key(b, "state");
+	pack_cstr(b, future_state_name((enum future_state)f->state));
+	pack_key(b, "name");
+	if (f->spec->name)
+		pack_cstr(b, f->spec->name);
+	else
+		pack_nil(b);
+	pack_key(b, "attempt");
+	pack_uint(b, f->attempt);
+	pack_key(b, "failed");
+	pack_bool(b, f->failed);
+}
+
+static void
+on_change(struct future *f)
+{
+	struct conn *c;
+	for (c = conn_first(); c; c = c->next)
+		if (c->events && (!c->events_pool || c->events_pool == f->spec->pool))
+			say_change(c, f);
+}
+
+void
+events_subscribe(struct conn *c, struct pool *p)
+{
+	struct pool *before = c->events_pool;
+
+	if (!c->events)
+		subscribers++;
+	c->events = true;
+	c->events_pool = p ? pool_hold(p) : NULL;
+	pool_drop(before);
+	future_on_change(on_change);
+}
+
+void
+events_unsubscribe(struct conn *c)
+{
+	if (!c->events)
+		return;
+	c->events = false;
+	pool_drop(c->events_pool);
+	c->events_pool = NULL;
+	if (!--subscribers)
+		future_on_change(NULL);
+}

@@ -1,0 +1,38 @@
+/* The request table. */
+#include "daemon/handlers.h"
+#include "daemon/request.h"
+
+const struct method request_methods[] = {
+	{ "submit", req_submit, RIGHT_SUBMIT, 4 },
+	{ "call", req_call, RIGHT_SUBMIT, 4 },
+	{ "map", req_map, RIGHT_SUBMIT, 4 },
+	{ "result", req_result, RIGHT_READ, 3 },
+	{ "exception", req_exception, RIGHT_READ, 2 },
+	{ "state", req_state, RIGHT_READ, 1 },
+	{ "wait", req_wait, RIGHT_READ, 3 },
+	{ "watch", req_watch, RIGHT_READ, 2 },
+	{ "unwatch", req_unwatch, RIGHT_READ, 1 },
+	{ "cancel", req_cancel, RIGHT_CANCEL, 2 },
+	{ "release", req_release, RIGHT_CANCEL, 1 },
+	{ "retry", req_retry, RIGHT_SUBMIT, 1 },
+	{ "list", req_list, RIGHT_READ, 1 },
+	{ "show", req_show, RIGHT_READ, 1 },
+	{ "failures", req_failures, RIGHT_READ, 1 },
+	{ "output", req_output, RIGHT_READ, 2 },
+	{ "input", req_input, RIGHT_SUBMIT, 3 },
+	{ "pools", req_pools, RIGHT_READ, 0 },
+	{ "pause", req_pause, RIGHT_POOL, 1 },
+	{ "resume", req_resume, RIGHT_POOL, 1 },
+	{ "resize", req_resize, RIGHT_POOL, 2 },
+	{ "open_pool", req_open_pool, RIGHT_SUBMIT, 1 },
+	{ "close_pool", req_close_pool, RIGHT_SUBMIT, 2 },
+	{ "events", req_events, RIGHT_READ, 1 },
+	{ "stats", req_stats, RIGHT_READ, 0 },
+	{ "drain", req_drain, RIGHT_ADMIN, 2 },
+	{ "shutdown", req_shutdown, RIGHT_ADMIN, 1 },
+	{ "reload", req_reload, RIGHT_ADMIN, 0 },
+	{ "backup", req_backup, RIGHT_ADMIN, 1 },
+	{ "hello", req_hello, RIGHT_READ, 1 },
+	{ "ping", req_ping, RIGHT_READ, 1 },
+	{ NULL, NULL, RIGHT_READ, 0 },
+};

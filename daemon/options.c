@@ -1,0 +1,432 @@
+#include "daemon/options.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/clock.h"
+#include "daemon/environment.h"
+#include "daemon/fill.h"
+#include "daemon/pool.h"
+#include "daemon/registry.h"
+#include "daemon/run.h"
+#include "proto/pack.h"
+#include "proto/worker.h"
+
+enum { NAME_MAX_BYTES = 1024, TAGS_MAX = 64, AFTER_MAX = 100000, PATH_BYTES = 4096, UMASK_DEFAULT = 022 };
+
+/* What is being read; the run options are collected here. */
+struct reading {
+	struct submission *s;
+	struct buf run;
+	struct reader env;
+	bool has_bound, has_umask, has_cwd;
+};
+
+struct option {
+	const char *name;
+	bool (*read)(struct request *r, const char *name, struct reader *value, struct reading *to);
+	bool command_only;
+};
+
+static bool
+unsupported(struct request *r, const char *name, const struct pool *p, const char *why)
+{
+	request_fail(r, STATUS_UNSUPPORTED, 0, "%s: %s: pool %s, of kind %s, cannot do that: %s", r->method->name, name, p->name,
+	    pool_kind_name(p), why);
+	return false;
+}
+
+static bool
+no_memory(struct request *r)
+{
+	request_fail(r, STATUS_LIMIT, 0, "the daemon is out of memory");
+	return false;
+}
+
+static bool
+read_name(struct request *r, const char *name, struct reader *v, struct reading *to)
+{
+	const char *s;
+	size_t len;
+	struct spec *spec = to->s->spec;
+
+	if (!option_str(r, name, v, NAME_MAX_BYTES, &s, &len))
+		return false;
+	free(spec->name);
+	spec->name = strndup(s, len);
+	return spec->name || no_memory(r);
+}
+
+static bool
+read_tags(struct request *r, const char *name, struct reader *v, struct reading *to)
+{
+	struct reader at = *v;
+	uint32_t count;
+
+	if (!read_array(&at, &count) || count > TAGS_MAX)
+		return option_wrong(r, name, "an array of at most 64 str", v);
+	for (uint32_t i = 0; i < count; i++) {
+		const char *s;
+		size_t len;
+		if (reader_peek(&at) != READER_STR)
+			return option_wrong(r, name, "an array of str", &at);
+		if (!option_str(r, name, &at, NAME_MAX_BYTES, &s, &len) || !read_skip(&at))
+			return false;
+	}
+	bytes_drop(&to->s->spec->tags);
+	return bytes_copy(&to->s->spec->tags, v->at, (size_t)(v->end - v->at)) || no_memory(r);
+}
+
+static bool
+read_priority(struct request *r, const char *name, struct reader *v, struct reading *to)
+{
+	int64_t n;
+	if (!option_int(r, name, v, -32768, 32767, &n))
+		return false;
+	to->s->spec->priority = (int32_t)n;
+	return true;
+}
+
+static bool
+read_timeout(struct request *r, const char *name, struct reader *v, struct reading *to)
+{
+	struct spec *spec = to->s->spec;
+
+	if (!option_seconds(r, name, v, &spec->timeout_us))
+		return false;
+	if (!pool_can_kill(spec->pool))
+		return unsupported(r, name, spec->pool, "a thread cannot be stopped");
+	if (!spec->timeout_us)
+		spec->timeout_us = 1;
+	return true;
+}
+
+static bool
+read_deadline(struct request *r, const char *name, struct reader *v, struct reading *to)
+{
+	struct spec *spec = to->s->spec;
+
+	if (!option_seconds(r, name, v, &spec->deadline_us))
+		return false;
+	return pool_can_kill(spec->pool) || unsupported(r, name, spec->pool, "a thread cannot be stopped");
+}
+
+static bool
+read_delay(struct request *r, const char *name, struct reader *v, struct reading *to)
+{
+	return option_seconds(r, name, v, &to->s->spec->delay_us);
+}
+
+static bool
+read_retain(struct request *r, const char *name, struct reader *v, struct reading *to)
+{
+	return option_seconds(r, name, v, &to->s->spec->retain_us);
+}
+
+static bool
+read_retry_delay(struct request *r, const char *name, struct reader *v, struct reading *to)
+{
+	return option_seconds(r, name, v, &to->s->spec->retry_delay_us);
+}
+
+static bool
+read_retries(struct request *r, const char *name, struct reader *v, struct reading *to)
+{
+	int64_t n;
+	if (!option_int(r, name, v, 0, 10000, &n))
+		return false;
+	to->s->spec->retries = (uint32_t)n;
+	return true;
+}
+
+static bool
+read_after_ids(struct request *r, const char *name, struct reader *v, struct ids *ids)
+{
+	struct reader at = *v;
+	uint32_t count;
+
+	if (!read_array(&at, &count))
+		return option_wrong(r, name, "an array of ids and [first, count] pairs", v);
+	while (count--) {
+		uint64_t first, n;
+		struct reader element = at;
+		if (!ids_read_element(&at, &first, &n))
+			return option_wrong(r, name, "an array of ids and [first, count] pairs", &element);
+		if (n > AFTER_MAX - ids->total) {
+			request_fail(r, STATUS_VALUE, 0, "%s: %s: expected at most %d ids, got more", r->method->name, name, AFTER_MAX);
+			return false;
+		}
+		if (!ids_add(ids, first, n))
+			return no_memory(r);
+	}
+	return ids_unique(ids) || no_memory(r);
+}
+
+static bool
+read_after(struct request *r, const char *name, struct reader *v, struct reading *to)
+{
+	struct submission *s = to->s;
+	struct ids ids = { .runs = 0 };
+	uint64_t id;
+	bool good = read_after_ids(r, name, v, &ids);
+
+	free(s->after);
+	s->after_count = 0;
+	s->after = good ? malloc((ids.total ? ids.total : 1) * sizeof *s->after) : NULL;
+	if (good && !s->after)
+		good = no_memory(r);
+	while (good && ids_next(&ids, &id)) {
+		s->after[s->after_count++] = id;
+		good = registry_find(id) || request_no_future(r, id);
+	}
+	ids_clear(&ids);
+	return good;
+}
+
+static bool
+read_key(struct request *r, const char *name, struct reader *v, struct reading *to)
+{
+	return option_str(r, name, v, NAME_MAX_BYTES, &to->s->key, &to->s->key_len);
+}
+
+static bool
+read_block(struct request *r, const char *name, struct reader *v, struct reading *to)
+{
+	return option_bool(r, name, v, &to->s->spec->block);
+}
+
+static bool
+read_bound(struct request *r, const char *name, struct reader *v, struct reading *to)
+{
+	bool bound;
+	if (!option_bool(r, name, v, &bound))
+		return false;
+	to->has_bound = true;
+	to->s->spec->bound_to = bound ? r->conn->id : 0;
+	return true;
+}
+
+static bool
+read_watch(struct request *r, const char *name, struct reader *v, struct reading *to)
+{
+	return option_bool(r, name, v, &to->s->spec->watch);
+}
+
+static bool
+read_kwargs(struct request *r, const char *name, struct reader *v, struct reading *to)
+{
+	struct spec *spec = to->s->spec;
+
+	if (!pool_takes_kwargs(spec->pool))
+		return unsupported(r, name, spec->pool, "its runtime has no keyword arguments");
+	if (reader_peek(v) != READER_MAP)
+		return option_wrong(r, name, "a map", v);
+	if (reader_depth(v) > WORKER_VALUE_DEPTH)
+		return option_wrong(r, name, "values nested at most 24 deep", v);
+	bytes_drop(&spec->kwargs);
+	return bytes_copy(&spec->kwargs, v->at, (size_t)(v->end - v->at)) || no_memory(r);
+}
+
+/* ---- command pools only: what goes into the run message ---- */
+
+static struct buf *
+run_pair(struct reading *to, const char *name)
+{
+	to->s->spec->run_pairs++;
+	pack_key(&to->run, name);
+	return &to->run;
+}
+
+static bool
+read_cwd(struct request *r, const char *name, struct reader *v, struct reading *to)
+{
+	struct reader at = *v;
+	const char *path;
+	size_t len;
+
+	if (!read_text(&at, &path, &len) || !len || len > PATH_BYTES || path[0] != '/' || memchr(path, 0, len))
+		return option_wrong(r, name, "an absolute path without NUL", v);
+	to->has_cwd = true;
+	pack_raw(run_pair(to, "cwd"), v->at, (size_t)(v->end - v->at));
+	return true;
+}
+
+static bool
+read_env(struct request *r, const char *name, struct reader *v, struct reading *to)
+{
+	(void)r, (void)name;
+	to->env = *v;
+	return true;
+}
+
+static bool
+read_umask(struct request *r, const char *name, struct reader *v, struct reading *to)
+{
+	int64_t n;
+	if (!option_int(r, name, v, 0, 0777, &n))
+		return false;
+	to->has_umask = true;
+	pack_int(run_pair(to, "umask"), n);
+	return true;
+}
+
+static bool
+read_nice(struct request *r, const char *name, struct reader *v, struct reading *to)
+{
+	int64_t n;
+	if (!option_int(r, name, v, -20, 19, &n))
+		return false;
+	pack_int(run_pair(to, "nice"), n);
+	return true;
+}
+
+static bool
+read_limits(struct request *r, const char *name, struct reader *v, struct reading *to)
+{
+	static const char *const known[] = { "memory", "cpu", "files", "file_size", "core", "stack", "processes" };
+	struct reader at = *v;
+	uint32_t pairs;
+
+	if (!read_map(&at, &pairs))
+		return option_wrong(r, name, "a map", v);
+	while (pairs--) {
+		const char *key;
+		size_t len;
+		unsigned i = 0;
+		struct reader key_at = at;
+		uint64_t n;
+		if (!read_str(&at, &key, &len))
+			return option_wrong(r, name, "keys that are str", &key_at);
+		while (i < sizeof known / sizeof *known && !key_is(key, len, known[i]))
+			i++;
+		if (i == sizeof known / sizeof *known)
+			return option_wrong(r, name, "memory, cpu, files, file_size, core, stack or processes", &key_at);
+		struct reader number = at;
+		if (!read_uint(&at, &n)) {
+			char full[40];
+			snprintf(full, sizeof full, "limits.%s", known[i]);
+			return option_wrong(r, full, "an int, 0 or more", &number);
+		}
+	}
+	pack_raw(run_pair(to, "limits"), v->at, (size_t)(v->end - v->at));
+	return true;
+}
+
+static bool
+read_stdin(struct request *r, const char *name, struct reader *v, struct reading *to)
+{
+	struct spec *spec = to->s->spec;
+	struct reader at = *v;
+	const uint8_t *bytes;
+	size_t len;
+	bool open = false;
+
+	if (read_bool(&at, &open) && open) {
+		spec->stdin_kind = SPEC_STDIN_OPEN;
+	} else if (fill_read_reference(&at, &spec->stdin_future)) {
+		spec->stdin_kind = SPEC_STDIN_FUTURE;
+		return registry_find(spec->stdin_future) || request_no_future(r, spec->stdin_future);
+	} else if (read_bin(&at, &bytes, &len)) {
+		spec->stdin_kind = SPEC_STDIN_BYTES;
+		bytes_drop(&spec->stdin_bytes);
+		return bytes_copy(&spec->stdin_bytes, bytes, len) || no_memory(r);
+	} else {
+		return option_wrong(r, name, "bin, true, or a reference to a future", v);
+	}
+	return true;
+}
+
+static const struct option options[] = {
+	{ "name", read_name, false },
+	{ "tags", read_tags, false },
+	{ "priority", read_priority, false },
+	{ "timeout", read_timeout, false },
+	{ "deadline", read_deadline, false },
+	{ "delay", read_delay, false },
+	{ "after", read_after, false },
+	{ "retries", read_retries, false },
+	{ "retry_delay", read_retry_delay, false },
+	{ "key", read_key, false },
+	{ "block", read_block, false },
+	{ "bound", read_bound, false },
+	{ "watch", read_watch, false },
+	{ "retain", read_retain, false },
+	{ "kwargs", read_kwargs, false },
+	{ "cwd", read_cwd, true },
+	{ "env", read_env, true },
+	{ "umask", read_umask, true },
+	{ "nice", read_nice, true },
+	{ "limits", read_limits, true },
+	{ "stdin", read_stdin, true },
+};
+
+static bool
+read_option(struct request *r, const char *key, size_t len, struct reader *value, void *arg)
+{
+	struct reading *to = arg;
+	struct reader nil = *value;
+
+	for (unsigned i = 0; i < sizeof options / sizeof *options; i++) {
+		const struct option *o = &options[i];
+		if (!key_is(key, len, o->name))
+			continue;
+		if (read_nil(&nil))
+			return true;
+		if (o->command_only && !pool_is_command(to->s->spec->pool))
+			return unsupported(r, o->name, to->s->spec->pool, "this is for commands");
+		return o->read(r, o->name, value, to);
+	}
+	return option_unknown(r, key, len);
+}
+
+/* Options that do not go together, and what follows from leaving some out. */
+static bool
+check_together(struct request *r, struct reading *to)
+{
+	struct submission *s = to->s;
+	struct spec *spec = s->spec;
+
+	if (s->key && to->has_bound && spec->bound_to) {
+		request_fail(r, STATUS_VALUE, 0, "%s: bound: expected no key beside it: others may hold its id", r->method->name);
+		return false;
+	}
+	if (spec->stdin_kind == SPEC_STDIN_OPEN && spec->retries) {
+		request_fail(r, STATUS_VALUE, 0, "%s: stdin: expected no retries beside true: what was fed is gone", r->method->name);
+		return false;
+	}
+	if (s->kind == SUBMISSION_CALL && !to->has_bound && !s->key)
+		spec->bound_to = r->conn->id;
+	return true;
+}
+
+static bool
+finish_command(struct request *r, struct reading *to)
+{
+	struct spec *spec = to->s->spec;
+	const char *cwd = spec->pool->config->cwd;
+	char why[256];
+
+	if (!to->has_cwd)
+		pack_cstr(run_pair(to, "cwd"), cwd ? cwd : "/");
+	if (!to->has_umask)
+		pack_int(run_pair(to, "umask"), UMASK_DEFAULT);
+	if (environment_make(spec->pool, to->env, &spec->env, why, sizeof why))
+		return true;
+	request_fail(r, STATUS_VALUE, 0, "%s: env: %s", r->method->name, why);
+	return false;
+}
+
+bool
+options_read_submission(struct request *r, struct submission *s)
+{
+	struct reading to = { .s = s };
+
+	buf_init(&to.run);
+	bool good = options_read(r, read_option, &to) && check_together(r, &to) && (!pool_is_command(s->spec->pool) || finish_command(r, &to));
+	if (good && !bytes_take(&s->spec->run, &to.run))
+		good = no_memory(r);
+	buf_clear(&to.run);
+	return good;
+}

@@ -1,0 +1,342 @@
+/* hello, ping, events, stats, shutdown, reload, backup: the daemon itself. */
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/events.h"
+#include "daemon/handlers.h"
+#include "daemon/host.h"
+#include "daemon/log.h"
+#include "daemon/output.h"
+#include "daemon/owner.h"
+#include "daemon/pool.h"
+#include "daemon/registry.h"
+#include "daemon/request.h"
+#include "daemon/run.h"
+#include "daemon/server.h"
+#include "daemon/slot.h"
+#include "daemon/store.h"
+#include "proto/pack.h"
+
+/* ---- hello ---- */
+
+struct greeting {
+	int64_t protocol;
+	const char *client, *task;
+	size_t client_len, task_len;
+};
+
+static bool
+read_greeting(struct request *r, const char *key, size_t len, struct reader *value, void *arg)
+{
+	struct greeting *g = arg;
+	struct reader nil = *value;
+	const char *token;
+	size_t n;
+
+	if (key_is(key, len, "protocol"))
+		return option_int(r, "protocol", value, 1, 1, &g->protocol);
+	if (!key_is(key, len, "client") && !key_is(key, len, "token") && !key_is(key, len, "task"))
+		return option_unknown(r, key, len);
+	if (read_nil(&nil))
+		return true;
+	if (key_is(key, len, "client"))
+		return option_str(r, "client", value, 1024, &g->client, &g->client_len);
+	if (key_is(key, len, "token"))
+		return option_str(r, "token", value, 4096, &token, &n); /* a Unix socket's peer is known already */
+	return option_str(r, "task", value, 1024, &g->task, &g->task_len);
+}
+
+/* The running task whose secret this is; NULL if none has it. */
+static struct future *
+find_task(const char *text, size_t len)
+{
+	uint8_t secret[SLOT_SECRET];
+
+	if (!run_secret_parse(text, len, secret))
+		return NULL;
+	for (struct pool *p = pool_first(); p; p = p->next) {
+		for (unsigned i = 0; i < p->slots; i++) {
+			struct future *f = slot_find_secret(p->slot[i], secret);
+			if (f)
+				return f;
+		}
+	}
+	return NULL;
+}
+
+static bool
+become_task(struct request *r, const struct greeting *g)
+{
+	struct future *parent = find_task(g->task, g->task_len);
+	struct owner *before = r->conn->owner;
+
+	if (!parent) {
+		request_fail(r, STATUS_AUTHENTICATION, 0, "hello: task: no running task has this secret");
+		return false;
+	}
+	r->conn->parent = parent->id;
+	r->conn->owner = owner_hold(parent->spec->owner);
+	owner_drop(before);
+	return true;
+}
+
+void
+req_hello(struct request *r)
+{
+	struct greeting g = { .protocol = 0 };
+	unsigned methods = 0;
+
+	if (!options_read(r, read_greeting, &g))
+		return;
+	if (!g.protocol) {
+		request_fail(r, STATUS_VALUE, 0, "hello: protocol: expected 1, got nothing");
+		return;
+	}
+	if (g.task && !become_task(r, &g))
+		return;
+	if (g.client)
+		log_debug("conn", "%llu: hello from %.*s", (unsigned long long)r->conn->id, (int)g.client_len, g.client);
+	while (request_methods[methods].name)
+		methods++;
+	struct buf *b = request_result(r);
+	pack_map(b, 6);
+	pack_key(b, "protocol");
+	pack_uint(b, 1);
+	pack_key(b, "server");
+	pack_cstr(b, "futured/" FUTURED_VERSION);
+	pack_key(b, "instance");
+	pack_cstr(b, server_instance());
+	pack_key(b, "identity");
+	pack_cstr(b, r->conn->owner->name);
+	pack_key(b, "limits");
+	pack_map(b, 1);
+	pack_key(b, "message");
+	pack_uint(b, conn_message_limit());
+	pack_key(b, "methods");
+	pack_array(b, methods);
+	for (unsigned i = 0; i < methods; i++)
+		pack_cstr(b, request_methods[i].name);
+}
+
+void
+req_ping(struct request *r)
+{
+	const uint8_t *raw;
+	size_t len;
+
+	if (r->left && read_raw(&r->params, &raw, &len))
+		pack_raw(request_result(r), raw, len);
+	else
+		request_nil(r);
+}
+
+/* ---- events ---- */
+
+static bool
+read_events(struct request *r, const char *key, size_t len, struct reader *value, void *arg)
+{
+	struct pool **p = arg;
+	const char *s;
+	size_t n;
+
+	if (!key_is(key, len, "pool"))
+		return option_unknown(r, key, len);
+	if (!option_str(r, "pool", value, 1024, &s, &n))
+		return false;
+	if ((*p = pool_find(s, n)))
+		return true;
+	request_fail(r, STATUS_UNKNOWN_POOL, 0, "there is no pool '%.*s'", (int)(n < 100 ? n : 100), s);
+	return false;
+}
+
+void
+req_events(struct request *r)
+{
+	struct pool *p = NULL;
+
+	if (!options_read(r, read_events, &p))
+		return;
+	request_nil(r);
+	events_subscribe(r->conn, p);
+}
+
+/* ---- stats ---- */
+
+static void
+pack_counter(struct buf *b, const char *key, uint64_t value)
+{
+	pack_key(b, key);
+	pack_uint(b, value);
+}
+
+static uint64_t
+resident(void)
+{
+	unsigned long long size, pages = 0;
+	FILE *f = fopen("/proc/self/statm", "re");
+	if (f && fscanf(f, "%llu %llu", &size, &pages) != 2)
+		pages = 0;
+	if (f)
+		fclose(f);
+	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static void
+pack_futures(struct buf *b, const struct future_totals *t)
+{
+	pack_key(b, "futures");
+	pack_map(b, FUTURE_STATES);
+	for (int i = 0; i < FUTURE_STATES; i++)
+		pack_counter(b, future_state_name((enum future_state)i), t->states[i]);
+	pack_key(b, "totals");
+	pack_map(b, 5);
+	pack_counter(b, "submitted", t->submitted);
+	pack_counter(b, "succeeded", t->succeeded);
+	pack_counter(b, "failed", t->failed);
+	pack_counter(b, "cancelled", t->cancelled);
+	pack_counter(b, "retried", t->retried);
+}
+
+static void
+pack_store(struct buf *b)
+{
+	struct store_counts c = store_counts();
+
+	pack_key(b, "store");
+	pack_map(b, 6);
+	pack_key(b, "kind");
+	pack_cstr(b, store_kind());
+	pack_counter(b, "accepted", c.accepted);
+	pack_counter(b, "handed_over", c.handed_over);
+	pack_counter(b, "finished", c.finished);
+	pack_counter(b, "forgotten", c.forgotten);
+	pack_counter(b, "batches", c.batches);
+}
+
+void
+req_stats(struct request *r)
+{
+	struct future_totals totals = future_totals();
+	struct turn_gauges turns = turn_gauges();
+	struct buf *b = request_result(r);
+
+	pack_map(b, 14);
+	pack_key(b, "version");
+	pack_cstr(b, FUTURED_VERSION);
+	pack_key(b, "uptime");
+	pack_double(b, server_uptime());
+	pack_counter(b, "pid", (uint64_t)getpid());
+	pack_counter(b, "connections", conn_count());
+	pack_futures(b, &totals);
+	pack_counter(b, "failures", totals.unseen);
+	pack_counter(b, "bytes", block_total());
+	pack_counter(b, "spilled", output_spilled());
+	pack_counter(b, "rss", resident());
+	pack_store(b);
+	pack_counter(b, "turns", turns.turns);
+	pack_counter(b, "turn_futures_max", turns.futures_max);
+	pack_counter(b, "turn_bytes_max", turns.bytes_max);
+}
+
+/* ---- shutdown ---- */
+
+struct ending {
+	struct pending pending;
+	struct server_waiter waiter;
+};
+
+#define container(ptr, type, field) ((type *)(void *)((char *)(ptr) - offsetof(type, field)))
+
+static void
+on_over(struct server_waiter *w)
+{
+	struct ending *e = container(w, struct ending, waiter);
+	struct conn *c = conn_find(e->pending.conn_id);
+
+	conn_unpend(&e->pending);
+	pack_nil(answer_result(c, e->pending.msgid));
+	free(e);
+}
+
+static void
+on_abandon(struct pending *p)
+{
+	struct ending *e = container(p, struct ending, pending);
+	server_unwait_over(&e->waiter);
+	free(e);
+}
+
+struct shutdown_options {
+	bool wait, cancel_futures;
+};
+
+static bool
+read_shutdown(struct request *r, const char *key, size_t len, struct reader *value, void *arg)
+{
+	struct shutdown_options *o = arg;
+
+	if (key_is(key, len, "wait"))
+		return option_bool(r, "wait", value, &o->wait);
+	if (key_is(key, len, "cancel_futures"))
+		return option_bool(r, "cancel_futures", value, &o->cancel_futures);
+	return option_unknown(r, key, len);
+}
+
+void
+req_shutdown(struct request *r)
+{
+	struct shutdown_options o = { .wait = true };
+	struct ending *e;
+
+	if (!options_read(r, read_shutdown, &o))
+		return;
+	if (!o.wait) {
+		request_nil(r);
+	} else {
+		if (!(e = calloc(1, sizeof *e))) {
+			request_fail(r, STATUS_LIMIT, 0, "the daemon is out of memory");
+			return;
+		}
+		if (!request_pend(r, &e->pending, on_abandon)) {
+			free(e);
+			return;
+		}
+		e->waiter.over = on_over;
+		server_wait_over(&e->waiter);
+	}
+	server_shutdown(o.cancel_futures);
+}
+
+/* ---- reload, backup ---- */
+
+void
+req_reload(struct request *r)
+{
+	struct config *c = server_config()->path ? config_load(server_config()->path, stderr) : NULL;
+
+	if (server_config()->path && !c) {
+		request_fail(r, STATUS_VALUE, 0, "reload: %s has mistakes, which the log names; nothing was changed", server_config()->path);
+		return;
+	}
+	config_free(c);
+	struct buf *b = request_result(r);
+	pack_array(b, 1);
+	pack_cstr(b, "every change of the configuration needs a restart in this version");
+}
+
+void
+req_backup(struct request *r)
+{
+	const char *path;
+	size_t len;
+
+	if (!param_str(r, "path", &path, &len))
+		return;
+	if (!len || path[0] != '/')
+		request_fail(r, STATUS_VALUE, 0, "backup: path: expected an absolute path, got '%.*s'", (int)(len < 100 ? len : 100), path);
+	else
+		request_fail(r, STATUS_UNSUPPORTED, 0, "backup: the store is memory: nothing is stored");
+}

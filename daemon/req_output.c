@@ -1,0 +1,181 @@
+/* output, input: what a task prints, and its stdin. */
+#include <stdlib.h>
+
+#include "daemon/follow.h"
+#include "daemon/handlers.h"
+#include "daemon/input.h"
+#include "daemon/output.h"
+#include "daemon/registry.h"
+#include "daemon/request.h"
+#include "proto/pack.h"
+
+enum { OUTPUT_AT_ONCE = 1024 * 1024 };
+
+struct which {
+	bool stream[OUTPUT_STREAMS];
+	bool both;
+	uint64_t offset;
+	bool follow;
+};
+
+static bool
+read_which(struct request *r, const char *key, size_t len, struct reader *value, void *arg)
+{
+	struct which *w = arg;
+	enum output_stream stream;
+	const char *s;
+	size_t n;
+	struct reader at = *value;
+
+	if (key_is(key, len, "follow"))
+		return option_bool(r, "follow", value, &w->follow);
+	if (key_is(key, len, "offset"))
+		return read_uint(&at, &w->offset) || option_wrong(r, "offset", "an int, 0 or more", value);
+	if (!key_is(key, len, "stream"))
+		return option_unknown(r, key, len);
+	if (!read_str(&at, &s, &n) || (!key_is(s, n, "both") && !output_stream_find(s, n, &stream)))
+		return option_wrong(r, "stream", "'stdout', 'stderr' or 'both'", value);
+	w->both = key_is(s, n, "both");
+	for (int i = 0; i < OUTPUT_STREAMS; i++)
+		w->stream[i] = w->both || i == (int)stream;
+	return true;
+}
+
+/* One stream's bytes as a bin; returns how many. */
+static size_t
+pack_stream(struct buf *b, const struct future *f, enum output_stream which, uint64_t offset, size_t max)
+{
+	struct buf bytes;
+
+	buf_init(&bytes);
+	output_read(f, which, offset, max, &bytes);
+	size_t len = bytes.len;
+	pack_bin(b, len ? bytes.data : (const void *)"", len);
+	b->failed |= bytes.failed;
+	buf_clear(&bytes);
+	return len;
+}
+
+void
+req_output(struct request *r)
+{
+	struct which w = { .stream = { true, false } };
+	uint64_t next[OUTPUT_STREAMS] = { UINT64_MAX, UINT64_MAX };
+	struct future *f;
+
+	if (!param_future(r, &f) || !options_read(r, read_which, &w))
+		return;
+	struct buf *b = request_result(r);
+	if (w.both)
+		pack_map(b, OUTPUT_STREAMS);
+	for (int i = 0; i < OUTPUT_STREAMS; i++) {
+		if (!w.stream[i])
+			continue;
+		if (w.both)
+			pack_key(b, output_stream_name((enum output_stream)i));
+		next[i] = w.offset + pack_stream(b, f, (enum output_stream)i, w.offset, w.both ? OUTPUT_AT_ONCE / 2 : OUTPUT_AT_ONCE);
+	}
+	if (w.follow && !follow_add(r->conn, f, next))
+		conn_close(r->conn, "out of memory");
+}
+
+/* ---- input ---- */
+
+struct feeding {
+	struct pending pending;
+	struct input_waiter waiter;
+	uint64_t id; /* stays known: it is not final */
+};
+
+#define container(ptr, type, field) ((type *)(void *)((char *)(ptr) - offsetof(type, field)))
+
+static void
+feeding_free(struct feeding *f)
+{
+	bytes_drop(&f->waiter.data);
+	free(f);
+}
+
+static void
+on_answer(struct input_waiter *w, bool done)
+{
+	struct feeding *f = container(w, struct feeding, waiter);
+	struct conn *c = conn_find(f->pending.conn_id);
+
+	conn_unpend(&f->pending);
+	if (done)
+		pack_nil(answer_result(c, f->pending.msgid));
+	else
+		answer_fail(c, f->pending.msgid, STATUS_INVALID_STATE, f->id, "the task of future %llu ended before it took this input", (unsigned long long)f->id);
+	feeding_free(f);
+}
+
+static void
+on_abandon(struct pending *p)
+{
+	struct feeding *f = container(p, struct feeding, pending);
+	struct future *future = registry_find(f->id);
+	if (future)
+		input_unwait(future, &f->waiter);
+	feeding_free(f);
+}
+
+static void
+wait_for_room(struct request *r, struct future *f, const uint8_t *data, size_t len, bool eof)
+{
+	struct feeding *feeding = calloc(1, sizeof *feeding);
+
+	if (!feeding || !bytes_copy(&feeding->waiter.data, data, len)) {
+		free(feeding);
+		request_fail(r, STATUS_LIMIT, 0, "the daemon is out of memory");
+		return;
+	}
+	feeding->id = f->id;
+	feeding->waiter.eof = eof;
+	feeding->waiter.answer = on_answer;
+	if (request_pend(r, &feeding->pending, on_abandon))
+		input_wait(f, &feeding->waiter);
+	else
+		feeding_free(feeding);
+}
+
+static bool
+read_eof(struct request *r, const char *key, size_t len, struct reader *value, void *arg)
+{
+	if (key_is(key, len, "eof"))
+		return option_bool(r, "eof", value, arg);
+	return option_unknown(r, key, len);
+}
+
+void
+req_input(struct request *r)
+{
+	struct future *f;
+	const uint8_t *data = (const uint8_t *)"";
+	size_t len = 0;
+	bool eof = false, failed;
+
+	if (!param_future(r, &f))
+		return;
+	struct reader at = r->params;
+	if (param_given(r)) {
+		if (!read_bin(&r->params, &data, &len)) {
+			option_wrong(r, "bin", "bin", &at);
+			return;
+		}
+		r->left--;
+	}
+	if (!options_read(r, read_eof, &eof))
+		return;
+	if (!input_is_open(f)) {
+		request_fail(r, STATUS_INVALID_STATE, f->id, "future %llu takes no input: %s", (unsigned long long)f->id,
+		    future_is_final(f) ? "it is over" : f->spec->stdin_kind == SPEC_STDIN_OPEN ? "its input has ended" : "it was submitted without stdin: true");
+		return;
+	}
+	if (input_feed(f, data, len, eof, r->conn->id, &failed))
+		request_nil(r);
+	else if (failed)
+		request_fail(r, STATUS_LIMIT, f->id, "the daemon is out of memory");
+	else
+		wait_for_room(r, f, data, len, eof);
+}

@@ -1,0 +1,390 @@
+/* pools, pause, resume, resize, open_pool, close_pool, drain: the places where tasks run. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/clock.h"
+#include "daemon/closing.h"
+#include "daemon/describe.h"
+#include "daemon/handlers.h"
+#include "daemon/host.h"
+#include "daemon/pool.h"
+#include "daemon/request.h"
+#include "daemon/server.h"
+#include "proto/pack.h"
+#include "proto/worker.h"
+
+void
+req_pools(struct request *r)
+{
+	struct buf *b = request_result(r);
+	size_t count = 0;
+
+	for (const struct pool *p = pool_first(); p; p = p->next)
+		count++;
+	pack_array(b, count);
+	for (const struct pool *p = pool_first(); p; p = p->next)
+		describe_pool(b, p);
+}
+
+void
+req_pause(struct request *r)
+{
+	struct pool *p;
+
+	if (!param_pool(r, &p))
+		return;
+	pool_pause(p, true);
+	request_nil(r);
+}
+
+void
+req_resume(struct request *r)
+{
+	struct pool *p;
+
+	if (!param_pool(r, &p))
+		return;
+	pool_pause(p, false);
+	request_nil(r);
+}
+
+static bool
+read_workers(struct request *r, int64_t *workers)
+{
+	struct reader value = r->params;
+
+	if (!r->left)
+		value.at = value.end;
+	if (!option_int(r, "workers", &value, 1, WORKER_SLOTS_MAX, workers))
+		return false;
+	read_skip(&r->params);
+	r->left--;
+	return true;
+}
+
+void
+req_resize(struct request *r)
+{
+	struct pool *p;
+	int64_t workers;
+
+	if (!param_pool(r, &p) || !read_workers(r, &workers))
+		return;
+	pool_resize(p, (unsigned)workers);
+	request_nil(r);
+}
+
+/* ---- open_pool ---- */
+
+struct opening {
+	struct pool *like;
+	int64_t workers;
+	char *initializer;
+	struct bytes initargs;
+	int64_t max_tasks;
+	bool bound;
+};
+
+static bool
+read_like(struct request *r, struct reader *value, struct opening *o)
+{
+	const char *s;
+	size_t len;
+
+	if (!option_str(r, "like", value, 1024, &s, &len))
+		return false;
+	if ((o->like = pool_find(s, len)))
+		return true;
+	request_fail(r, STATUS_UNKNOWN_POOL, 0, "there is no pool '%.*s'", (int)(len < 100 ? len : 100), s);
+	return false;
+}
+
+static bool
+read_initializer(struct request *r, struct reader *value, struct opening *o)
+{
+	const char *s;
+	size_t len;
+
+	if (!option_str(r, "initializer", value, 4096, &s, &len))
+		return false;
+	free(o->initializer);
+	o->initializer = strndup(s, len);
+	return o->initializer != NULL;
+}
+
+static bool
+read_initargs(struct request *r, struct reader *value, struct opening *o)
+{
+	if (reader_peek(value) != READER_ARRAY || reader_depth(value) > WORKER_VALUE_DEPTH + 1)
+		return option_wrong(r, "initargs", "an array nested at most 24 deep", value);
+	bytes_drop(&o->initargs);
+	return bytes_copy(&o->initargs, value->at, (size_t)(value->end - value->at));
+}
+
+static bool
+read_opening(struct request *r, const char *key, size_t len, struct reader *value, void *arg)
+{
+	struct opening *o = arg;
+	struct reader nil = *value;
+
+	if (key_is(key, len, "like"))
+		return read_like(r, value, o);
+	bool known = key_is(key, len, "workers") || key_is(key, len, "initializer") || key_is(key, len, "initargs") ||
+	    key_is(key, len, "max_tasks_per_worker") || key_is(key, len, "bound");
+	if (!known)
+		return option_unknown(r, key, len);
+	if (read_nil(&nil))
+		return true;
+	if (key_is(key, len, "workers"))
+		return option_int(r, "workers", value, 1, WORKER_SLOTS_MAX, &o->workers);
+	if (key_is(key, len, "initializer"))
+		return read_initializer(r, value, o);
+	if (key_is(key, len, "initargs"))
+		return read_initargs(r, value, o);
+	if (key_is(key, len, "max_tasks_per_worker"))
+		return option_int(r, "max_tasks_per_worker", value, 0, INT64_MAX, &o->max_tasks);
+	return option_bool(r, "bound", value, &o->bound);
+}
+
+static uint64_t
+opened_pools(void)
+{
+	uint64_t n = 0;
+	for (const struct pool *p = pool_first(); p; p = p->next)
+		n += p->like != NULL;
+	return n;
+}
+
+static bool
+may_open(struct request *r, const struct opening *o)
+{
+	const struct config *c = server_config();
+	uint64_t most = server_client_workers();
+
+	if (!o->like) {
+		request_fail(r, STATUS_VALUE, 0, "open_pool: like: expected the name of a pool, got nothing");
+		return false;
+	}
+	if (!c->client_pools) {
+		request_fail(r, STATUS_PERMISSION, 0, "open_pool: the configuration does not allow it (client_pools)");
+		return false;
+	}
+	if (o->initializer && pool_is_command(o->like)) {
+		request_fail(r, STATUS_UNSUPPORTED, 0, "open_pool: initializer: pool %s, of kind command, has no functions", o->like->name);
+		return false;
+	}
+	if ((uint64_t)o->workers > most) {
+		request_fail(r, STATUS_LIMIT, 0, "client_pools.workers: expected at most %llu workers, got %lld", (unsigned long long)most, (long long)o->workers);
+		return false;
+	}
+	if (opened_pools() >= c->client_pools_max) {
+		request_fail(r, STATUS_LIMIT, 0, "client_pools.max: %llu pools are open already", (unsigned long long)c->client_pools_max);
+		return false;
+	}
+	if (server_is_ending()) {
+		request_fail(r, STATUS_SHUTDOWN, 0, "cannot open a pool after shutdown");
+		return false;
+	}
+	return true;
+}
+
+void
+req_open_pool(struct request *r)
+{
+	struct opening o = { .max_tasks = -1 };
+	struct pool *p;
+
+	if (!options_read(r, read_opening, &o) || !may_open(r, &o))
+		goto done;
+	if (!(p = pool_open(o.like, (unsigned)o.workers, r->conn->owner, o.bound ? r->conn->id : 0))) {
+		request_fail(r, STATUS_LIMIT, 0, "the daemon is out of memory");
+		goto done;
+	}
+	if (o.initializer)
+		pool_set_initializer(p, o.initializer, o.initargs);
+	if (o.max_tasks >= 0)
+		p->own.max_tasks_per_worker = (uint64_t)o.max_tasks;
+	o.initializer = NULL;
+	pack_cstr(request_result(r), p->name);
+done:
+	free(o.initializer);
+	bytes_drop(&o.initargs);
+}
+
+/* ---- close_pool, drain: answered when it is quiet ---- */
+
+struct member {
+	struct pool_waiter waiter;
+	struct quiet *quiet;
+	struct pool *pool; /* counted */
+	bool waiting;
+};
+
+struct quiet {
+	struct pending pending;
+	struct timer timer;
+	bool close;        /* wait until the pool is gone, else until nothing runs */
+	size_t count, left;
+	struct member member[];
+};
+
+#define container(ptr, type, field) ((type *)(void *)((char *)(ptr) - offsetof(type, field)))
+
+static void
+quiet_free(struct quiet *q)
+{
+	timer_unset(&q->timer);
+	for (size_t i = 0; i < q->count; i++) {
+		struct member *m = &q->member[i];
+		if (m->waiting)
+			pool_unwait_quiet(m->pool, &m->waiter);
+		if (!q->close) {
+			m->pool->draining--;
+			pool_wake(m->pool);
+		}
+		pool_drop(m->pool);
+	}
+	free(q);
+}
+
+static bool
+on_quiet(struct pool_waiter *w, struct pool *p)
+{
+	struct member *m = container(w, struct member, waiter);
+	struct quiet *q = m->quiet;
+	struct conn *c = conn_find(q->pending.conn_id);
+
+	if (q->close ? !p->gone || p->hosts != NULL : !pool_is_quiet(p))
+		return false;
+	m->waiting = false;
+	if (--q->left)
+		return true;
+	conn_unpend(&q->pending);
+	pack_nil(answer_result(c, q->pending.msgid));
+	quiet_free(q);
+	return true;
+}
+
+static void
+on_abandon(struct pending *pending)
+{
+	quiet_free(container(pending, struct quiet, pending));
+}
+
+static void
+on_timeout(struct timer *t)
+{
+	struct quiet *q = container(t, struct quiet, timer);
+	struct conn *c = conn_find(q->pending.conn_id);
+	unsigned long long running = 0;
+
+	for (size_t i = 0; i < q->count; i++)
+		running += pool_busy(q->member[i].pool);
+	conn_unpend(&q->pending);
+	answer_fail(c, q->pending.msgid, STATUS_TIMEOUT, 0, "%llu tasks still run", running);
+	quiet_free(q);
+}
+
+/* Of one pool, or (NULL) of all there are. NULL: answered already. */
+static struct quiet *
+wait_until_quiet(struct request *r, struct pool *one, bool close)
+{
+	size_t count = 0, i = 0;
+	struct quiet *q;
+
+	for (struct pool *p = pool_first(); p; p = p->next)
+		count += !one || p == one;
+	if (!(q = calloc(1, sizeof *q + count * sizeof *q->member))) {
+		request_fail(r, STATUS_LIMIT, 0, "the daemon is out of memory");
+		return NULL;
+	}
+	q->close = close;
+	if (!request_pend(r, &q->pending, on_abandon)) {
+		free(q);
+		return NULL;
+	}
+	q->count = q->left = count;
+	for (struct pool *p = pool_first(); p; p = p->next) {
+		if (one && p != one)
+			continue;
+		q->member[i] = (struct member){ .quiet = q, .pool = pool_hold(p), .waiting = true, .waiter.wake = on_quiet };
+		pool_wait_quiet(p, &q->member[i++].waiter);
+		p->draining += !close;
+	}
+	return q;
+}
+
+struct close_options {
+	struct closing how;
+	bool wait;
+};
+
+static bool
+read_close(struct request *r, const char *key, size_t len, struct reader *value, void *arg)
+{
+	struct close_options *o = arg;
+
+	if (key_is(key, len, "wait"))
+		return option_bool(r, "wait", value, &o->wait);
+	if (key_is(key, len, "cancel_futures"))
+		return option_bool(r, "cancel_futures", value, &o->how.cancel_futures);
+	if (key_is(key, len, "terminate"))
+		return option_bool(r, "terminate", value, &o->how.terminate);
+	if (key_is(key, len, "kill"))
+		return option_bool(r, "kill", value, &o->how.kill);
+	return option_unknown(r, key, len);
+}
+
+void
+req_close_pool(struct request *r)
+{
+	struct close_options o = { .wait = true };
+	struct pool *p;
+
+	if (!param_pool(r, &p) || !options_read(r, read_close, &o))
+		return;
+	if (!p->like) {
+		request_fail(r, STATUS_VALUE, 0, "close_pool: name: expected an opened pool, got %s, which the configuration names", p->name);
+		return;
+	}
+	if (o.wait && !wait_until_quiet(r, p, true))
+		return;
+	closing_begin(p, &o.how);
+	if (!o.wait)
+		request_nil(r);
+}
+
+static bool
+read_drain(struct request *r, const char *key, size_t len, struct reader *value, void *arg)
+{
+	struct pool **p = arg;
+	const char *s;
+	size_t n;
+
+	if (!key_is(key, len, "pool"))
+		return option_unknown(r, key, len);
+	if (!option_str(r, "pool", value, 1024, &s, &n))
+		return false;
+	if ((*p = pool_find(s, n)))
+		return true;
+	request_fail(r, STATUS_UNKNOWN_POOL, 0, "there is no pool '%.*s'", (int)(n < 100 ? n : 100), s);
+	return false;
+}
+
+void
+req_drain(struct request *r)
+{
+	struct pool *p = NULL;
+	uint64_t timeout_us;
+	struct quiet *q;
+
+	if (!param_timeout(r, &timeout_us) || !options_read(r, read_drain, &p))
+		return;
+	if (!(q = wait_until_quiet(r, p, false)))
+		return;
+	for (size_t i = 0; i < q->count; i++)
+		pool_take_back_ahead(q->member[i].pool);
+	if (timeout_us != UINT64_MAX)
+		timer_set(&q->timer, clock_now() + timeout_us, on_timeout);
+}

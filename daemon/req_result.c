@@ -1,0 +1,57 @@
+/* result, exception, state: looking at futures. */
+#include "daemon/await.h"
+#include "daemon/handlers.h"
+#include "daemon/registry.h"
+#include "daemon/slot.h"
+#include "daemon/walk.h"
+#include "proto/pack.h"
+
+static bool
+read_release(struct request *r, const char *key, size_t len, struct reader *value, void *arg)
+{
+	if (key_is(key, len, "release"))
+		return option_bool(r, "release", value, arg);
+	return option_unknown(r, key, len);
+}
+
+void
+req_result(struct request *r)
+{
+	struct await how = { .mode = AWAIT_RESULT };
+	struct future *f;
+
+	if (param_future(r, &f) && param_timeout(r, &how.timeout_us) && options_read(r, read_release, &how.release))
+		await_future(r, f, &how);
+}
+
+void
+req_exception(struct request *r)
+{
+	struct await how = { .mode = AWAIT_EXCEPTION };
+	struct future *f;
+
+	if (param_future(r, &f) && param_timeout(r, &how.timeout_us))
+		await_future(r, f, &how);
+}
+
+static bool
+visit_state(struct walk *w, struct conn *c, uint64_t id, struct future *f)
+{
+	(void)c, (void)id;
+	if (f)
+		slot_look(f);
+	/* One that was released while a long list is walked had been final. */
+	pack_cstr(&w->out, future_state_name(f ? (enum future_state)f->state : FUTURE_FINISHED));
+	return true;
+}
+
+void
+req_state(struct request *r)
+{
+	struct walk w = { .visit = visit_state };
+
+	if (!param_ids(r, &w.ids, false))
+		return;
+	pack_array(&w.out, (size_t)w.ids.total);
+	walk_begin(r, &w);
+}

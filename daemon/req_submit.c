@@ -1,0 +1,366 @@
+/* submit, map, call, retry: how futures come to be.
+ *
+ * read ─► a key that is known answers at once ─► may the pool take it? (else an error, or blocked until there is room) ─► made, to be had, placed
+ * A map goes through mapping.c, in slices. A blocked request is kept as the bytes it came in, and handled again when there is room. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/await.h"
+#include "daemon/bound.h"
+#include "daemon/errors.h"
+#include "daemon/gate.h"
+#include "daemon/handlers.h"
+#include "daemon/key.h"
+#include "daemon/mapping.h"
+#include "daemon/pool.h"
+#include "daemon/registry.h"
+#include "daemon/server.h"
+#include "daemon/store.h"
+#include "daemon/submission.h"
+#include "proto/pack.h"
+
+/* A request that waits for room in its pool's queue. */
+struct blocked {
+	struct pending pending;
+	struct pool_waiter waiter;
+	struct pool *pool; /* counted */
+	uint64_t wanted;   /* places in the queue */
+	struct buf frame;
+};
+
+#define container(ptr, type, field) ((type *)(void *)((char *)(ptr) - offsetof(type, field)))
+
+static bool
+no_memory(struct request *r)
+{
+	request_fail(r, STATUS_LIMIT, 0, "the daemon is out of memory");
+	return false;
+}
+
+/* ---- whether the pool may take more ---- */
+
+static bool
+is_open_for_submits(struct request *r, const struct pool *p)
+{
+	if (server_is_ending() || p->closed || p->draining) {
+		request_fail(r, STATUS_SHUTDOWN, 0, "cannot schedule new futures after shutdown%s",
+		    p->draining ? ": the pool is being drained" : "");
+		return false;
+	}
+	if (bytes_len(&p->broken)) {
+		answer_error(r->conn, r->msgid, p->broken);
+		return false;
+	}
+	return true;
+}
+
+static void
+blocked_free(struct blocked *b)
+{
+	pool_drop(b->pool);
+	buf_clear(&b->frame);
+	free(b);
+}
+
+static bool
+on_room(struct pool_waiter *w, struct pool *p)
+{
+	struct blocked *b = container(w, struct blocked, waiter);
+	struct conn *c = conn_find(b->pending.conn_id);
+
+	if (!pool_has_room(p, b->wanted) && !p->closed && !server_is_ending())
+		return false;
+	conn_unpend(&b->pending);
+	struct pool_waiter *others = p->room;
+	p->room = NULL; /* it is its turn: those behind it are not in its way */
+	request_handle(c, b->frame.data, b->frame.len);
+	p->room = others;
+	blocked_free(b);
+	return true;
+}
+
+static void
+on_abandon(struct pending *pending)
+{
+	struct blocked *b = container(pending, struct blocked, pending);
+	pool_unwait_room(b->pool, &b->waiter);
+	blocked_free(b);
+}
+
+static void
+block(struct request *r, struct pool *p, uint64_t count)
+{
+	struct blocked *b = calloc(1, sizeof *b);
+
+	if (!b || !buf_append(&b->frame, r->frame, r->frame_len)) {
+		free(b);
+		no_memory(r);
+		return;
+	}
+	b->pool = pool_hold(p);
+	b->wanted = count;
+	b->waiter.wake = on_room;
+	if (!request_pend(r, &b->pending, on_abandon)) {
+		blocked_free(b);
+		return;
+	}
+	pool_wait_room(p, &b->waiter);
+}
+
+/* False: answered, or waiting for room. */
+static bool
+may_enter(struct request *r, const struct spec *spec, uint64_t count)
+{
+	struct pool *p = spec->pool;
+
+	if (!is_open_for_submits(r, p))
+		return false;
+	if (server_is_full()) {
+		request_fail(r, STATUS_QUEUE_FULL, 0, "limits.memory: as many bytes are held as may be");
+		return false;
+	}
+	if (pool_has_room(p, count) && !p->room)
+		return true;
+	if (spec->block && count <= p->config->queue) {
+		block(r, p, count);
+		return false;
+	}
+	request_fail(r, STATUS_QUEUE_FULL, 0, "pool %s: its queue holds %llu of at most %llu pending futures; %llu more do not fit", p->name,
+	    (unsigned long long)p->states[FUTURE_PENDING], (unsigned long long)p->config->queue, (unsigned long long)count);
+	return false;
+}
+
+/* ---- one future ---- */
+
+/* Makes one future and puts it where it belongs. NULL: answered already. */
+static struct future *
+accept_one(struct request *r, struct submission *s, const struct arguments *a)
+{
+	struct bytes args;
+	struct gate *gate = NULL;
+	uint64_t id = registry_reserve(1);
+	struct future *f = registry_make(id);
+
+	if (!f || !bytes_copy(&args, s->args, s->args_len)) {
+		if (f) {
+			f->id = id;
+			registry_free(f);
+		}
+		no_memory(r);
+		return NULL;
+	}
+	future_init(f, id, s->spec, args);
+	bool good = submission_prepare(f, s, a);
+	if (good && s->after && !(f->more && f->more->own_gate))
+		good = (gate = gate_new(s->after, s->after_count, false)) != NULL;
+	if (good && s->key)
+		good = future_more(f) && (f->more->key = key_new(r->conn->owner, s->key, s->key_len, id, 1));
+	if (good && s->spec->bound_to && s->kind != SUBMISSION_CALL)
+		good = bound_add(r->conn, id, 1);
+	if (!good) {
+		future_discard(f);
+		no_memory(r);
+		return NULL;
+	}
+	registry_show(id, 1);
+	store_accept(f, 1);
+	submission_place(f, gate);
+	if (gate)
+		gate_filled(gate);
+	return f;
+}
+
+static void
+watch_it(struct conn *c, struct future *f)
+{
+	bool added;
+	if (future_is_final(f))
+		conn_tell_done(c, f, true);
+	else
+		watch_add(&c->watcher, f, true, &added);
+}
+
+/* The future that a known key stands for; NULL if it is not known. */
+static struct future *
+find_by_key(const struct request *r, const struct submission *s)
+{
+	uint64_t first, count;
+	struct keyed *k = s->key ? key_find(r->conn->owner, s->key, s->key_len) : NULL;
+
+	if (!k)
+		return NULL;
+	key_run(k, &first, &count);
+	return registry_find(first);
+}
+
+/* What submit and call do: read, and find or make the future. NULL: answered already. */
+static struct future *
+submit_one(struct request *r, struct submission *s)
+{
+	struct arguments a;
+	struct future *f;
+
+	if (!submission_read(r, s->kind, s))
+		return NULL;
+	if ((f = find_by_key(r, s)))
+		return f;
+	if (!arguments_check(r, s->spec->pool, "args", s->args, s->args_len, &a))
+		return NULL;
+	f = may_enter(r, s->spec, 1) ? accept_one(r, s, &a) : NULL;
+	arguments_clear(&a);
+	turn_count(1, 0);
+	return f;
+}
+
+void
+req_submit(struct request *r)
+{
+	struct submission s = { .kind = SUBMISSION_ONE };
+	struct future *f = submit_one(r, &s);
+
+	if (f) {
+		pack_uint(request_result(r), f->id);
+		if (s.spec->watch)
+			watch_it(r->conn, f);
+	}
+	submission_clear(&s);
+}
+
+void
+req_call(struct request *r)
+{
+	struct submission s = { .kind = SUBMISSION_CALL };
+	struct future *f = submit_one(r, &s);
+	struct await how = { .timeout_us = UINT64_MAX };
+
+	if (f) {
+		how.release = !s.key;
+		how.cancel = !s.key && s.spec->bound_to;
+		uint64_t id = f->id;
+		if (!await_future(r, f, &how) && (f = registry_find(id)) && how.cancel)
+			bound_cancel(f);
+	}
+	submission_clear(&s);
+}
+
+void
+req_map(struct request *r)
+{
+	struct submission s;
+	uint64_t first, count;
+	struct keyed *k;
+	struct reader args;
+	uint32_t elements;
+
+	if (!submission_read(r, SUBMISSION_MAP, &s)) {
+		submission_clear(&s);
+		return;
+	}
+	reader_init(&args, s.args, s.args_len);
+	read_array(&args, &elements);
+	k = s.key ? key_find(r->conn->owner, s.key, s.key_len) : NULL;
+	if (k) {
+		key_run(k, &first, &count);
+		struct buf *b = request_result(r);
+		pack_array(b, 2);
+		pack_uint(b, first);
+		pack_uint(b, count);
+	} else if (elements == 0) {
+		if (is_open_for_submits(r, s.spec->pool)) {
+			struct buf *b = request_result(r);
+			pack_array(b, 2);
+			pack_uint(b, registry_next());
+			pack_uint(b, 0);
+		}
+	} else if (may_enter(r, s.spec, elements)) {
+		mapping_begin(r, &s);
+	}
+	submission_clear(&s);
+}
+
+/* ---- retry: the same tasks accepted again ---- */
+
+/* Whether its pool is there and open; says so if not. */
+static bool
+may_run_again(struct request *r, const struct future *f)
+{
+	const struct pool *p = f->spec->pool;
+
+	if (!future_is_final(f)) {
+		request_fail(r, STATUS_INVALID_STATE, f->id, "future %llu is %s: only a finished or cancelled one can be retried",
+		    (unsigned long long)f->id, future_state_name((enum future_state)f->state));
+		return false;
+	}
+	if (p->gone) {
+		request_fail(r, STATUS_UNKNOWN_POOL, f->id, "there is no pool '%s' any more", p->name);
+		return false;
+	}
+	if (f->spec->stdin_kind == SPEC_STDIN_OPEN) {
+		request_fail(r, STATUS_INVALID_STATE, f->id, "future %llu was fed its stdin, which is gone: submit it again", (unsigned long long)f->id);
+		return false;
+	}
+	if (f->spec->stdin_kind == SPEC_STDIN_FUTURE && !registry_find(f->spec->stdin_future))
+		return request_no_future(r, f->spec->stdin_future);
+	if (!pool_has_room(p, 1)) {
+		request_fail(r, STATUS_QUEUE_FULL, f->id, "pool %s: its queue is full", p->name);
+		return false;
+	}
+	return is_open_for_submits(r, p);
+}
+
+/* NULL: answered already. */
+static struct future *
+run_again(struct request *r, const struct future *f)
+{
+	struct submission s = { .kind = SUBMISSION_ONE, .args = bytes_data(&f->args), .args_len = bytes_len(&f->args) };
+	struct arguments refs;
+	struct future *again = NULL;
+
+	if (!(s.spec = spec_unbound(f->spec))) {
+		no_memory(r);
+		return NULL;
+	}
+	if (arguments_check(r, s.spec->pool, "args", s.args, s.args_len, &refs)) {
+		again = accept_one(r, &s, &refs);
+		arguments_clear(&refs);
+	}
+	submission_clear(&s);
+	return again;
+}
+
+void
+req_retry(struct request *r)
+{
+	enum { RETRIES_AT_ONCE = 10000 };
+	struct ids ids, new_ids = { .runs = 0 };
+	bool good = true;
+	uint64_t id;
+
+	if (!param_ids(r, &ids, false))
+		return;
+	if (!ids_unique(&ids)) {
+		ids_clear(&ids);
+		no_memory(r);
+		return;
+	}
+	if (ids.total > RETRIES_AT_ONCE) {
+		request_fail(r, STATUS_VALUE, 0, "retry: ids: expected at most %d, got %llu", RETRIES_AT_ONCE, (unsigned long long)ids.total);
+		good = false;
+	}
+	while (good && ids_next(&ids, &id))
+		good = may_run_again(r, registry_find(id));
+	ids_rewind(&ids);
+	while (good && ids_next(&ids, &id)) {
+		struct future *again = run_again(r, registry_find(id));
+		good = again && ids_add(&new_ids, again->id, 1);
+		turn_count(1, 0);
+	}
+	if (good) {
+		struct buf *b = request_result(r);
+		pack_array(b, (size_t)new_ids.total);
+		while (ids_next(&new_ids, &id))
+			pack_uint(b, id);
+	}
+	ids_clear(&ids);
+	ids_clear(&new_ids);
+}

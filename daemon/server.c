@@ -1,0 +1,375 @@
+#include "daemon/server.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "daemon/child.h"
+#include "daemon/clock.h"
+#include "daemon/closing.h"
+#include "daemon/conn.h"
+#include "daemon/cpus.h"
+#include "daemon/host.h"
+#include "daemon/listener.h"
+#include "daemon/lock.h"
+#include "daemon/log.h"
+#include "daemon/output.h"
+#include "daemon/paths.h"
+#include "daemon/pool.h"
+#include "daemon/registry.h"
+#include "daemon/retention.h"
+#include "daemon/run.h"
+#include "daemon/slot.h"
+#include "daemon/store.h"
+#include "daemon/turn.h"
+#include "proto/address.h"
+
+enum phase { SERVING, FINISHING, STOPPING, ENDING, OVER };
+
+enum { HOSTS_GRACE_S = 5, ENDING_LIMIT_S = 15, EVICT_AT_ONCE = 1000 };
+
+static struct config *config;
+static enum phase phase;
+static struct event *signals[4];
+static struct timer deadline, trim;
+static struct server_waiter *waiters;
+static char instance[33];
+static uint64_t started_us;
+
+#define SECOND UINT64_C(1000000)
+
+const struct config *
+server_config(void)
+{
+	return config;
+}
+
+bool
+server_is_ending(void)
+{
+	return phase != SERVING;
+}
+
+uint64_t
+server_client_workers(void)
+{
+	return config->client_pools_workers ? config->client_pools_workers : 4 * (uint64_t)cpus_usable();
+}
+
+const char *
+server_instance(void)
+{
+	return instance;
+}
+
+double
+server_uptime(void)
+{
+	return (double)(clock_now() - started_us) / 1e6;
+}
+
+bool
+server_is_full(void)
+{
+	while (block_total() > config->limit_memory && turn_budget()) {
+		unsigned n = retention_evict(EVICT_AT_ONCE);
+		turn_count(n, 0);
+		if (!n)
+			break;
+	}
+	return block_total() > config->limit_memory;
+}
+
+/* ---- starting ---- */
+
+static void
+draw_instance(void)
+{
+	uint8_t bytes[16];
+	if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes)
+		memset(bytes, 0, sizeof bytes);
+	run_secret_text(bytes, instance);
+}
+
+/* A descriptor per connection and per slot: as many as we may have. */
+static void
+raise_descriptor_limit(void)
+{
+	struct rlimit rl;
+	if (getrlimit(RLIMIT_NOFILE, &rl) == 0) {
+		rl.rlim_cur = rl.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &rl);
+	}
+}
+
+static void on_signal(evutil_socket_t sig, short what, void *arg);
+
+static bool
+catch_signals(void)
+{
+	static const int caught[] = { SIGTERM, SIGINT, SIGHUP };
+
+	signal(SIGPIPE, SIG_IGN);
+	for (unsigned i = 0; i < sizeof caught / sizeof *caught; i++) {
+		signals[i] = evsignal_new(turn_base(), caught[i], on_signal, NULL);
+		if (!signals[i] || event_add(signals[i], NULL))
+			return false;
+	}
+	return true;
+}
+
+/* Where we listen: as configured, else the user's own socket. */
+static bool
+own_address(struct address *a, char *why, size_t size)
+{
+	char directory[96];
+
+	a->type = ADDRESS_UNIX;
+	return address_user_directory(directory, sizeof directory, true, why, size) && address_user_socket(a->path, sizeof a->path, why, size);
+}
+
+static bool
+listen_all(char *why, size_t size)
+{
+	struct address a;
+
+	if (!config->listen.count)
+		return own_address(&a, why, size) && listener_add(&a, why, size);
+	for (size_t i = 0; i < config->listen.count; i++)
+		if (!address_parse(config->listen.item[i], &a, why, size) || !listener_add(&a, why, size))
+			return false;
+	return true;
+}
+
+/* The first Unix socket is what tasks are told, and what names the lock. */
+static bool
+first_address(struct address *a, char *why, size_t size)
+{
+	if (!config->listen.count)
+		return own_address(a, why, size);
+	return address_parse(config->listen.item[0], a, why, size);
+}
+
+static bool
+make_pools(char *why, size_t size)
+{
+	for (size_t i = 0; i < config->pools; i++) {
+		if (!pool_new(&config->pool[i])) {
+			snprintf(why, size, "out of memory");
+			return false;
+		}
+	}
+	return true;
+}
+
+bool
+server_start(struct config *c, char *why, size_t size)
+{
+	struct address a;
+	char text[300], lock[128];
+
+	config = c;
+	log_set_level(log_level_find(c->log_level));
+	mallopt(M_MMAP_THRESHOLD, 256 * 1024);
+	raise_descriptor_limit();
+	clock_refresh();
+	started_us = clock_now();
+	draw_instance();
+	snprintf(why, size, "out of memory");
+	if (!turn_base() || !child_init() || !catch_signals() || !first_address(&a, why, size))
+		return false;
+	address_format(&a, text, sizeof text);
+	run_set_address(text);
+	run_set_frame_limit(c->limit_message);
+	conn_set_limits(c->limit_message, c->limit_connections, c->limit_requests, c->limit_output);
+	snprintf(lock, sizeof lock, "%.100s.lock", a.path);
+	char sentence[256];
+	if (!lock_take(lock, sentence, sizeof sentence)) {
+		snprintf(why, size, "%s: %s", a.path, sentence);
+		return false;
+	}
+	if (!paths_state(c->state_dir, why, size) || !store_open(c->store, why, size) || !make_pools(why, size))
+		return false;
+	return listen_all(why, size);
+}
+
+/* ---- ending ---- */
+
+static bool
+all_quiet(void)
+{
+	for (const struct pool *p = pool_first(); p; p = p->next)
+		if (!pool_is_quiet(p))
+			return false;
+	return true;
+}
+
+static bool
+hosts_left(void)
+{
+	return child_any() || child_has_strays();
+}
+
+static void on_deadline(struct timer *t);
+
+static void
+enter(enum phase next)
+{
+	uint64_t now = clock_now();
+
+	phase = next;
+	switch (next) {
+	case STOPPING:
+		pool_freeze_all(true);
+		timer_set(&deadline, now + config->stop_timeout_us, on_deadline);
+		break;
+	case ENDING:
+		listener_close_all();
+		for (struct pool *p = pool_first(); p; p = p->next)
+			pool_end_hosts(p, HOSTS_GRACE_S * SECOND);
+		timer_set(&deadline, now + ENDING_LIMIT_S * SECOND, on_deadline);
+		break;
+	default:
+		break;
+	}
+}
+
+static void
+kill_running(void)
+{
+	for (struct pool *p = pool_first(); p; p = p->next)
+		closing_stop_running(p, true);
+}
+
+static void
+on_deadline(struct timer *t)
+{
+	(void)t;
+	if (phase == STOPPING) {
+		log_warn("server", "tasks still run after stop_timeout: they are killed");
+		kill_running();
+	} else if (phase == ENDING) {
+		log_error("server", "workers do not end: left behind");
+		phase = OVER;
+	}
+}
+
+static void
+on_signal(evutil_socket_t sig, short what, void *arg)
+{
+	(void)what, (void)arg;
+	if (sig == SIGHUP) {
+		log_info("server", "SIGHUP: a reload of the configuration is not possible yet; restart instead");
+		return;
+	}
+	if (phase == SERVING || phase == FINISHING) {
+		log_info("server", "told to stop: %llu running, %llu pending", (unsigned long long)future_totals().states[FUTURE_RUNNING],
+		    (unsigned long long)future_totals().states[FUTURE_PENDING]);
+		enter(STOPPING);
+	} else if (phase == STOPPING) {
+		kill_running();
+	}
+}
+
+void
+server_shutdown(bool cancel_futures)
+{
+	if (phase == SERVING) {
+		log_info("server", "shutdown: what is accepted runs to its end");
+		phase = FINISHING;
+	}
+	for (struct pool *p = pool_first(); p; p = p->next) {
+		if (cancel_futures)
+			closing_cancel_pending(p);
+		pool_pause(p, false); /* it must come to an end */
+	}
+}
+
+void
+server_wait_over(struct server_waiter *w)
+{
+	DL_APPEND(waiters, w);
+}
+
+void
+server_unwait_over(struct server_waiter *w)
+{
+	DL_DELETE(waiters, w);
+}
+
+static void
+answer_waiters(void)
+{
+	struct server_waiter *w;
+	while ((w = waiters)) {
+		DL_DELETE(waiters, w);
+		w->over(w);
+	}
+}
+
+static void
+look_whether_over(void)
+{
+	struct future_totals totals = future_totals();
+
+	if (phase == FINISHING && !totals.states[FUTURE_PENDING] && !totals.states[FUTURE_RUNNING]) {
+		answer_waiters();
+		enter(ENDING);
+	}
+	if (phase == STOPPING && all_quiet())
+		enter(ENDING);
+	if (phase == ENDING && !hosts_left())
+		phase = OVER;
+}
+
+/* Memory that a burst left behind goes back to the system. */
+static void
+on_trim(struct timer *t)
+{
+	malloc_trim(0);
+	timer_set(t, clock_now() + 30 * SECOND, on_trim);
+}
+
+void
+server_run(void)
+{
+	timer_set(&trim, clock_now() + 30 * SECOND, on_trim);
+	while (phase != OVER) {
+		turn_run();
+		if (phase != SERVING)
+			look_whether_over();
+	}
+}
+
+void
+server_end(void)
+{
+	struct future_totals totals = future_totals();
+
+	if (totals.states[FUTURE_PENDING])
+		log_warn("server", "%llu pending futures are lost: the store is memory", (unsigned long long)totals.states[FUTURE_PENDING]);
+	listener_close_all();
+	conn_close_all();
+	timer_unset(&deadline);
+	timer_set(&deadline, clock_now(), on_deadline); /* so that the last turn does not sleep */
+	turn_run();
+	lock_empty_cgroup();
+	store_close();
+	child_shutdown();
+	for (unsigned i = 0; i < sizeof signals / sizeof *signals; i++)
+		if (signals[i])
+			event_free(signals[i]);
+	turn_end();
+	lock_release();
+	config_free(config);
+	log_info("server", "ended");
+}

@@ -1,0 +1,44 @@
+/* The server: start-up, the loop, and the ways it ends.
+ *
+ *     SERVING ──shutdown──► FINISHING (all work runs to its end) ──┐
+ *        │                                                         ▼
+ *        └──SIGTERM──► STOPPING (what runs may finish, for a while; a second SIGTERM kills) ──► ENDING (hosts end) ──► over
+ */
+#ifndef FUTURED_DAEMON_SERVER_H
+#define FUTURED_DAEMON_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "config/config.h"
+
+struct request;
+
+/* Listens and makes the pools. The config is taken. False, with a sentence. */
+bool server_start(struct config *c, char *why, size_t why_size);
+/* Serves until told to end. */
+void server_run(void);
+void server_end(void);
+
+const struct config *server_config(void);
+/* No more submits. */
+bool server_is_ending(void);
+/* As many payload bytes are held as may be, and nothing finished and seen could be forgotten for it. */
+bool server_is_full(void);
+/* Most workers that an opened pool may have. */
+uint64_t server_client_workers(void);
+/* New whenever ids begin anew. */
+const char *server_instance(void);
+double server_uptime(void);
+/* Executor.shutdown: no more submits; ends when all is done. */
+void server_shutdown(bool cancel_futures);
+/* Called once when everything has run, before the daemon ends: to answer those who wait for it. */
+struct server_waiter {
+	struct server_waiter *next, *prev;
+	void (*over)(struct server_waiter *w);
+};
+void server_wait_over(struct server_waiter *w);
+void server_unwait_over(struct server_waiter *w);
+
+#endif

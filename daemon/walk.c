@@ -1,0 +1,104 @@
+#include "daemon/walk.h"
+
+#include <stdlib.h>
+
+#include "daemon/registry.h"
+#include "proto/message.h"
+
+#define container(ptr, type, field) ((type *)(void *)((char *)(ptr) - offsetof(type, field)))
+
+static void
+walk_free(struct walk *w)
+{
+	turn_unschedule(&w->item);
+	if (w->clear)
+		w->clear(w);
+	ids_clear(&w->ids);
+	buf_clear(&w->out);
+	free(w);
+}
+
+static bool
+next(struct walk *w, uint64_t *id, struct future **f)
+{
+	if (w->next) {
+		*f = w->next(w, w->last);
+		if (*f)
+			*id = w->last = (*f)->id;
+		return *f != NULL;
+	}
+	if (!ids_next(&w->ids, id))
+		return false;
+	*f = registry_find(*id);
+	return true;
+}
+
+static void
+say(struct walk *w, struct conn *c)
+{
+	struct bytes answer;
+	uint32_t msgid = w->pending.msgid;
+
+	if (w->finish)
+		w->finish(w);
+	if (!bytes_take(&answer, &w->out)) {
+		answer_fail(c, msgid, STATUS_LIMIT, 0, "the daemon is out of memory");
+		return;
+	}
+	answer_bytes(c, msgid, answer);
+	bytes_drop(&answer);
+}
+
+static void
+slice(struct turn_item *item)
+{
+	struct walk *w = container(item, struct walk, item);
+	struct conn *c = conn_find(w->pending.conn_id);
+	struct future *f;
+	uint64_t id;
+	size_t before = w->out.len;
+
+	while (!w->over) {
+		if (!turn_budget()) {
+			turn_count(0, w->out.len - before);
+			turn_schedule(TURN_WORK, &w->item, slice);
+			return;
+		}
+		turn_count(1, 0);
+		if (!next(w, &id, &f) || !w->visit(w, c, id, f))
+			w->over = true;
+	}
+	turn_count(0, w->out.len - before);
+	conn_unpend(&w->pending);
+	say(w, c);
+	if (!--c->holding)
+		conn_wake(c);
+	walk_free(w);
+}
+
+static void
+on_abandon(struct pending *p)
+{
+	walk_free(container(p, struct walk, pending));
+}
+
+void
+walk_begin(struct request *r, const struct walk *from)
+{
+	struct walk *w = malloc(sizeof *w);
+
+	if (w)
+		*w = *from;
+	if (!w || !request_pend(r, &w->pending, on_abandon)) {
+		struct walk rest = *from;
+		if (!w)
+			request_fail(r, STATUS_LIMIT, 0, "the daemon is out of memory");
+		if (rest.clear)
+			rest.clear(&rest);
+		ids_clear(&rest.ids);
+		free(w);
+		return;
+	}
+	r->conn->holding++;
+	slice(&w->item);
+}
