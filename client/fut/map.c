@@ -68,9 +68,10 @@ on_done(struct futured *c, uint64_t id, const struct futured_reply *reply, void 
 	struct item *i = find_item(m, id, &at);
 
 	(void)c;
-	if (i == NULL || i->outcome != NULL)
+	if (i == NULL)
 		return;
 	b = *at;
+	b->items[id - b->first] = NULL; /* the list in the order of the items has it */
 	item_done(m, i, reply);
 	if (--b->left == 0) {
 		*at = b->next;
@@ -87,19 +88,31 @@ block_refused(struct map *m, struct block *b, const struct futured_reply *reply)
 		m->status = fut_refused(m->f, reply);
 	m->refused = true;
 	for (size_t i = 0; i < b->count; i++)
-		if (b->items[i]->outcome == NULL)
-			item_done(m, b->items[i], reply);
+		item_done(m, b->items[i], reply);
 	while (*at != b)
 		at = &(*at)->next;
 	*at = b->next;
 	free(b);
 }
 
+/* Only those that are not done: a released one would make the whole call an error. */
 static void
 cancel_block(struct map *m, const struct block *b)
 {
-	if (b->first > 0)
-		futured_requestf(m->f->c, NULL, NULL, "cancel", "[[uu]]{ss}", b->first, (uint64_t)b->count, "running", "kill");
+	uint64_t ids[BLOCK_MOST];
+	struct futured_pack *p;
+	size_t n = 0;
+
+	for (size_t i = 0; b->first > 0 && i < b->count; i++)
+		if (b->items[i] != NULL)
+			ids[n++] = b->first + i;
+	if (n == 0)
+		return;
+	p = need(futured_pack_new());
+	futured_pack_ids(p, ids, n);
+	futured_packf(p, "{ss}", "running", "kill");
+	futured_request(m->f->c, "cancel", p, NULL, NULL, NULL);
+	futured_pack_free(p);
 }
 
 /* The answer to `map` is [first, count], to `submit` an id. */

@@ -27,7 +27,7 @@ struct block {
 	struct map *map;
 	uint64_t first; /* 0: not accepted yet */
 	size_t count, left;
-	struct item *items[];
+	struct item *items[]; /* NULL once it is done */
 };
 
 struct failure {

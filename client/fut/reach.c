@@ -10,10 +10,14 @@ static enum futured_status
 connect_to(struct fut *f, const char *address)
 {
 	enum futured_status status;
+	const char *task;
 
 	futured_free(f->c);
 	f->c = need(futured_new());
 	status = futured_set_address(f->c, address);
+	/* Inside a task the daemon should know whose child this is. */
+	if (status == FUTURED_OK && (task = getenv("FUTURED_TASK")) != NULL && *task != '\0')
+		status = futured_set_hello(f->c, "fut", NULL, task);
 	return status == FUTURED_OK ? futured_connect(f->c) : status;
 }
 

@@ -160,6 +160,18 @@ is_last_of_its_name(const struct task *t, size_t i)
 	return true;
 }
 
+/* What tells a task who it is does not go to its children: they are told by the daemon. */
+static bool
+is_ours(const char *entry)
+{
+	static const char *const names[] = { "FUTURED_ID", "FUTURED_ATTEMPT", "FUTURED_TASK", NULL };
+
+	for (size_t i = 0; names[i] != NULL; i++)
+		if (same_name(entry, names[i]))
+			return true;
+	return false;
+}
+
 static void
 pack_entry(struct futured_pack *p, const char *entry)
 {
@@ -177,7 +189,7 @@ set_env(struct task *t, struct futured_options *o, bool send)
 	size_t n = 0;
 
 	for (char **e = environ; send && *e != NULL; e++)
-		if (strchr(*e, '=') != NULL && **e != '=' && !is_overridden(t, *e)) {
+		if (strchr(*e, '=') != NULL && **e != '=' && !is_ours(*e) && !is_overridden(t, *e)) {
 			pack_entry(entries, *e);
 			n++;
 		}

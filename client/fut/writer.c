@@ -191,14 +191,12 @@ is_plain(struct futured_value v)
 static void
 print_value(struct fut *f, const char *key, struct futured_value v)
 {
-	enum paint paint = PAINT_NONE;
 	const char *s;
 	char *text;
 	double t;
 	size_t len;
 
-	(void)paint;
-	if (is_time(key) && futured_value_number(v, &t)) {
+	if (is_time(key) && futured_value_number(v, &t) && t > 1e8) {
 		text = show_time(t);
 		fputs(text, stdout);
 		free(text);
