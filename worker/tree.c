@@ -1,8 +1,12 @@
-/* Each process is signalled before its own children are listed: one that has a KILL pending cannot fork any more, so what
+/* KILL: each process is signalled before its own children are listed. One that has a KILL pending cannot fork any more, so what
  * is listed after it is all it will ever have. Children whose parent dies meanwhile come to us and are found in the next round.
  *
+ * Other signals are sent once, so there is no next round: everybody is listed first, then signalled, ancestors before their
+ * descendants. A shell that sees its command die of TERM before it has TERM itself would go on to the next command.
+ *
  * A number from a list may belong to somebody else by the time it is used. So the process is held by a pidfd first, then asked
- * for its parent: only if that is the one whose list it was in, or ourselves, is it signalled, through the pidfd.
+ * who it is: only if its parent is the one whose list it was in, or ourselves, or later if it began when it did when it was
+ * listed, is it signalled, through the pidfd.
  *
  * A process group is killed by its number only for direct children: as long as we have not reaped them, their group cannot be
  * given to others. No group of ours can be among them, since every task begins with setsid. */
@@ -33,14 +37,20 @@ enum {
 struct visit {
 	pid_t pid;
 	pid_t parent;
+	unsigned long long start; /* once it was looked at; 0: it was gone, or somebody else */
+};
+
+/* What a process says of itself. */
+struct self {
+	pid_t parent;
+	pid_t group;
+	unsigned long long start;
 };
 
 /* What is still to be visited: an array of struct visit in a buf, used from `at` on. */
 struct walk {
 	struct buf queue;
 	size_t at;
-	int first, second; /* signals */
-	bool groups;       /* kill the groups of direct children */
 };
 
 bool
@@ -80,9 +90,8 @@ read_file(const char *path, struct buf *b)
 	return true;
 }
 
-/* The parent and the process group of a process. */
 static bool
-read_stat(pid_t pid, pid_t *parent, pid_t *group)
+read_stat(pid_t pid, struct self *self)
 {
 	char path[64], text[1024];
 	const char *after;
@@ -99,7 +108,9 @@ read_stat(pid_t pid, pid_t *parent, pid_t *group)
 		return false;
 	text[got] = '\0';
 	after = strrchr(text, ')'); /* the name before it may contain anything */
-	return after != NULL && sscanf(after, ") %*c %d %d", parent, group) == 2;
+	return after != NULL &&
+	       sscanf(after, ") %*c %d %d %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu", &self->parent,
+	              &self->group, &self->start) == 3;
 }
 
 /* Queues the children of one thread. */
@@ -137,63 +148,98 @@ list_children(struct walk *w, pid_t pid)
 	closedir(threads);
 }
 
-static void
-visit(struct walk *w, struct visit v)
+/* Whether it is still the process that was in the list. */
+static bool
+is_listed(const struct visit *v, struct self *self)
 {
-	pid_t parent, group, us = getpid();
-	int fd = pidfd_open(v.pid, 0);
-
-	if (fd < 0)
-		return;
-	if (read_stat(v.pid, &parent, &group) && (parent == v.parent || parent == us)) {
-		if (w->groups && parent == us && group > 1 && group != getpgrp())
-			kill(-group, SIGKILL);
-		pidfd_send_signal(fd, w->first, NULL, 0);
-		if (w->second != 0)
-			pidfd_send_signal(fd, w->second, NULL, 0);
-		list_children(w, v.pid);
-	}
-	close(fd);
+	return read_stat(v->pid, self) && (self->parent == v->parent || self->parent == getpid());
 }
 
 static void
-walk(int first, int second, bool groups)
+walk_begin(struct walk *w)
 {
-	struct walk w = { .first = first, .second = second, .groups = groups };
-	struct visit v;
+	memset(w, 0, sizeof *w);
+	buf_init(&w->queue);
+	list_children(w, getpid());
+}
 
-	buf_init(&w.queue);
-	list_children(&w, getpid());
-	for (; !w.queue.failed && w.at < w.queue.len; w.at += sizeof v) {
-		memcpy(&v, w.queue.data + w.at, sizeof v);
-		visit(&w, v);
+static bool
+walk_next(struct walk *w, struct visit *v)
+{
+	if (w->queue.failed || w->at >= w->queue.len)
+		return false;
+	memcpy(v, w->queue.data + w->at, sizeof *v);
+	w->at += sizeof *v;
+	return true;
+}
+
+static void
+signal_visited(const struct visit *v, int first, int second)
+{
+	struct self self;
+	int fd = v->start != 0 ? pidfd_open(v->pid, 0) : -1;
+
+	if (fd < 0)
+		return;
+	if (read_stat(v->pid, &self) && self.start == v->start) {
+		pidfd_send_signal(fd, first, NULL, 0);
+		if (second != 0)
+			pidfd_send_signal(fd, second, NULL, 0);
 	}
-	buf_clear(&w.queue);
+	close(fd);
 }
 
 void
 tree_signal(int first, int second)
 {
-	walk(first, second, false);
+	struct self self;
+	struct visit v;
+	struct walk w;
+
+	for (walk_begin(&w); walk_next(&w, &v);) {
+		if (!is_listed(&v, &self))
+			continue;
+		v.start = self.start;
+		memcpy(w.queue.data + w.at - sizeof v, &v, sizeof v);
+		list_children(&w, v.pid);
+	}
+	for (w.at = 0; walk_next(&w, &v);)
+		signal_visited(&v, first, second);
+	buf_clear(&w.queue);
 }
 
 void
 tree_kill(void)
 {
-	walk(SIGKILL, 0, true);
+	struct self self;
+	struct visit v;
+	struct walk w;
+	int fd;
+
+	for (walk_begin(&w); walk_next(&w, &v);) {
+		fd = pidfd_open(v.pid, 0);
+		if (fd < 0)
+			continue;
+		if (is_listed(&v, &self)) {
+			if (self.parent == getpid() && self.group > 1 && self.group != getpgrp())
+				kill(-self.group, SIGKILL);
+			pidfd_send_signal(fd, SIGKILL, NULL, 0);
+			list_children(&w, v.pid);
+		}
+		close(fd);
+	}
+	buf_clear(&w.queue);
 }
 
 /* Any child that has not been reaped, for the report on what will not end. */
 static pid_t
 any_child(void)
 {
-	struct walk w = { 0 };
 	struct visit v = { 0 };
+	struct walk w;
 
-	buf_init(&w.queue);
-	list_children(&w, getpid());
-	if (w.queue.len >= sizeof v)
-		memcpy(&v, w.queue.data, sizeof v);
+	walk_begin(&w);
+	walk_next(&w, &v);
 	buf_clear(&w.queue);
 	return v.pid;
 }
