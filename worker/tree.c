@@ -2,7 +2,8 @@
  * is listed after it is all it will ever have. Children whose parent dies meanwhile come to us and are found in the next round.
  *
  * Other signals are sent once, so there is no next round: everybody is listed first, then signalled, ancestors before their
- * descendants. A shell that sees its command die of TERM before it has TERM itself would go on to the next command.
+ * descendants. A shell that sees its command die of TERM before it has TERM itself would go on to the next command. Who is made
+ * after the listing is left alone: it may be what a handler of TERM has started to clean up.
  *
  * A number from a list may belong to somebody else by the time it is used. So the process is held by a pidfd first, then asked
  * who it is: only if its parent is the one whose list it was in, or ourselves, or later if it began when it did when it was

@@ -147,10 +147,20 @@ leave_stopped(void)
 static void
 leave_subreaper(void)
 {
-	if (make() > 0)
+	int ends[2];
+	char byte;
+
+	if (pipe(ends) < 0)
+		exit(3);
+	if (make() > 0) {
+		if (read(ends[0], &byte, 1) != 1)
+			exit(3);
 		return;
+	}
 	prctl(PR_SET_CHILD_SUBREAPER, 1L, 0L, 0L, 0L);
 	leave_daemon(true);
+	if (write(ends[1], "", 1) != 1)
+		_exit(3);
 	stay();
 }
 

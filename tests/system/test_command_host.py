@@ -957,8 +957,11 @@ def test_a_reader_that_stalls_costs_no_memory_and_loses_nothing(host):
 
 
 def is_stuck_writing(pid):
-    with open("/proc/%d/wchan" % pid) as f:
-        return "pipe_write" in f.read()
+    try:
+        with open("/proc/%d/wchan" % pid) as f:
+            return "pipe_write" in f.read()
+    except OSError:
+        return False  # it is gone
 
 
 def test_a_task_whose_output_nobody_reads_can_be_killed(host, nasty, fifo):
@@ -1100,4 +1103,5 @@ def test_a_task_that_the_oom_killer_ended_says_so(host, small_cgroup):
     script = "echo $$ >%s/cgroup.procs; exec /usr/bin/python3 -c 'x = bytearray(200 << 20)'" % small_cgroup
     value = host.do_sh(script)
     assert value["signal"] == signal.SIGKILL and value["oom"] is True
-    assert "oom" not in host.do_sh("kill -KILL $$"), "the counter is compared with what it was"
+    # the counter is the machine's: that another test's task was hit just now must not count
+    assert any("oom" not in host.do_sh("kill -KILL $$") for _ in range(10)), "it is compared with what it was"
