@@ -53,15 +53,19 @@ static int
 help_run(struct fut *f, int argc, char **argv)
 {
 	const struct verb *v;
+	struct args a;
 
-	if (argc < 2) {
+	args_init(&a, f, argc, argv, false);
+	if (args_next(&a) != ARGS_END || !args_expect(&a, 0, 1))
+		return a.status;
+	if (a.count == 0) {
 		help_overview(stdout);
 		return EXIT_OK;
 	}
-	if ((v = verb_find(argv[1])) == NULL) {
-		const char *close = verb_closest(argv[1]);
+	if ((v = verb_find(a.operands[0])) == NULL) {
+		const char *close = verb_closest(a.operands[0]);
 
-		fut_say(f, "there is no verb '%s'%s%s%s", argv[1], close != NULL ? "; did you mean '" : "", close != NULL ? close : "",
+		fut_say(f, "there is no verb '%s'%s%s%s", a.operands[0], close != NULL ? "; did you mean '" : "", close != NULL ? close : "",
 			close != NULL ? "'?" : "");
 		return EXIT_USAGE;
 	}

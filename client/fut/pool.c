@@ -147,16 +147,18 @@ static int
 pool_pause(struct fut *f, struct args *a)
 {
 	struct futured_reply *reply;
+	enum futured_status called = futured_callf(f->c, &reply, "pause", "s", a->operands[1]);
 
-	return pool_simple(f, futured_callf(f->c, &reply, "pause", "s", a->operands[1]), reply);
+	return pool_simple(f, called, reply);
 }
 
 static int
 pool_resume(struct fut *f, struct args *a)
 {
 	struct futured_reply *reply;
+	enum futured_status called = futured_callf(f->c, &reply, "resume", "s", a->operands[1]);
 
-	return pool_simple(f, futured_callf(f->c, &reply, "resume", "s", a->operands[1]), reply);
+	return pool_simple(f, called, reply);
 }
 
 static double drain_timeout;
@@ -178,11 +180,13 @@ static int
 pool_resize(struct fut *f, struct args *a)
 {
 	struct futured_reply *reply;
+	enum futured_status called;
 	int64_t n;
 
 	if (!args_int(f, "resize", a->operands[2], 0, 1 << 20, &n))
 		return EXIT_USAGE;
-	return pool_simple(f, futured_callf(f->c, &reply, "resize", "sI", a->operands[1], n), reply);
+	called = futured_callf(f->c, &reply, "resize", "sI", a->operands[1], n);
+	return pool_simple(f, called, reply);
 }
 
 static const struct {

@@ -1,0 +1,680 @@
+"""fut through pipes: exit codes, streams, stdin, JSON, and each verb."""
+import json
+import os
+import select
+import signal
+import subprocess
+
+import pytest
+
+from cli_helper import Fut, await_full
+from helpers import Hang, eventually, rss
+
+MIB = 1 << 20
+
+
+@pytest.fixture
+def fut(daemon):
+    return Fut(daemon.directory, daemon.address)
+
+
+@pytest.fixture
+def sf(shared_daemon):
+    """fut at the file's own daemon, for tests that only look or clean up after themselves."""
+    return Fut(shared_daemon.directory, shared_daemon.address)
+
+
+# Exit codes
+
+@pytest.mark.parametrize("args, status", [
+    (["run", "true"], 0),
+    (["run", "false"], 1),
+    (["run", "sh", "-c", "exit 7"], 7),
+    (["run", "--", "sh", "-c", "exit 255"], 255),
+    (["run", "--shell", "exit 9"], 9),
+    (["run", "sh", "-c", "kill -9 $$"], 137),
+    (["run", "sh", "-c", "kill -TERM $$"], 143),
+    (["run", "--timeout", "0.2", "sleep", "10"], 124),
+    (["run", "--deadline", "200ms", "sleep", "10"], 124),
+    (["run", "no-such-program"], 127),
+    (["run", "/etc/passwd"], 126),
+    (["run", "-p", "nosuch", "true"], 125),
+    (["run", "--timeout", "soon", "true"], 125),
+    (["run", "--nosuch", "true"], 125),
+    (["run"], 125),
+    (["wait", "4000000000"], 125),
+    (["result", "4000000000"], 125),
+    (["wait", "none"], 125),
+    (["submit"], 2),
+    (["submit", "-p", "nosuch", "true"], 1),
+    (["cancel", "none"], 2),
+    (["map", "true", ":::", "a", "b"], 0),
+    (["map", "false", ":::", "a", "b"], 1),
+    (["map", "true", ":::"], 0),
+    (["map", ":::", "a"], 2),
+    (["ls", "--state", "nosuch"], 2),
+    (["show", "4000000000"], 1),
+    (["pool", "pause", "nosuch"], 1),
+    (["pool", "nosuch"], 2),
+    (["nosuch"], 2),
+    ([], 2),
+    (["help"], 0),
+    (["help", "run"], 0),
+    (["run", "-h"], 0),
+    (["--help"], 0),
+    (["-V"], 0),
+], ids=lambda v: " ".join(v) if isinstance(v, list) else None)
+def test_exit_codes(sf, args, status):
+    done = sf.run(*args)
+    assert done.returncode == status, done
+
+
+@pytest.mark.parametrize("args, status", [(["run", "true"], 125), (["wait", "1"], 125), (["result", "1"], 125), (["ls"], 69),
+                                          (["submit", "true"], 69), (["map", "true", ":::", "a"], 69), (["daemon", "ping"], 69),
+                                          (["logs", "1"], 69)], ids=lambda v: v[0] if isinstance(v, list) else None)
+def test_no_daemon(tmp_path, args, status):
+    done = Fut(str(tmp_path), str(tmp_path / "none.sock")).run(*args)
+    assert done.returncode == status
+    assert b"no daemon answers" in done.stderr and str(tmp_path).encode() in done.stderr
+
+
+@pytest.mark.parametrize("script, status", [("exit 0", 0), ("exit 3", 3), ("kill -9 $$", 137)])
+def test_wait_and_result_exit_as_the_task_did(sf, script, status):
+    future = sf.submit("sh", "-c", script)
+    assert sf.run("wait", future).returncode == status
+    assert sf.run("result", future).returncode == status
+
+
+def test_wait_for_several_says_whether_all_went_well(sf):
+    good, bad = sf.submit("true"), sf.submit("false")
+    assert sf.run("wait", good, good).returncode == 0
+    done = sf.run("wait", good, bad)
+    assert done.returncode == 1 and b"exit 1" in done.stderr
+
+
+def test_wait_gives_up_after_its_timeout(fut, daemon, gate):
+    future = fut.submit(*flat(gate.task("exit 3")))
+    assert fut.run("wait", "--timeout", "0.1", future).returncode == 124
+    assert fut.run("wait", "--timeout", "0.1", future, fut.submit("true")).returncode == 124
+    assert fut.run("result", "--timeout", "0.1", future).returncode == 124
+    gate.open()
+    assert fut.run("wait", future).returncode == 3
+
+
+def test_wait_any_returns_with_the_first(fut, daemon, gate):
+    held = fut.submit(*flat(gate.task()))
+    gate.await_start()
+    assert fut.run("wait", "--any", held, fut.submit("true")).returncode == 0
+    gate.open()
+
+
+def test_wait_of_a_cancelled_one_is_125(fut, daemon):
+    fut.ok("pool", "pause", "shell")
+    future = fut.submit("true")
+    fut.ok("cancel", future)
+    assert fut.run("wait", future).returncode == 125
+
+
+def flat(task):
+    return [task[0], *task[1]]
+
+
+# Mistakes
+
+@pytest.mark.parametrize("typed, meant", [("rnu", "run"), ("sumbit", "submit"), ("lst", "ls"), ("kill", "cancel"), ("list", "ls"),
+                                          ("resutl", "result")])
+def test_did_you_mean(sf, typed, meant):
+    done = sf.run(typed)
+    assert done.returncode == 2 and b"did you mean '%s'" % meant.encode() in done.stderr and done.stdout == b""
+
+
+def test_an_error_names_what_is_wrong(sf):
+    assert b"nosuch" in sf.run("run", "-p", "nosuch", "true").stderr
+    assert b"no-such-program" in sf.run("run", "no-such-program").stderr
+    assert b"--priority" in sf.run("submit", "--priority", "x", "true").stderr
+
+
+@pytest.mark.parametrize("verb", ["run", "submit", "call", "map", "wait", "result", "logs", "cancel", "release", "retry", "ls", "show",
+                                  "why", "failures", "events", "pool", "daemon", "help"])
+def test_help_begins_with_examples(sf, verb):
+    text = sf.ok(verb, "-h").decode()
+    assert text.startswith("  fut " + verb)
+    assert "Common options" in text and sf.ok("help", verb).decode() == text
+
+
+# Streams
+
+def test_run_keeps_the_streams_apart(sf):
+    done = sf.run("run", "sh", "-c", "echo out; echo err >&2; echo out2")
+    assert (done.stdout, done.stderr) == (b"out\nout2\n", b"err\n")
+
+
+def test_run_shows_a_line_while_the_task_runs(fut, daemon, gate):
+    process = fut.start("run", *flat(gate.task("echo two; exit 5", before="echo one; echo note >&2")))
+    assert process.stdout.readline() == b"one\n"
+    assert process.stderr.readline() == b"note\n"
+    assert process.poll() is None
+    gate.open()
+    assert process.communicate(timeout=10) == (b"two\n", b"") and process.returncode == 5
+
+
+def test_binary_output_is_exact(sf):
+    data = bytes(range(256)) * 40
+    path = os.path.join(sf.directory, "binary")
+    with open(path, "wb") as f:
+        f.write(data)
+    assert sf.ok("run", "cat", path) == data
+    future = sf.submit("cat", path)
+    assert sf.ok("result", future) == data and sf.ok("logs", future) == data
+    sf.ok("result", future, "-o", path + ".copy")
+    assert open(path + ".copy", "rb").read() == data
+
+
+def test_output_beyond_a_mebibyte_is_whole(sf):
+    script = "i=0; while [ $i -lt 400000 ]; do echo $i; i=$((i+1)); done"
+    whole = b"".join(b"%d\n" % n for n in range(400000))
+    assert sf.ok("run", "sh", "-c", script) == whole
+    future = sf.submit("sh", "-c", script)
+    assert sf.ok("result", future) == whole and sf.ok("logs", future) == whole
+    assert sf.ok("logs", "-n", "2", future) == b"399998\n399999\n"
+    assert sf.ok("map", "sh", "-c", script + "; : {}", ":::", "x") == whole
+
+
+def test_a_slow_reader_gets_everything(sf):
+    process = sf.start("run", "sh", "-c", "head -c 3000000 /dev/zero | tr '\\0' z; echo end")
+    await_full(process.stdout)
+    out, err = process.communicate(timeout=20)
+    assert out == b"z" * 3000000 + b"end\n" and process.returncode == 0
+
+
+def test_a_reader_that_leaves_ends_the_task_quietly(fut, daemon, client):
+    process = fut.start("run", "yes")
+    assert process.stdout.read(2) == b"y\n"
+    process.stdout.close()
+    assert process.wait(10) == 128 + signal.SIGPIPE
+    assert process.stderr.read() == b""
+    assert client.call("list", {"state": "RUNNING"}) == []
+
+
+def test_a_list_into_a_closed_pipe_is_quiet(sf):
+    sf.submit("true")
+    process = sf.start("ls")
+    process.stdout.close()
+    assert process.wait(10) in (0, 1, -signal.SIGPIPE) and process.stderr.read() == b""
+
+
+# stdin
+
+def test_ten_megabytes_of_stdin(sf):
+    data = os.urandom(10 * 1000 * 1000)
+    assert sf.ok("run", "cat", input=data) == data
+    path = os.path.join(sf.directory, "input")
+    with open(path, "wb") as f:
+        f.write(data)
+    with open(path, "rb") as f:
+        assert sf.ok("run", "cat", stdin=f) == data
+    assert sf.ok("run", "-i", path, "cat") == data
+
+
+def test_stdin_is_fed_as_it_comes(sf):
+    process = sf.start("run", "cat", stdin=subprocess.PIPE)
+    for line in (b"one\n", b"two\n"):
+        process.stdin.write(line)
+        process.stdin.flush()
+        assert process.stdout.readline() == line
+    process.stdin.close()
+    assert process.wait(10) == 0
+
+
+def test_a_task_that_does_not_read_its_stdin(sf):
+    assert sf.run("run", "sh", "-c", "exit 4", input=b"x" * 5 * MIB).returncode == 4
+    assert sf.ok("run", "head", "-c", "3", input=b"abc" * 3 * MIB) == b"abc"
+
+
+def test_without_a_pipe_stdin_is_dev_null(sf):
+    assert sf.ok("run", "readlink", "/proc/self/fd/0") == b"/dev/null\n"
+    assert sf.ok("run", "readlink", "/proc/self/fd/0", stdin=None, start_new_session=True,
+                 preexec_fn=lambda: os.close(0)) == b"/dev/null\n"
+
+
+def test_submit_reads_stdin_only_where_it_is_told(sf):
+    assert sf.ok("result", sf.ok("submit", "cat", input=b"not this").decode().strip()) == b""
+    assert sf.ok("result", sf.ok("submit", "-i", "-", "cat", input=b"but this").decode().strip()) == b"but this"
+
+
+def test_stdin_survives_a_retry(sf):
+    path = os.path.join(sf.directory, "tries")
+    script = 'cat; echo x >> "$1"; [ $(wc -l < "$1") -ge 2 ]'
+    assert sf.ok("run", "--retries", "2", "-i", "-", "sh", "-c", script, "sh", path, input=b"again\n").endswith(b"again\n")
+
+
+# The caller's surroundings
+
+def test_tasks_see_the_callers_directory_environment_and_umask(sf, tmp_path):
+    done = sf.run("run", "sh", "-c", "pwd; echo $MARK; umask", cwd=str(tmp_path), env={"MARK": "here"},
+                  preexec_fn=lambda: os.umask(0o027))
+    assert done.stdout.split() == [str(tmp_path).encode(), b"here", b"0027"]
+
+
+def test_env_and_cwd_options_win(sf, tmp_path):
+    (tmp_path / "sub").mkdir()
+    script = "pwd; echo $MARK $OTHER"
+    done = sf.run("run", "-C", "sub", "-e", "MARK=there", "-e", "OTHER=a=b", "sh", "-c", script, cwd=str(tmp_path), env={"MARK": "here"})
+    assert done.stdout.decode().splitlines() == [str(tmp_path / "sub"), "there a=b"]
+
+
+def test_env_clear_sends_nothing_of_ours(sf):
+    script = "echo [$MARK] [$OTHER]"
+    assert sf.ok("run", "--env-clear", "-e", "OTHER=1", "/bin/sh", "-c", script, env={"MARK": "x"}) == b"[] [1]\n"
+
+
+def test_argv_stays_argv(sf):
+    words = ["a b", "", "*", "$HOME", "--", "-n", "é", "'\""]
+    assert sf.ok("run", "printf", "%s\\n", *words).decode().splitlines() == words
+    assert sf.ok("run", "printf", "%s", b"\xff\xfe") == b"\xff\xfe"
+
+
+def test_shell_is_a_shell_only_when_asked(sf):
+    assert sf.ok("run", "echo", "a|b") == b"a|b\n"
+    assert sf.ok("run", "--shell", "echo a | tr a b") == b"b\n"
+
+
+# JSON
+
+def test_json_of_every_list_is_one_object_per_line(sf):
+    sf.run("run", "-n", "named", "sh", "-c", "exit 3")
+    assert {"pool", "state", "fn"} <= set(sf.json("ls")[-1])
+    assert {p["name"] for p in sf.json("pool", "ls")} >= {"shell", "one"}
+    (shown,) = sf.json("show", sf.submit("true"))
+    assert shown["pool"] == "shell"
+    assert sf.json("daemon", "stats")[0]["version"]
+    assert isinstance(sf.json("failures"), list)
+
+
+def test_json_of_submit_run_result_and_wait(sf):
+    (submitted,) = sf.json("submit", "sh", "-c", "echo é; exit 3")
+    (result,) = sf.json("result", str(submitted["id"]))
+    assert result["status"] == 3 and result["error"]["exit"] == 3 and result["error"]["stdout"] == "é\n"
+    (waited,) = sf.json("wait", str(submitted["id"]))
+    assert waited["id"] == submitted["id"] and waited["error"]["type"] == "ExitError"
+    (ran,) = sf.json("run", "echo", "hi")
+    assert ran["status"] == 0 and ran["value"] == {"exit": 0, "stdout": "hi\n", "stderr": ""}
+    assert sf.run("--json", "run", "false").returncode == 1
+
+
+def test_json_has_bytes_as_base64(sf):
+    (ran,) = sf.json("run", "printf", "\\377")
+    assert ran["value"]["stdout"] == {"base64": "/w=="}
+
+
+def test_json_may_stand_behind_the_verb(sf):
+    assert json.loads(sf.ok("submit", "--json", "true"))["id"] > 0
+
+
+def test_json_of_map_is_a_line_per_item(sf):
+    lines = sf.json("map", "sh", "-c", "echo {}; exit {}", ":::", "0", "3")
+    assert [(line["number"], line["item"], line["status"]) for line in lines] == [(1, "0", 0), (2, "3", 3)]
+    assert lines[0]["value"]["stdout"] == "0\n" and lines[1]["error"]["exit"] == 3
+
+
+def test_json_of_cancel_and_retry(fut, daemon):
+    fut.ok("pool", "pause", "shell")
+    future = fut.submit("true")
+    assert fut.json("cancel", future) == [{"id": int(future), "cancelled": True}]
+    (again,) = fut.json("retry", future)
+    assert again["retry_of"] == int(future) and again["id"] > int(future)
+
+
+# map
+
+def test_map_prints_in_the_order_of_the_items(sf):
+    done = sf.ok("map", "sh", "-c", "sleep 0.{}; echo {}", ":::", "3", "1", "2", "0")
+    assert done == b"3\n1\n2\n0\n"
+
+
+def test_map_as_completed_prints_what_is_done(fut, daemon, gate):
+    script = '[ $1 = slow ] && { echo $$ >"$2"; read x <"$3"; }; echo $1'
+    process = fut.start("map", "--as-completed", "sh", "-c", script, "sh", "{}", gate.started, gate.go, ":::", "slow", "quick")
+    assert process.stdout.readline() == b"quick\n"
+    gate.open()
+    assert process.communicate(timeout=10)[0] == b"slow\n"
+
+
+def test_map_reads_items_from_stdin_as_they_come(sf):
+    process = sf.start("map", "echo", stdin=subprocess.PIPE)
+    for word in (b"a\n", b"b c\n"):
+        process.stdin.write(word)
+        process.stdin.flush()
+        assert process.stdout.readline() == word
+    process.stdin.close()
+    assert process.wait(10) == 0
+
+
+@pytest.mark.parametrize("text, args, lines", [(b"", [], []), (b"\n\n", [], []), (b"a", [], [b"a"]), (b"a\n\nb", [], [b"a", b"b"]),
+                                               (b"a b\0c\nd\0", ["-0"], [b"a b", b"c", b"d"])], ids=repr)
+def test_map_items_of_stdin(sf, text, args, lines):
+    assert sf.ok("map", *args, "echo", input=text).splitlines() == lines
+
+
+@pytest.mark.parametrize("word, becomes", [("{}", "a/b c.tar.gz"), ("{.}", "a/b c.tar"), ("{/}", "b c.tar.gz"), ("{//}", "a"),
+                                           ("{/.}", "b c.tar"), ("{#}", "1"), ("x{}y{#}", "xa/b c.tar.gzy1"), ("{x}", "{x} a/b c.tar.gz")])
+def test_map_places(sf, word, becomes):
+    assert sf.ok("map", "echo", word, ":::", "a/b c.tar.gz").decode() == becomes + "\n"
+
+
+def test_map_quotes_for_the_shell(sf):
+    item = "a'b; echo $HOME \"c\""
+    assert sf.ok("map", "--shell", "printf %s {} | cat", ":::", item).decode() == item
+
+
+def test_map_may_have_the_program_as_its_place(sf):
+    assert sf.ok("map", "{}", ":::", "pwd", "true").decode().strip() == sf.directory
+
+
+def test_map_runs_no_more_than_asked_at_once(fut, daemon):
+    fut.ok("pool", "resize", "shell", "8")
+    script = 'mkdir run$1 && ls -d run* | wc -l; sleep 0.02; rmdir run$1'
+    for jobs in (1, 3):
+        seen = [int(n) for n in fut.ok("map", "-j", str(jobs), "sh", "-c", script, "sh", ":::", *map(str, range(24))).split()]
+        assert max(seen) <= jobs and len(seen) == 24
+
+
+def test_map_tells_which_failed(sf):
+    done = sf.run("map", "sh", "-c", "exit {}", ":::", "0", "4", "0", "5")
+    assert done.returncode == 1
+    assert b"2 of 4 failed" in done.stderr and b"4: exit 4" in done.stderr and b"5: exit 5" in done.stderr
+    assert sf.run("-q", "map", "false", ":::", "x").stderr == b""
+
+
+def test_map_releases_what_went_well_and_keeps_what_failed(fut, daemon, client):
+    fut.run("map", "sh", "-c", "exit {}", ":::", "0", "1", "0")
+    assert [client.call("exception", m["id"])["exit"] for m in client.call("list")] == [1]
+    fut.run("map", "--keep", "true", ":::", "a", "b")
+    assert len(client.call("list")) == 3
+
+
+def test_map_goes_on_when_nobody_reads_for_a_while(sf):
+    process = sf.start("map", "sh", "-c", "head -c 300000 /dev/zero; : {}", stdin=subprocess.PIPE)
+    process.stdin.write(b"".join(b"%d\n" % n for n in range(20)))
+    process.stdin.close()
+    await_full(process.stdout)
+    assert process.stdout.read() == b"\0" * 6000000 and process.wait(10) == 0
+
+
+def test_map_ends_quietly_when_its_reader_leaves(fut, daemon, client):
+    process = fut.start("map", "yes", ":::", *["x"] * 4)
+    eventually(lambda: client.call("list", {"state": "RUNNING"}))
+    process.stdout.close()
+    for m in client.call("list", {"state": "RUNNING"}):
+        client.call("cancel", [m["id"]], {"running": "kill"})
+    process.send_signal(signal.SIGINT)
+    assert process.wait(15) in (130, 141)
+    eventually(lambda: not client.call("list", {"state": "RUNNING"}))
+
+
+@pytest.mark.long
+def test_map_of_many_keeps_memory_flat(sf):
+    lines = b"".join(b"%d\n" % n for n in range(20000))
+    most = os.path.join(sf.directory, "most")
+    with open(most, "w") as f:
+        f.write(lines.decode())
+    with open(most) as f:
+        process = sf.start("map", "true", stdin=f)
+    most = 0
+    while process.poll() is None:
+        try:
+            most = max(most, rss(process.pid))
+        except Hang:  # it has just ended
+            pass
+        select.select([], [], [], 0.02)
+    assert process.returncode == 0 and 0 < most < 16 * MIB
+
+
+# Signals
+
+def test_interrupt_cancels_and_waits(fut, daemon, client, gate):
+    process = fut.start("run", *flat(gate.task()))
+    gate.await_start()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=15)
+    assert process.returncode == 130 and b"is cancelled" in err
+    assert [m["state"] for m in client.call("list")] == ["CANCELLED"]
+
+
+def test_a_second_interrupt_leaves_it(fut, daemon, client):
+    process = fut.start("run", "sh", "-c", "trap '' TERM; echo on; while :; do sleep 0.1; done")
+    assert process.stdout.readline() == b"on\n"
+    process.send_signal(signal.SIGINT)
+    assert b"^C again" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=3)
+    (running,) = client.call("list", {"state": "RUNNING"})
+    assert process.returncode == 130 and b"%d" % running["id"] in err
+    client.call("cancel", [running["id"]], {"running": "kill", "grace": 0})
+    client.call("wait", [running["id"]])
+
+
+def test_term_ends_the_task_too(fut, daemon, client, gate):
+    process = fut.start("run", *flat(gate.task()))
+    gate.await_start()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(15) == 143
+    assert [m["state"] for m in client.call("list")] == ["CANCELLED"]
+
+
+def test_a_hangup_leaves_it(fut, daemon, client, gate):
+    process = fut.start("run", *flat(gate.task()))
+    gate.await_start()
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(5) == 129
+    assert [m["state"] for m in client.call("list")] == ["RUNNING"]
+    gate.open()
+
+
+def test_interrupt_of_map_cancels_all(fut, daemon, client, gate):
+    process = fut.start("map", "sh", "-c", flat(gate.task())[2] + "; : {}", "sh", gate.started, gate.go, ":::", *map(str, range(50)))
+    gate.await_start()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(15) == 130
+    assert {m["state"] for m in client.call("list")} == {"CANCELLED"}
+
+
+def test_the_daemons_end_is_told(fut, daemon):
+    process = fut.start("run", "sleep", "100")
+    eventually(lambda: fut.json("ls", "--state", "running"))
+    daemon.kill()
+    out, err = process.communicate(timeout=10)
+    assert process.returncode == 125 and b"daemon" in err
+
+
+# The other verbs
+
+def test_logs_follow_to_the_end(fut, daemon, gate):
+    future = fut.submit(*flat(gate.task("echo three", before="echo one; echo two; echo err >&2")))
+    gate.await_start()
+    eventually(lambda: fut.ok("logs", "--stdout", future) == b"one\ntwo\n")
+    process = fut.start("logs", "-f", "-n", "1", future)
+    assert process.stdout.readline() == b"two\n"
+    gate.open()
+    out, err = process.communicate(timeout=10)
+    assert (out, err, process.returncode) == (b"three\n", b"err\n", 0)
+
+
+def test_logs_of_one_stream(sf):
+    future = sf.submit("sh", "-c", "echo out; echo err >&2")
+    sf.ok("wait", future)
+    assert sf.run("logs", future).stderr == b"err\n"
+    assert sf.ok("logs", "--stderr", future) == b"err\n"
+    assert sf.run("logs", "--stdout", future).stderr == b""
+
+
+def test_cancel_of_a_running_one_needs_kill(fut, daemon, gate):
+    future = fut.submit(*flat(gate.task()))
+    gate.await_start()
+    done = fut.run("cancel", future)
+    assert done.returncode == 1 and b"--kill" in done.stderr
+    assert fut.run("cancel", "--kill", future).returncode == 0
+    assert fut.run("wait", future).returncode == 125
+
+
+def test_cancel_by_tag_and_pool(fut, daemon, client):
+    fut.ok("pool", "pause", "shell")
+    tagged, other = fut.submit("-T", "x", "true"), fut.submit("true")
+    fut.ok("cancel", "--tag", "x")
+    assert client.call("state", [int(tagged), int(other)]) == ["CANCELLED", "PENDING"]
+    fut.ok("cancel", "--pool", "shell")
+    assert client.call("state", [int(other)]) == ["CANCELLED"]
+
+
+def test_ids_may_be_ranges(fut, daemon, client):
+    fut.ok("pool", "pause", "shell")
+    first, count = client.call("map", "shell", "true", [[]] * 4)
+    fut.ok("cancel", "%d-%d" % (first, first + 2))
+    assert client.call("state", [[first, 4]]) == ["CANCELLED"] * 3 + ["PENDING"]
+
+
+def test_release_forgets(sf):
+    future = sf.submit("true")
+    sf.ok("wait", future)
+    assert sf.json("release", future) == [{"released": 1}]
+    assert sf.run("show", future).returncode == 1
+
+
+def test_retry_runs_it_again(sf):
+    future = sf.submit("echo", "again")
+    again = sf.ok("retry", future).decode().strip()
+    assert int(again) > int(future) and sf.ok("result", again) == b"again\n"
+
+
+def test_why_says_what_it_waits_for(fut, daemon):
+    fut.ok("pool", "pause", "shell")
+    future = fut.submit("true")
+    assert b"(paused)" in fut.ok("why", future)
+    assert fut.json("why", future)[0]["why"]["code"] == "paused"
+
+
+def test_failures_lists_what_nobody_looked_at(fut, daemon):
+    future = fut.submit("sh", "-c", "exit 3")
+    fut.json("ls")
+    eventually(lambda: fut.json("failures"))
+    assert b"exit 3" in fut.ok("failures")
+    assert [m["id"] for m in fut.json("failures", "--seen")] == [int(future)]
+    assert fut.json("failures") == []
+
+
+def test_ls_filters(fut, daemon):
+    a, b = fut.submit("-n", "alpha", "-T", "t", "true"), fut.submit("-p", "one", "true")
+    fut.run("wait", a, b)
+    ids = lambda *args: [str(m["id"]) for m in fut.json("ls", *args)]  # noqa: E731
+    assert ids() == [a, b] and ids("-n", "alpha") == [a] and ids("--tag", "t") == [a] and ids("--pool", "one") == [b]
+    assert ids("--state", "running") == [] and ids("--since", "1h") == [a, b] and ids("--limit", "1") == [a]
+    assert ids("--since", "2037-01-01") == []
+    assert b"alpha" in fut.ok("ls")
+
+
+def test_a_pool_can_be_held_and_resized(fut, daemon):
+    fut.ok("pool", "pause", "shell")
+    fut.ok("pool", "resize", "shell", "3")
+    (pool,) = fut.json("pool", "show", "shell")
+    assert pool["paused"] is True and pool["workers"] == 3
+    assert b"paused" in fut.ok("pool", "ls")
+    fut.ok("pool", "resume", "shell")
+    fut.ok("pool", "drain", "shell")
+    assert b"ready" in fut.ok("pool", "ls")
+    assert b"did you mean 'pause'" in fut.run("pool", "pasue", "shell").stderr
+
+
+def test_call_prints_a_value(sf):
+    assert json.loads(sf.ok("call", "shell", "echo", "hi")) == {"exit": 0, "stdout": "hi\n", "stderr": ""}
+    assert json.loads(sf.ok("call", "shell", "echo", "--args", '["a", "b"]'))["stdout"] == "a b\n"
+    assert json.loads(sf.ok("call", "shell", "cat", "--args", "-", input=b"[]"))["exit"] == 0
+    assert sf.run("call", "shell", "false").returncode == 1
+
+
+@pytest.mark.parametrize("text", ["[", "{}", "1", "[18446744073709551616]", '["\\ud800"]', '[{"base64": "x"}]'])
+def test_call_refuses_what_is_not_an_array_of_json(sf, text):
+    done = sf.run("call", "shell", "echo", "--args", text)
+    assert done.returncode == 2 and b"--args" in done.stderr and done.stdout == b""
+
+
+def test_call_passes_bytes_as_base64(sf):
+    assert json.loads(sf.ok("call", "shell", "echo", "--args", '["-n", {"base64": "/w=="}]'))["stdout"] == {"base64": "/w=="}
+
+
+def test_events_are_json_lines(fut, daemon):
+    process = fut.start("events")
+    eventually(lambda: fut.submit("true") and select.select([process.stdout], [], [], 0.2)[0])
+    assert isinstance(json.loads(process.stdout.readline()), dict)
+    process.terminate()
+    process.wait(5)
+
+
+def test_daemon_verbs(sf):
+    assert b"answers in" in sf.ok("daemon", "ping")
+    assert b"uptime" in sf.ok("daemon", "stats")
+    assert b"futured" in sf.ok("daemon", "version")
+    assert sf.json("daemon", "ping")[0]["seconds"] < 5
+
+
+def test_daemon_stop_ends_it(fut, daemon):
+    fut.ok("daemon", "stop")
+    assert daemon.await_end() == 0
+
+
+def test_daemon_stop_wait_lets_tasks_finish(fut, daemon):
+    path = os.path.join(fut.directory, "done")
+    fut.submit("sh", "-c", "sleep 0.3; touch " + path)
+    fut.ok("daemon", "stop", "--wait")
+    assert daemon.await_end() == 0 and os.path.exists(path)
+
+
+# Starting one's own
+
+@pytest.fixture
+def alone(tmp_path):
+    """fut without a daemon; the one that it starts is stopped at the end."""
+    fut = Fut(str(tmp_path), FUTURED_NO_START=None)
+    os.chmod(tmp_path, 0o700)
+    yield fut
+    pids = [d["pid"] for d in fut.json("daemon", "start")]
+    fut.run("daemon", "stop")
+    for pid in pids:
+        try:
+            os.waitpid(pid, 0)
+        except ChildProcessError:
+            pass
+
+
+@pytest.mark.parametrize("args", [["run", "echo", "hi"], ["submit", "true"], ["map", "echo", ":::", "hi"], ["call", "shell", "true"]],
+                         ids=lambda v: v[0])
+def test_a_daemon_is_started_when_none_answers(alone, args):
+    done = alone.run(*args)
+    assert done.returncode == 0 and done.stderr == b"" and done.stdout
+
+
+def test_looking_does_not_start_one(alone):
+    assert alone.run("ls").returncode == 69
+
+
+def test_two_that_start_at_once_find_one(alone):
+    several = [alone.start("run", "sh", "-c", "echo $PPID") for _ in range(4)]
+    answers = [p.communicate(timeout=20) for p in several]
+    assert [p.returncode for p in several] == [0] * 4, answers
+    (started,) = alone.json("daemon", "start")
+    assert started["started"] is False
+    with open("/proc/%d/stat" % started["pid"]) as f:
+        assert f.read().rsplit(")", 1)[1].split()[3] == str(started["pid"])  # a session of its own
+
+
+@pytest.mark.parametrize("env, args", [({"FUTURED_NO_START": "1"}, []), ({}, ["--no-start"])], ids=["variable", "option"])
+def test_starting_can_be_forbidden(tmp_path, env, args):
+    done = Fut(str(tmp_path), **{"FUTURED_NO_START": None, **env}).run(*args, "run", "true")
+    assert done.returncode == 125 and b"no daemon answers" in done.stderr
+    assert not os.path.exists(str(tmp_path / "futured"))
+
+
+def test_a_directory_that_others_may_enter_is_refused(tmp_path):
+    os.mkdir(tmp_path / "futured", 0o777)
+    os.chmod(tmp_path / "futured", 0o777)
+    done = Fut(str(tmp_path), FUTURED_NO_START=None).run("run", "true")
+    assert done.returncode == 125 and b"belongs to you alone" in done.stderr

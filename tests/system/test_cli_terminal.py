@@ -1,0 +1,137 @@
+"""fut in a terminal: ^C, colours, progress, and what must not reach a screen."""
+import os
+
+import pytest
+
+from cli_helper import Fut
+from helpers import eventually
+
+
+@pytest.fixture
+def fut(daemon):
+    return Fut(daemon.directory, daemon.address)
+
+
+@pytest.fixture
+def sf(shared_daemon):
+    return Fut(shared_daemon.directory, shared_daemon.address)
+
+
+def test_interrupt_key_cancels_and_waits(fut, daemon, client):
+    screen = fut.terminal("run", "sh", "-c", "echo on; sleep 100").until(b"on")
+    screen.type(b"\x03")
+    assert screen.wait() == 130 and b"is cancelled" in screen.plain()
+    assert [m["state"] for m in client.call("list")] == ["CANCELLED"]
+
+
+def test_interrupt_key_twice_leaves_it(fut, daemon, client):
+    screen = fut.terminal("run", "sh", "-c", "trap '' TERM; echo on; while :; do sleep 0.1; done").until(b"on")
+    screen.type(b"\x03").until(b"^C again").type(b"\x03")
+    assert screen.wait(4) == 130
+    (running,) = client.call("list", {"state": "RUNNING"})
+    assert b"left %d" % running["id"] in screen.plain()
+    client.call("cancel", [running["id"]], {"running": "kill", "grace": 0})
+    client.call("wait", [running["id"]])
+
+
+def test_a_terminal_is_not_the_tasks_stdin(sf):
+    screen = sf.terminal("run", "readlink", "/proc/self/fd/0").until(b"/dev/null")
+    assert screen.wait() == 0
+
+
+def test_a_terminal_is_fed_when_asked(sf):
+    screen = sf.terminal("run", "-i", "-", "tr", "a", "b")
+    screen.type(b"banana\n\x04").until(b"bbnbnb")
+    assert screen.wait() == 0
+
+
+def test_progress_is_shown_on_a_terminal(sf):
+    screen = sf.terminal("map", "sh", "-c", "sleep 0.0{}", ":::", *"123456789")
+    assert screen.wait() == 0
+    assert b"/9" in screen.plain() and b"%" in screen.plain() and b"/s" in screen.plain()
+    assert screen.seen.endswith(b"\r\x1b[K")  # it leaves nothing behind
+
+
+def test_progress_is_for_terminals_only(sf):
+    assert sf.run("map", "true", ":::", "a", "b").stderr == b""
+    screen = sf.terminal("-q", "map", "true", ":::", "a", "b")
+    assert screen.wait() == 0 and screen.seen == b""
+
+
+def test_results_and_progress_do_not_mix(sf):
+    screen = sf.terminal("map", "sh", "-c", "sleep 0.1; echo line {}", ":::", *"12345")
+    assert screen.wait() == 0
+    lines = [line.rsplit(b"\r", 1)[-1] for line in screen.plain().replace(b"\r\n", b"\n").split(b"\n")]
+    assert lines[:5] == [b"line %d" % n for n in range(1, 6)]
+
+
+@pytest.mark.parametrize("env, args, painted", [({}, [], True), ({"NO_COLOR": "1"}, [], False), ({"TERM": "dumb"}, [], False),
+                                                ({}, ["--color=never"], False), ({"NO_COLOR": "1"}, ["--color=always"], True),
+                                                ({"NO_COLOR": ""}, [], True)], ids=repr)
+def test_colours_in_a_terminal(sf, env, args, painted):
+    sf.submit("true")
+    screen = sf.terminal(*args, "ls", env=env)
+    assert screen.wait() == 0 and (b"\x1b[" in screen.seen) == painted
+
+
+def test_no_colours_without_a_terminal(sf):
+    sf.submit("true")
+    assert b"\x1b" not in sf.ok("ls")
+    assert b"\x1b[" in sf.ok("--color=always", "ls")
+
+
+EVIL = "x\x1b]0;owned\x07\x1b[2Jy\x9b31mz\u202eq"
+
+
+def test_control_characters_in_names_are_made_visible(fut, daemon):
+    fut.submit("-n", EVIL, "true")
+    screen = fut.terminal("ls", "--color=never")
+    assert screen.wait() == 0
+    for bad in (b"\x1b", b"\x07", b"\x9b", "\u202e".encode()):
+        assert bad not in screen.seen
+    assert b"\\x1b]0;owned\\x07" in screen.seen
+
+
+def test_control_characters_in_errors_are_made_visible(sf):
+    screen = sf.terminal("--color=never", "run", EVIL.replace("\u202e", ""))
+    assert screen.wait() == 127
+    assert b"\x1b" not in screen.seen and b"\\x1b" in screen.seen
+
+
+def test_output_of_run_is_raw(sf):
+    screen = sf.terminal("run", "printf", "\\033[1mbold")
+    assert screen.wait() == 0 and b"\x1b[1mbold" in screen.seen
+
+
+def test_binary_results_get_a_hint(sf):
+    future = sf.submit("head", "-c", "5000", "/dev/zero")
+    sf.ok("wait", future)
+    screen = sf.terminal("result", future)
+    assert screen.wait() == 0 and b"binary" in screen.plain() and b"\0" not in screen.seen
+    assert sf.ok("result", future) == b"\0" * 5000
+
+
+def test_a_table_fits_the_terminal(fut, daemon):
+    fut.submit("-n", "long " * 60, "true")
+    screen = fut.terminal("ls", columns=60)
+    assert screen.wait() == 0
+    assert all(len(line) <= 60 for line in screen.plain().decode().replace("\r", "").split("\n"))
+    assert "…" in screen.plain().decode()
+
+
+def test_ls_watch_follows(fut, daemon, client):
+    screen = fut.terminal("ls", "--watch")
+    screen.until(b"no futures")
+    fut.submit("-n", "fresh", "true")
+    screen.until(b"fresh").type(b"\x03")
+    assert screen.wait() == 130
+
+
+def test_a_task_goes_on_when_the_terminal_hangs_up(fut, daemon, client):
+    screen = fut.terminal("run", "sh", "-c", "echo on; sleep 100").until(b"on")
+    os.close(screen.fd)
+    screen.fd = os.open("/dev/null", os.O_RDONLY)
+    screen.wait()
+    (running,) = client.call("list", {"state": "RUNNING"})
+    client.call("cancel", [running["id"]], {"running": "kill"})
+    eventually(lambda: client.call("state", [running["id"]]) == ["CANCELLED"])
