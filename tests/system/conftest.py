@@ -67,7 +67,7 @@ class Daemon:
         self.directory = directory or tempfile.mkdtemp(prefix="futured-")
         self.address = os.path.join(self.directory, "futured.sock")
         self.config_path = os.path.join(self.directory, "futured.yaml")
-        self.log_path = os.path.join(self.directory, "log")
+        self.log_path = os.path.join(self.directory, "futured.log")
         self.config = {"listen": ["unix:" + self.address], "state_dir": self.directory + "/state", **config}
         self.env = env
         self.prefix = list(prefix)

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from helpers import sh
+from helpers import eventually, sh
 
 # Says all that it was given, and waits to be looked at.
 DUMP = """
@@ -46,7 +46,13 @@ def descriptors(pid):
 def waiting(client, gate, *options):
     """The pid of a task that has replaced its shell and sleeps."""
     future = client.call("submit", "shell", *sh('echo $$ >"$1"; exec sleep 1000', gate.started), *options)
-    return future, gate.await_start()
+    pid = gate.await_start()
+
+    def has_replaced_its_shell():
+        with open("/proc/%d/comm" % pid) as f:
+            return f.read() == "sleep\n"
+    eventually(has_replaced_its_shell)
+    return future, pid
 
 
 def dump(client):
@@ -123,8 +129,14 @@ def test_one_task_leaves_nothing_for_the_next(daemon, client):
     assert b"LEFT" not in client.call("call", "one", "env")["stdout"]
 
 
+def warm(client):
+    """Every worker has been started."""
+    for pool in ("shell", "one"):
+        client.call("wait", [client.call("map", pool, "sleep", [["0.05"]] * 6)])
+
+
 def test_the_daemon_itself_keeps_no_descriptor_per_task(daemon, client):
-    client.call("call", "shell", "true")
+    warm(client)
     before = len(descriptors(daemon.pid))
     first, count = client.call("map", "shell", "true", [[]] * 200)
     client.call("wait", [[first, count]])
@@ -132,7 +144,7 @@ def test_the_daemon_itself_keeps_no_descriptor_per_task(daemon, client):
 
 
 def test_the_daemon_keeps_no_descriptor_per_connection(daemon, client):
-    from helpers import eventually
+    warm(client)
     before = len(descriptors(daemon.pid))
     for _ in range(100):
         with daemon.client() as other:
