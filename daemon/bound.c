@@ -45,7 +45,7 @@ bound_add(struct conn *c, uint64_t first, uint64_t number)
 	if (c->bound_count == c->bound_size) {
 		if (c->bound_count >= 1024)
 			compact(c);
-		if (c->bound_count * 2 > c->bound_size) {
+		if (c->bound_count * 2 >= c->bound_size) {
 			size_t size = c->bound_size ? c->bound_size * 2 : 16;
 			struct id_run *bigger = realloc(c->bound, size * sizeof *bigger);
 			if (!bigger)

@@ -151,7 +151,7 @@ become_final(struct future *f)
 	wake_waiters(f);
 	if (f->let_go)
 		future_release(f);
-	else
+	else if (!f->hidden) /* a waiter may have released it */
 		retention_keep(f, f->spec->retain_us);
 	future_unpin(f);
 }
