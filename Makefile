@@ -21,7 +21,7 @@ WORKER := main host channel command task process tree capture feed early slot cr
 CLIENT := core connection blocking calls completed watch follow discover ids value packer packf settings reply errors
 FUT    := main verbs common args help text words jsonout jsonin writer list outcome printed value sink stop reach start task feed run \
           submit call wait result cancel ls about events pool daemon map mapout items template progress
-UNIT   := buf utf8 frame reader message error board address config config_broken number
+UNIT   := buf utf8 frame reader message error board address config config_broken number client_core client_pack client_memory
 
 PKGS    = libevent_core msgpack yaml-0.1 jansson
 WARN    = -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
@@ -73,6 +73,9 @@ $(B)/modules/%.so: tests/modules/%.c
 # Unit tests: tests/unit/test_NAME.c, one program each.
 $(B)/tests/test_%: $(B)/obj/tests/unit/test_%.o $(DAEMON_A) $(CONFIG_A) $(PROTO_A)
 	$(LINK) $^ -levent_core -lmsgpackc -lyaml -lcmocka
+$(B)/tests/test_client_%: $(B)/obj/tests/unit/test_client_%.o $(CLIENT_A)
+	$(LINK) $^ -lmsgpackc -lcmocka
+$(B)/tests/test_client_memory: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 unit: $(patsubst %,$(B)/tests/test_%,$(UNIT))
 	@for t in $^; do echo "  TEST  $$t"; $$t || exit 1; done
 
