@@ -21,7 +21,7 @@ WORKER := main host channel command task process tree capture feed early slot cr
 CLIENT := core connection blocking calls completed watch follow discover ids value packer packf settings reply errors
 FUT    := main verbs common args help text words jsonout jsonin writer list outcome printed value sink stop reach start task feed run \
           submit call wait result cancel ls about events pool daemon map mapout items template progress
-UNIT   := buf utf8 frame reader message error board address config config_broken number client_core client_pack client_memory
+UNIT   := buf utf8 frame reader message error board address config config_broken number client_core client_pack client_memory client_blocking
 
 PKGS    = libevent_core msgpack yaml-0.1 jansson
 WARN    = -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
