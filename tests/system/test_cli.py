@@ -542,6 +542,7 @@ def test_release_forgets(sf):
 
 def test_retry_runs_it_again(sf):
     future = sf.submit("echo", "again")
+    sf.ok("wait", future)
     again = sf.ok("retry", future).decode().strip()
     assert int(again) > int(future) and sf.ok("result", again) == b"again\n"
 
