@@ -130,7 +130,7 @@ const struct verb verb_why = {
 	.name = "why",
 	.operands = "ID…",
 	.summary = "why a future is not running yet",
-	.examples = "  fut why 17      # 17: behind 4 in 'shell' (queued)",
+	.examples = "  fut why 17      # 17: behind 4 in pool shell (workers)",
 	.run = why_main,
 };
 
