@@ -202,6 +202,23 @@ exit_error(struct future *f, const struct exit_facts *e)
 	return out;
 }
 
+/* A value that no message could carry fails the task. */
+static void
+succeed_with(struct future *f, struct bytes value)
+{
+	if (bytes_len(&value) && bytes_len(&value) + 64 <= run_frame_limit()) {
+		future_succeed(f, value);
+		return;
+	}
+	bool large = bytes_len(&value) != 0;
+	bytes_drop(&value);
+	if (large)
+		future_fail(f, error_bytes(STATUS_VALUE, f->id, "what the command printed does not fit into a message of %llu bytes; `output` has it",
+		    (unsigned long long)run_frame_limit()));
+	else
+		future_fail(f, error_bytes(STATUS_LIMIT, f->id, "the daemon has no memory for the task's value"));
+}
+
 static void
 apply_exit(const struct answer *a, struct future *f, struct host *h)
 {
@@ -218,7 +235,7 @@ apply_exit(const struct answer *a, struct future *f, struct host *h)
 		return;
 	}
 	if (e.signal == 0 && e.status == 0)
-		future_succeed(f, exit_value(f));
+		succeed_with(f, exit_value(f));
 	else
 		future_fail(f, exit_error(f, &e));
 }

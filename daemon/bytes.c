@@ -6,6 +6,7 @@
 struct block {
 	uint32_t count;
 	size_t size;
+	bool uncounted;
 	uint8_t *data; /* behind this struct, or memory of its own */
 	uint8_t behind[];
 };
@@ -48,7 +49,8 @@ block_drop(struct block *block)
 {
 	if (!block || --block->count)
 		return;
-	total -= block->size;
+	if (!block->uncounted)
+		total -= block->size;
 	if (block->data != block->behind)
 		free(block->data);
 	free(block);
@@ -116,6 +118,15 @@ bytes_take(struct bytes *out, struct buf *b)
 	if (block)
 		*out = far_bytes(block, 0, len);
 	return block != NULL;
+}
+
+void
+bytes_uncount(struct bytes *b)
+{
+	if (!b->is_far || b->u.far.block->uncounted)
+		return;
+	b->u.far.block->uncounted = true;
+	total -= b->u.far.block->size;
 }
 
 struct bytes

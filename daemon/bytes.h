@@ -32,6 +32,8 @@ struct bytes {
 bool bytes_copy(struct bytes *out, const void *data, size_t len);
 /* Takes what the buf holds and leaves it empty. False if the buf failed or without memory. */
 bool bytes_take(struct bytes *out, struct buf *b);
+/* It is not payload: its block no longer counts in block_total. */
+void bytes_uncount(struct bytes *b);
 /* A part of a block that the caller holds a count of. Short ones are copied in place. Cannot fail. */
 struct bytes bytes_slice(struct block *block, size_t offset, size_t len);
 /* Another count on the same bytes. */

@@ -92,6 +92,7 @@ closing_begin(struct pool *p, const struct closing *how)
 	bool first = !p->closed;
 
 	p->closed = true;
+	pool_settle(p);
 	if (p->paused)
 		pool_pause(p, false); /* it must come to an end */
 	if (how->cancel_futures || how->terminate || how->kill)

@@ -12,6 +12,7 @@
 #include "daemon/errors.h"
 #include "daemon/events.h"
 #include "daemon/follow.h"
+#include "daemon/input.h"
 #include "daemon/log.h"
 #include "daemon/pool.h"
 #include "daemon/registry.h"
@@ -168,6 +169,21 @@ drop_backlog(struct conn *c)
 	backlog_clear(&c->backlog);
 }
 
+/* What it fed has no more input. */
+static void
+end_inputs(struct conn *c)
+{
+	uint64_t id;
+
+	ids_rewind(&c->fed);
+	while (ids_next(&c->fed, &id)) {
+		struct future *f = registry_find(id);
+		if (f && input_is_open(f))
+			input_feeder_gone(f, c->id);
+	}
+	ids_clear(&c->fed);
+}
+
 void
 conn_close(struct conn *c, const char *why)
 {
@@ -186,6 +202,7 @@ conn_close(struct conn *c, const char *why)
 		p->abandon(p);
 	}
 	follow_clear(c);
+	end_inputs(c);
 	watch_clear(&c->watcher);
 	drop_backlog(c);
 	bound_release(c);
@@ -300,7 +317,7 @@ conn_has_room(const struct conn *c)
 void
 conn_wake(struct conn *c)
 {
-	if (!backlog_is_empty(&c->backlog) || c->follows)
+	if (!backlog_is_empty(&c->backlog) || c->follows || c->events_lost)
 		turn_schedule(TURN_NOTIFY, &c->notify, on_notify);
 }
 
@@ -386,6 +403,8 @@ on_notify(struct turn_item *item)
 		future_unpin(f);
 		turn_count(1, 0);
 	}
+	if (conn_has_room(c))
+		events_say_lost(c);
 	if (backlog_is_empty(&c->backlog))
 		follow_say(c);
 	else if (conn_has_room(c))

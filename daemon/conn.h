@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "daemon/backlog.h"
+#include "daemon/ids.h"
 #include "daemon/owner.h"
 #include "daemon/stream.h"
 #include "daemon/timer.h"
@@ -44,6 +45,7 @@ struct conn {
 	uint32_t pending_count;
 	struct id_run *bound;      /* futures that end with it; owned */
 	size_t bound_count, bound_size, bound_checked;
+	struct ids fed;            /* futures whose stdin it has fed */
 	struct follow *follows;    /* outputs it follows */
 	struct buf cache_head, cache_options; /* the last submit's pool and fn, and its options, as they came */
 	struct spec *cache_spec;   /* … and its spec; counted */

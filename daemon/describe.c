@@ -13,6 +13,8 @@
 #include "daemon/slot.h"
 #include "proto/pack.h"
 
+enum { ARGS_ROW = 512, ARGS_WHOLE = 65536 }; /* bytes of arguments that are shown */
+
 static void
 pack_time(struct buf *b, const char *key, uint64_t us)
 {
@@ -83,10 +85,10 @@ why_queued(struct buf *b, const struct future *f)
 	} else if (!p->slots) {
 		say_why(b, "workers", "pool %s is starting its workers", p->name);
 	} else if (!ahead) {
-		say_why(b, "queued", "next in pool %s", p->name);
+		say_why(b, "workers", "next in pool %s", p->name);
 	} else {
 		estimate(p, ahead, about, sizeof about);
-		say_why(b, "queued", "behind %llu in pool %s%s", (unsigned long long)ahead, p->name, about);
+		say_why(b, "workers", "behind %llu in pool %s%s", (unsigned long long)ahead, p->name, about);
 	}
 }
 
@@ -111,7 +113,7 @@ describe_why(struct buf *b, const struct future *f)
 		why_queued(b, f);
 		break;
 	case PLACE_SLOT:
-		say_why(b, "queued", "sent ahead to a worker of pool %s that is busy", f->spec->pool->name);
+		say_why(b, "workers", "sent ahead to a worker of pool %s that is busy", f->spec->pool->name);
 		break;
 	default:
 		say_why(b, "accepting", "is being accepted");
@@ -140,8 +142,19 @@ pack_worker(struct buf *b, const struct future *f)
 		pack_nil(b);
 }
 
+/* The arguments as they came, if they are short enough to be looked at, and hold no references. */
 static void
-pack_common(struct buf *b, const struct future *f)
+pack_args(struct buf *b, const struct future *f, size_t most)
+{
+	pack_key(b, "args");
+	if (bytes_len(&f->args) <= most && !f->has_refs)
+		pack_raw(b, bytes_data(&f->args), bytes_len(&f->args));
+	else
+		pack_nil(b);
+}
+
+static void
+pack_common(struct buf *b, const struct future *f, size_t args_most)
 {
 	const struct spec *spec = f->spec;
 
@@ -169,17 +182,9 @@ pack_common(struct buf *b, const struct future *f)
 	pack_time(b, "started", f->started_us);
 	pack_time(b, "finished", f->finished_us);
 	pack_worker(b, f);
-}
-
-/* The arguments as they came, if they are short enough to be looked at. */
-static void
-pack_args(struct buf *b, const struct future *f)
-{
-	pack_key(b, "args");
-	if (bytes_len(&f->args) <= 65536 && !f->has_refs)
-		pack_raw(b, bytes_data(&f->args), bytes_len(&f->args));
-	else
-		pack_nil(b);
+	pack_args(b, f, args_most);
+	pack_key(b, "failed");
+	pack_bool(b, f->failed);
 }
 
 static void
@@ -200,13 +205,12 @@ describe_future(struct buf *b, struct future *f, enum describe_how how)
 
 	slot_look(f);
 	pending = f->state == FUTURE_PENDING;
-	pack_map(b, how == DESCRIBE_WHOLE ? 20 : how == DESCRIBE_ERROR ? 14 : 13);
-	pack_common(b, f);
+	pack_map(b, how == DESCRIBE_WHOLE ? 21 : how == DESCRIBE_ERROR ? 16 : 15);
+	pack_common(b, f, how == DESCRIBE_WHOLE ? ARGS_WHOLE : ARGS_ROW);
 	if (how != DESCRIBE_ROW)
 		pack_error(b, f);
 	if (how != DESCRIBE_WHOLE)
 		return;
-	pack_args(b, f);
 	pack_key(b, "retries");
 	pack_uint(b, f->spec->retries);
 	pack_key(b, "rusage");
@@ -230,8 +234,9 @@ describe_future(struct buf *b, struct future *f, enum describe_how how)
 /* ---- pools ---- */
 
 void
-describe_pool(struct buf *b, const struct pool *p)
+describe_pool(struct buf *b, struct pool *p)
 {
+	pool_look(p);
 	pack_map(b, 13);
 	pack_key(b, "name");
 	pack_cstr(b, p->name);

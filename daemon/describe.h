@@ -15,6 +15,6 @@ enum describe_how {
 void describe_future(struct buf *b, struct future *f, enum describe_how how);
 /* {code, message}: why it is pending. */
 void describe_why(struct buf *b, const struct future *f);
-void describe_pool(struct buf *b, const struct pool *p);
+void describe_pool(struct buf *b, struct pool *p);
 
 #endif

@@ -9,10 +9,14 @@
 
 static unsigned subscribers;
 
-static void
-say_lost(struct conn *c)
+void
+events_say_lost(struct conn *c)
 {
-	struct buf *b = conn_say(c);
+	struct buf *b;
+
+	if (!c->events_lost)
+		return;
+	b = conn_say(c);
 	message_notification(b, "event");
 	pack_array(b, 1);
 	pack_map(b, 1);
@@ -30,8 +34,7 @@ say_change(struct conn *c, const struct future *f)
 		c->events_lost++;
 		return;
 	}
-	if (c->events_lost)
-		say_lost(c);
+	events_say_lost(c);
 	b = conn_say(c);
 	message_notification(b, "event");
 	pack_array(b, 1);
@@ -75,6 +78,12 @@ events_subscribe(struct conn *c, struct pool *p)
 	c->events_pool = p ? pool_hold(p) : NULL;
 	pool_drop(before);
 	future_on_change(on_change);
+}
+
+bool
+events_wanted(void)
+{
+	return subscribers != 0;
 }
 
 void

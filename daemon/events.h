@@ -2,11 +2,17 @@
 #ifndef FUTURED_DAEMON_EVENTS_H
 #define FUTURED_DAEMON_EVENTS_H
 
+#include <stdbool.h>
+
 struct conn;
 struct pool;
 
 /* The connection gets events from now on, of this pool or (NULL) of all. */
 void events_subscribe(struct conn *c, struct pool *p);
+/* Whether anybody gets events. */
+bool events_wanted(void);
+/* There is room again: says how many were lost. */
+void events_say_lost(struct conn *c);
 void events_unsubscribe(struct conn *c);
 
 #endif

@@ -228,8 +228,9 @@ future_fail(struct future *f, struct bytes error)
 	else
 		future_leave_place(f);
 	f->started_us = 0;
+	output_next_attempt(f);
 	f->timed_out = f->ask = f->kill = false;
-	more->not_before_us = clock_now() + retry_pause(f);
+	more->not_before_us = clock_refresh() + retry_pause(f);
 	future_make_ready(f);
 }
 
@@ -425,6 +426,13 @@ struct future_totals
 future_totals(void)
 {
 	return totals;
+}
+
+void
+future_announce(struct future *f)
+{
+	if (on_change)
+		on_change(f);
 }
 
 void

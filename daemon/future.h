@@ -142,6 +142,8 @@ void future_pin(struct future *f);
 void future_unpin(struct future *f);
 
 struct future_totals future_totals(void);
+/* It is to be had from now on: told as a change too. */
+void future_announce(struct future *f);
 /* Told of every change of state, for events. NULL: nobody. */
 void future_on_change(void (*changed)(struct future *f));
 

@@ -44,7 +44,6 @@ take_notice(struct gate *g, struct future *f)
 	if (!g->failed && (f->state == FUTURE_CANCELLED || f->failed)) {
 		g->failed = true;
 		g->cause = error_cause(f);
-		future_see(f);
 	}
 	if (is_open(g))
 		turn_schedule(TURN_WORK, &g->item, run);

@@ -498,6 +498,7 @@ on_exit_(struct child *c, int status)
 	struct host *h = container(c, struct host, child);
 	struct pool *pool = h->pool;
 	enum host_state before = h->state;
+	bool had_task = false;
 
 	stream_drain(&h->control);
 	for (unsigned i = 0; i < h->slots; i++)
@@ -510,6 +511,7 @@ on_exit_(struct child *c, int status)
 	child_kill_strays();
 	pool_hold(pool);
 	for (unsigned i = 0; i < h->slots; i++) {
+		had_task |= h->slot[i]->in_flight != 0;
 		pool_remove_slot(pool, h->slot[i]);
 		slot_settle(h->slot[i], status);
 		stream_clear(&h->slot[i]->stream);
@@ -522,6 +524,8 @@ on_exit_(struct child *c, int status)
 	} else if (before == HOST_READY && !h->killed) {
 		log_warn("host", "pool %s: process %d died (%s %d)", pool->name, (int)c->pid,
 		    WIFSIGNALED(status) ? "signal" : "status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+		if (!had_task) /* a task that kills its worker costs itself only; one that dies of itself costs a start */
+			pool_host_failed(pool, (struct bytes){ .len = 0 }, false);
 	}
 	pool_host_gone(pool, h);
 	pool_drop(pool);

@@ -18,7 +18,7 @@
 #include "daemon/timer.h"
 #include "daemon/turn.h"
 
-enum { BACKLOG = 512, ACCEPTS_PER_TURN = 64, FULL_PAUSE_MS = 200 };
+enum { BACKLOG = 4096, ACCEPTS_PER_TURN = 64, FULL_PAUSE_MS = 200 };
 
 struct listener {
 	int fd;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "daemon/bound.h"
+#include "daemon/events.h"
 #include "daemon/gate.h"
 #include "daemon/key.h"
 #include "daemon/pool.h"
@@ -173,6 +174,8 @@ place_one(struct mapping *m, struct future *f)
 	struct conn *c = conn_find(m->conn_id);
 	bool added;
 
+	if (f->state == FUTURE_PENDING && f->place != PLACE_SLOT)
+		future_announce(f);
 	if (m->s.spec->watch && c) {
 		if (future_is_final(f))
 			conn_tell_done(c, f, true);
@@ -237,7 +240,7 @@ make(struct mapping *m)
 		return;
 	}
 	m->phase = PLACING;
-	m->at = m->plain && !m->s.spec->watch ? m->count : 0;
+	m->at = m->plain && !m->s.spec->watch && !events_wanted() ? m->count : 0;
 }
 
 /* One slice. True when the map is over and m is freed. */

@@ -327,6 +327,8 @@ read_stdin(struct request *r, const char *name, struct reader *v, struct reading
 		spec->stdin_kind = SPEC_STDIN_OPEN;
 	} else if (fill_read_reference(&at, &spec->stdin_future)) {
 		spec->stdin_kind = SPEC_STDIN_FUTURE;
+		if (spec->stdin_future < 1 || spec->stdin_future > REGISTRY_ID_MAX)
+			return option_wrong(r, name, "a reference to a future id, 1 to 2^53-1", v);
 		return registry_find(spec->stdin_future) || request_no_future(r, spec->stdin_future);
 	} else if (read_bin(&at, &bytes, &len)) {
 		spec->stdin_kind = SPEC_STDIN_BYTES;
@@ -427,6 +429,8 @@ options_read_submission(struct request *r, struct submission *s)
 	bool good = options_read(r, read_option, &to) && check_together(r, &to) && (!pool_is_command(s->spec->pool) || finish_command(r, &to));
 	if (good && !bytes_take(&s->spec->run, &to.run))
 		good = no_memory(r);
+	bytes_uncount(&s->spec->run);
+	bytes_uncount(&s->spec->env);
 	buf_clear(&to.run);
 	return good;
 }

@@ -15,6 +15,8 @@
 
 struct one {
 	struct buf head;  /* the first bytes; all of it while there is no file */
+	struct buf last;  /* the first bytes of the last attempt, where that is not the only one */
+	uint64_t start;   /* what came before the last attempt: kept and cut */
 	uint64_t length;  /* bytes that can be read */
 	uint64_t cut;     /* bytes that came and were not kept */
 	int fd;           /* of the file, while it grows; -1 */
@@ -156,7 +158,20 @@ output_append(struct future *f, enum output_stream which, const void *bytes, siz
 		one->cut += len - kept;
 		spilled += kept;
 	}
+	size_t room = c->output > one->last.len ? (size_t)c->output - one->last.len : 0;
+	if (one->start)
+		buf_append(&one->last, bytes, len < room ? len : room);
 	tell_followers(f);
+}
+
+void
+output_next_attempt(struct future *f)
+{
+	struct output *o = f->more ? f->more->output : NULL;
+	for (int i = 0; o && i < OUTPUT_STREAMS; i++) {
+		o->one[i].start = o->one[i].length + o->one[i].cut;
+		o->one[i].last.len = 0;
+	}
 }
 
 /* A finished command's streams, where there is no struct output or its memory was given back: they are in its value or error. */
@@ -251,9 +266,10 @@ output_pack_pairs(struct future *f, struct buf *b)
 	unsigned pairs = 0;
 	for (int i = 0; i < OUTPUT_STREAMS; i++) {
 		const struct one *one = find(f, (enum output_stream)i);
-		uint64_t kept = one ? one->head.len : 0, total = one ? one->length + one->cut : 0;
+		const struct buf *from = one ? one->start ? &one->last : &one->head : NULL;
+		uint64_t kept = from ? from->len : 0, total = one ? one->length + one->cut - one->start : 0;
 		pack_key(b, names[i]);
-		pack_bin(b, kept ? one->head.data : (const void *)"", kept);
+		pack_bin(b, kept ? from->data : (const void *)"", kept);
 		pairs++;
 		if (total > kept) {
 			pack_key(b, i == OUTPUT_STDOUT ? "stdout_cut" : "stderr_cut");
@@ -276,6 +292,9 @@ output_finish(struct future *f)
 		if (one->fd >= 0)
 			close(one->fd);
 		one->fd = -1;
+		buf_clear(&one->last);
+		if (one->start)
+			continue;
 		if (one->spilled || (in_value(f, (enum output_stream)i, &bytes, &len) && len == one->head.len))
 			buf_clear(&one->head);
 	}
@@ -290,6 +309,7 @@ output_free(struct output *o)
 	for (int i = 0; o && i < OUTPUT_STREAMS; i++) {
 		struct one *one = &o->one[i];
 		buf_clear(&one->head);
+		buf_clear(&one->last);
 		if (one->fd >= 0)
 			close(one->fd);
 		if (!one->spilled)

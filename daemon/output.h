@@ -40,6 +40,8 @@ void output_read(const struct future *f, enum output_stream which, uint64_t offs
 bool output_read_all(const struct future *f, enum output_stream which, uint64_t limit, struct buf *b);
 /* Packs {stdout, stderr} and what was cut as pairs of a command's value or ExitError; returns how many pairs. */
 unsigned output_pack_pairs(struct future *f, struct buf *b);
+/* Another attempt begins: what it prints comes behind what is there, and its value will hold that alone. */
+void output_next_attempt(struct future *f);
 /* The future is final: closes files, gives memory back that its value holds as well, tells followers. */
 void output_finish(struct future *f);
 void output_free(struct output *o);

@@ -114,6 +114,7 @@ pool_remove(struct pool *p)
 	p->gone = true;
 	DL_DELETE(pools, p);
 	pool_end_hosts(p, p->config->grace_us);
+	pool_settle(p);
 	pool_drop(p);
 }
 
@@ -190,10 +191,19 @@ pool_count(struct pool *p, enum future_state from, enum future_state to)
 			turn_schedule(TURN_DISPATCH, &p->settling, settle);
 }
 
+void
+pool_look(struct pool *p)
+{
+	for (unsigned i = 0; i < p->slots; i++)
+		slot_running(p->slot[i]);
+}
+
 bool
-pool_has_room(const struct pool *p, uint64_t count)
+pool_has_room(struct pool *p, uint64_t count)
 {
 	uint64_t bound = p->config->queue;
+	if (p->states[FUTURE_PENDING] + count > bound)
+		pool_look(p); /* what has begun is not pending */
 	return p->states[FUTURE_PENDING] <= bound && count <= bound - p->states[FUTURE_PENDING];
 }
 
@@ -249,6 +259,12 @@ pool_wait_quiet(struct pool *p, struct pool_waiter *w)
 }
 
 void
+pool_settle(struct pool *p)
+{
+	turn_schedule(TURN_DISPATCH, &p->settling, settle);
+}
+
+void
 pool_unwait_room(struct pool *p, struct pool_waiter *w)
 {
 	DL_DELETE(p->room, w);
@@ -267,7 +283,7 @@ static void
 settle(struct turn_item *item)
 {
 	struct pool *p = container(item, struct pool, settling);
-	struct pool_waiter *w, *next;
+	struct pool_waiter *w;
 	unsigned n = 0;
 
 	pool_hold(p);
@@ -280,7 +296,9 @@ settle(struct turn_item *item)
 	}
 	if (n >= SETTLED_PER_TURN)
 		turn_schedule(TURN_DISPATCH, &p->settling, settle);
-	DL_FOREACH_SAFE(p->quiet, w, next) {
+	unsigned waiting;
+	DL_COUNT(p->quiet, w, waiting);
+	while (waiting-- && (w = p->quiet)) { /* each once: those that wait on go to the end */
 		DL_DELETE(p->quiet, w);
 		if (!w->wake(w, p))
 			DL_APPEND(p->quiet, w);
@@ -625,12 +643,15 @@ share(struct pool *p)
 	}
 }
 
+/* Whether a slot holds tasks ahead, or one that is not known to have begun. */
 static bool
-anything_ahead(const struct pool *p)
+anything_to_look_at(const struct pool *p)
 {
-	for (unsigned i = 0; i < p->slots; i++)
-		if (p->slot[i]->in_flight > 1)
+	for (unsigned i = 0; i < p->slots; i++) {
+		const struct future *front = TAILQ_FIRST(&p->slot[i]->sent);
+		if (front && (p->slot[i]->in_flight > 1 || front->state == FUTURE_PENDING))
 			return true;
+	}
 	return false;
 }
 
@@ -681,7 +702,7 @@ dispatch(struct turn_item *item)
 	}
 	if (!timer_is_set(&p->idle) && p->config->idle_timeout_us && p->slots)
 		timer_set(&p->idle, clock_now() + p->config->idle_timeout_us, on_idle);
-	if (!timer_is_set(&p->tick) && anything_ahead(p))
+	if (!timer_is_set(&p->tick) && anything_to_look_at(p))
 		timer_set(&p->tick, clock_now() + TICK_US, on_tick);
 }
 
@@ -700,11 +721,11 @@ on_tick(struct timer *t)
 
 	for (unsigned i = 0; i < p->slots; i++) {
 		struct slot *s = p->slot[i];
-		struct future *front = s->in_flight > 1 ? slot_running(s) : NULL;
-		if (front && now - front->started_us >= SLOT_LONG_US)
+		struct future *front = slot_running(s);
+		if (front && s->in_flight > 1 && now - front->started_us >= SLOT_LONG_US)
 			slot_take_back_ahead(s, UINT32_MAX);
 	}
-	if (anything_ahead(p))
+	if (anything_to_look_at(p))
 		timer_set(&p->tick, now + TICK_US, on_tick);
 	pool_wake(p);
 }

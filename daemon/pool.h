@@ -79,8 +79,10 @@ void pool_drop(struct pool *p);
 void pool_count(struct pool *p, enum future_state from, enum future_state to);
 /* There may be something to hand over: looked at when the turn's events have been handled. */
 void pool_wake(struct pool *p);
+/* Learns from the boards which of the tasks sent have begun. */
+void pool_look(struct pool *p);
 /* Whether `count` more futures fit into the queue. */
-bool pool_has_room(const struct pool *p, uint64_t count);
+bool pool_has_room(struct pool *p, uint64_t count);
 /* Whether nothing runs or is sent. */
 bool pool_is_quiet(const struct pool *p);
 /* Whether no future of it is PENDING or RUNNING. */
@@ -88,6 +90,8 @@ bool pool_is_empty(const struct pool *p);
 void pool_wait_room(struct pool *p, struct pool_waiter *w);
 void pool_wait_quiet(struct pool *p, struct pool_waiter *w);
 void pool_unwait_room(struct pool *p, struct pool_waiter *w);
+/* Looks again at who waits for room or quiet: something changed for them. */
+void pool_settle(struct pool *p);
 void pool_unwait_quiet(struct pool *p, struct pool_waiter *w);
 
 /* An opened pool's initializer. Takes both. */

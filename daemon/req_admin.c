@@ -146,10 +146,7 @@ read_events(struct request *r, const char *key, size_t len, struct reader *value
 		return option_unknown(r, key, len);
 	if (!option_str(r, "pool", value, 1024, &s, &n))
 		return false;
-	if ((*p = pool_find(s, n)))
-		return true;
-	request_fail(r, STATUS_UNKNOWN_POOL, 0, "there is no pool '%.*s'", (int)(n < 100 ? n : 100), s);
-	return false;
+	return (*p = request_pool(r, s, n)) != NULL;
 }
 
 void
@@ -219,6 +216,8 @@ pack_store(struct buf *b)
 void
 req_stats(struct request *r)
 {
+	for (struct pool *p = pool_first(); p; p = p->next)
+		pool_look(p);
 	struct future_totals totals = future_totals();
 	struct turn_gauges turns = turn_gauges();
 	struct buf *b = request_result(r);

@@ -101,9 +101,15 @@ req_cancel(struct request *r)
 	struct how how = { .running = RUNNING_NO, .grace_us = UINT64_MAX };
 	struct walk w = { .visit = visit_cancel };
 
-	if (!param_ids(r, &w.ids, false))
+	if (!param_ids(r, &w.ids))
 		return;
-	if (!options_read(r, read_how, &how) || (how.running == RUNNING_KILL && !may_kill(r, &w.ids))) {
+	if (!options_read(r, read_how, &how)) {
+		ids_clear(&w.ids);
+		return;
+	}
+	if (!request_ids(r, &w.ids, false))
+		return;
+	if (how.running == RUNNING_KILL && !may_kill(r, &w.ids)) {
 		ids_clear(&w.ids);
 		return;
 	}
@@ -132,6 +138,6 @@ req_release(struct request *r)
 {
 	struct walk w = { .visit = visit_release, .finish = finish_release };
 
-	if (param_ids(r, &w.ids, true))
+	if (param_ids(r, &w.ids) && request_ids(r, &w.ids, true))
 		walk_begin(r, &w);
 }

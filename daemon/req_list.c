@@ -234,7 +234,8 @@ void
 req_show(struct request *r)
 {
 	struct future *f;
+	uint64_t id;
 
-	if (param_future(r, &f))
+	if (param_id(r, "id", &id) && (f = request_future(r, id)))
 		describe_future(request_result(r), f, DESCRIBE_WHOLE);
 }

@@ -62,8 +62,9 @@ req_output(struct request *r)
 	struct which w = { .stream = { true, false } };
 	uint64_t next[OUTPUT_STREAMS] = { UINT64_MAX, UINT64_MAX };
 	struct future *f;
+	uint64_t id;
 
-	if (!param_future(r, &f) || !options_read(r, read_which, &w))
+	if (!param_id(r, "id", &id) || !options_read(r, read_which, &w) || !(f = request_future(r, id)))
 		return;
 	struct buf *b = request_result(r);
 	if (w.both)
@@ -147,29 +148,45 @@ read_eof(struct request *r, const char *key, size_t len, struct reader *value, v
 	return option_unknown(r, key, len);
 }
 
+/* Its disconnect ends the input of what it fed. Ids of tasks that are over are forgotten now and then. */
+static bool
+remember_fed(struct conn *c, uint64_t id)
+{
+	struct ids kept = { .runs = 0 };
+	uint64_t other;
+	bool good = true, known = false;
+
+	ids_rewind(&c->fed);
+	while (good && ids_next(&c->fed, &other)) {
+		struct future *f = registry_find(other);
+		known |= other == id;
+		if (f && !future_is_final(f))
+			good = ids_add(&kept, other, 1);
+	}
+	good = good && (known || ids_add(&kept, id, 1));
+	ids_clear(&c->fed);
+	c->fed = kept;
+	return good;
+}
+
 void
 req_input(struct request *r)
 {
 	struct future *f;
-	const uint8_t *data = (const uint8_t *)"";
-	size_t len = 0;
+	const uint8_t *data;
+	size_t len;
+	uint64_t id;
 	bool eof = false, failed;
 
-	if (!param_future(r, &f))
-		return;
-	struct reader at = r->params;
-	if (param_given(r)) {
-		if (!read_bin(&r->params, &data, &len)) {
-			option_wrong(r, "bin", "bin", &at);
-			return;
-		}
-		r->left--;
-	}
-	if (!options_read(r, read_eof, &eof))
+	if (!param_id(r, "id", &id) || !param_bin(r, "bin", &data, &len) || !options_read(r, read_eof, &eof) || !(f = request_future(r, id)))
 		return;
 	if (!input_is_open(f)) {
 		request_fail(r, STATUS_INVALID_STATE, f->id, "future %llu takes no input: %s", (unsigned long long)f->id,
 		    future_is_final(f) ? "it is over" : f->spec->stdin_kind == SPEC_STDIN_OPEN ? "its input has ended" : "it was submitted without stdin: true");
+		return;
+	}
+	if (!remember_fed(r->conn, f->id)) {
+		request_fail(r, STATUS_LIMIT, f->id, "the daemon is out of memory");
 		return;
 	}
 	if (input_feed(f, data, len, eof, r->conn->id, &failed))

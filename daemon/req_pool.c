@@ -23,16 +23,25 @@ req_pools(struct request *r)
 	for (const struct pool *p = pool_first(); p; p = p->next)
 		count++;
 	pack_array(b, count);
-	for (const struct pool *p = pool_first(); p; p = p->next)
+	for (struct pool *p = pool_first(); p; p = p->next)
 		describe_pool(b, p);
+}
+
+/* The only parameter of several methods. NULL: answered already. */
+static struct pool *
+read_pool(struct request *r)
+{
+	const char *name;
+	size_t len;
+	return param_str(r, "pool", &name, &len) ? request_pool(r, name, len) : NULL;
 }
 
 void
 req_pause(struct request *r)
 {
-	struct pool *p;
+	struct pool *p = read_pool(r);
 
-	if (!param_pool(r, &p))
+	if (!p)
 		return;
 	pool_pause(p, true);
 	request_nil(r);
@@ -41,9 +50,9 @@ req_pause(struct request *r)
 void
 req_resume(struct request *r)
 {
-	struct pool *p;
+	struct pool *p = read_pool(r);
 
-	if (!param_pool(r, &p))
+	if (!p)
 		return;
 	pool_pause(p, false);
 	request_nil(r);
@@ -67,9 +76,11 @@ void
 req_resize(struct request *r)
 {
 	struct pool *p;
+	const char *name;
+	size_t len;
 	int64_t workers;
 
-	if (!param_pool(r, &p) || !read_workers(r, &workers))
+	if (!param_str(r, "pool", &name, &len) || !read_workers(r, &workers) || !(p = request_pool(r, name, len)))
 		return;
 	pool_resize(p, (unsigned)workers);
 	request_nil(r);
@@ -94,10 +105,7 @@ read_like(struct request *r, struct reader *value, struct opening *o)
 
 	if (!option_str(r, "like", value, 1024, &s, &len))
 		return false;
-	if ((o->like = pool_find(s, len)))
-		return true;
-	request_fail(r, STATUS_UNKNOWN_POOL, 0, "there is no pool '%.*s'", (int)(len < 100 ? len : 100), s);
-	return false;
+	return (o->like = request_pool(r, s, len)) != NULL;
 }
 
 static bool
@@ -341,8 +349,10 @@ req_close_pool(struct request *r)
 {
 	struct close_options o = { .wait = true };
 	struct pool *p;
+	const char *name;
+	size_t len;
 
-	if (!param_pool(r, &p) || !options_read(r, read_close, &o))
+	if (!param_str(r, "pool", &name, &len) || !options_read(r, read_close, &o) || !(p = request_pool(r, name, len)))
 		return;
 	if (!p->like) {
 		request_fail(r, STATUS_VALUE, 0, "close_pool: name: expected an opened pool, got %s, which the configuration names", p->name);
@@ -366,10 +376,7 @@ read_drain(struct request *r, const char *key, size_t len, struct reader *value,
 		return option_unknown(r, key, len);
 	if (!option_str(r, "pool", value, 1024, &s, &n))
 		return false;
-	if ((*p = pool_find(s, n)))
-		return true;
-	request_fail(r, STATUS_UNKNOWN_POOL, 0, "there is no pool '%.*s'", (int)(n < 100 ? n : 100), s);
-	return false;
+	return (*p = request_pool(r, s, n)) != NULL;
 }
 
 void

@@ -19,8 +19,9 @@ req_result(struct request *r)
 {
 	struct await how = { .mode = AWAIT_RESULT };
 	struct future *f;
+	uint64_t id;
 
-	if (param_future(r, &f) && param_timeout(r, &how.timeout_us) && options_read(r, read_release, &how.release))
+	if (param_id(r, "id", &id) && param_timeout(r, &how.timeout_us) && options_read(r, read_release, &how.release) && (f = request_future(r, id)))
 		await_future(r, f, &how);
 }
 
@@ -29,8 +30,9 @@ req_exception(struct request *r)
 {
 	struct await how = { .mode = AWAIT_EXCEPTION };
 	struct future *f;
+	uint64_t id;
 
-	if (param_future(r, &f) && param_timeout(r, &how.timeout_us))
+	if (param_id(r, "id", &id) && param_timeout(r, &how.timeout_us) && (f = request_future(r, id)))
 		await_future(r, f, &how);
 }
 
@@ -50,7 +52,7 @@ req_state(struct request *r)
 {
 	struct walk w = { .visit = visit_state };
 
-	if (!param_ids(r, &w.ids, false))
+	if (!param_ids(r, &w.ids) || !request_ids(r, &w.ids, false))
 		return;
 	pack_array(&w.out, (size_t)w.ids.total);
 	walk_begin(r, &w);

@@ -68,7 +68,7 @@ on_room(struct pool_waiter *w, struct pool *p)
 	struct blocked *b = container(w, struct blocked, waiter);
 	struct conn *c = conn_find(b->pending.conn_id);
 
-	if (!pool_has_room(p, b->wanted) && !p->closed && !server_is_ending())
+	if (!pool_has_room(p, b->wanted) && !p->closed && !p->draining && !server_is_ending())
 		return false;
 	conn_unpend(&b->pending);
 	struct pool_waiter *others = p->room;
@@ -164,6 +164,7 @@ accept_one(struct request *r, struct submission *s, const struct arguments *a)
 	}
 	registry_show(id, 1);
 	store_accept(f, 1);
+	future_announce(f);
 	submission_place(f, gate);
 	if (gate)
 		gate_filled(gate);
@@ -284,7 +285,7 @@ req_map(struct request *r)
 static bool
 may_run_again(struct request *r, const struct future *f)
 {
-	const struct pool *p = f->spec->pool;
+	struct pool *p = f->spec->pool;
 
 	if (!future_is_final(f)) {
 		request_fail(r, STATUS_INVALID_STATE, f->id, "future %llu is %s: only a finished or cancelled one can be retried",
@@ -336,7 +337,7 @@ req_retry(struct request *r)
 	bool good = true;
 	uint64_t id;
 
-	if (!param_ids(r, &ids, false))
+	if (!param_ids(r, &ids) || !request_ids(r, &ids, false))
 		return;
 	if (!ids_unique(&ids)) {
 		ids_clear(&ids);

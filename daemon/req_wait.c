@@ -214,7 +214,7 @@ req_wait(struct request *r)
 		return;
 	}
 	w->watcher.notify = on_final;
-	if (!param_ids(r, &w->ids, false) || !read_when(r, &w->when) || !param_timeout(r, &w->timeout_us)) {
+	if (!param_ids(r, &w->ids) || !read_when(r, &w->when) || !param_timeout(r, &w->timeout_us) || !request_ids(r, &w->ids, false)) {
 		waiting_free(w);
 		return;
 	}
@@ -268,10 +268,17 @@ req_watch(struct request *r)
 	struct walk w = { .visit = visit_watch, .finish = finish_watch };
 	bool result = false;
 
-	if (!param_ids(r, &w.ids, false))
+	if (!param_ids(r, &w.ids))
 		return;
-	if (!options_read(r, read_result, &result) || !ids_unique(&w.ids)) {
+	if (!options_read(r, read_result, &result)) {
 		ids_clear(&w.ids);
+		return;
+	}
+	if (!request_ids(r, &w.ids, false))
+		return;
+	if (!ids_unique(&w.ids)) {
+		ids_clear(&w.ids);
+		request_fail(r, STATUS_LIMIT, 0, "the daemon is out of memory");
 		return;
 	}
 	w.a = result;
@@ -297,6 +304,6 @@ req_unwatch(struct request *r)
 {
 	struct walk w = { .visit = visit_unwatch, .finish = finish_nil };
 
-	if (param_ids(r, &w.ids, false))
+	if (param_ids(r, &w.ids) && request_ids(r, &w.ids, false))
 		walk_begin(r, &w);
 }

@@ -73,13 +73,27 @@ request_handle(struct conn *c, const uint8_t *bytes, size_t len)
 	return true; /* notifications from clients are ignored */
 }
 
+/* Whether the first element says so already. */
+static bool
+is_response(const uint8_t *bytes, size_t len)
+{
+	struct reader r;
+	uint32_t count;
+	uint64_t type;
+
+	reader_init(&r, bytes, len);
+	return read_array(&r, &count) && read_uint(&r, &type) && type == MESSAGE_RESPONSE;
+}
+
 bool
 request_check(struct conn *c, const uint8_t *bytes, size_t len)
 {
 	const char *why = NULL;
 
-	if (message_check(bytes, len, &why) != MESSAGE_BAD)
+	if (message_check(bytes, len, &why) != MESSAGE_BAD && !is_response(bytes, len))
 		return true;
+	if (!why)
+		why = "a response from a client: nothing was asked";
 	request_protocol_error(c, why);
 	return false;
 }
@@ -286,14 +300,22 @@ request_no_future(struct request *r, uint64_t id)
 	return false;
 }
 
-bool
-param_future(struct request *r, struct future **f)
+struct future *
+request_future(struct request *r, uint64_t id)
 {
-	uint64_t id;
-	if (!param_id(r, "id", &id))
-		return false;
-	*f = registry_find(id);
-	return *f || request_no_future(r, id);
+	struct future *f = registry_find(id);
+	if (!f)
+		request_no_future(r, id);
+	return f;
+}
+
+struct pool *
+request_pool(struct request *r, const char *name, size_t len)
+{
+	struct pool *p = pool_find(name, len);
+	if (!p)
+		request_fail(r, STATUS_UNKNOWN_POOL, 0, "there is no pool '%.*s'", (int)(len < 100 ? len : 100), name);
+	return p;
 }
 
 /* Reads the array into ids, without looking whether they exist. */
@@ -345,13 +367,18 @@ obstacle(const struct ids *ids, bool lenient)
 }
 
 bool
-param_ids(struct request *r, struct ids *ids, bool lenient)
+param_ids(struct request *r, struct ids *ids)
 {
 	*ids = (struct ids){ .runs = 0 };
-	if (!read_ids(r, ids)) {
-		ids_clear(ids);
-		return false;
-	}
+	if (read_ids(r, ids))
+		return true;
+	ids_clear(ids);
+	return false;
+}
+
+bool
+request_ids(struct request *r, struct ids *ids, bool lenient)
+{
 	uint64_t id = obstacle(ids, lenient);
 	if (!id)
 		return true;
@@ -360,17 +387,11 @@ param_ids(struct request *r, struct ids *ids, bool lenient)
 }
 
 bool
-param_pool(struct request *r, struct pool **p)
+param_bin(struct request *r, const char *name, const uint8_t **bytes, size_t *len)
 {
-	const char *name;
-	size_t len;
-
-	if (!param_str(r, "pool", &name, &len))
-		return false;
-	if ((*p = pool_find(name, len)))
-		return true;
-	request_fail(r, STATUS_UNKNOWN_POOL, 0, "there is no pool '%.*s'", (int)(len < 100 ? len : 100), name);
-	return false;
+	if (!r->left || !read_bin(&r->params, bytes, len))
+		return wrong(r, name, "bin");
+	return passed(r);
 }
 
 bool
@@ -391,7 +412,7 @@ param_timeout(struct request *r, uint64_t *us)
 	if (!param_given(r))
 		return true;
 	at = r->params;
-	if (!read_number(&at, &seconds) || isnan(seconds) || seconds > SECONDS_MAX)
+	if (!read_number(&at, &seconds) || !isfinite(seconds) || seconds > SECONDS_MAX)
 		return wrong(r, "timeout", "seconds, up to 10^9, or nil");
 	*us = seconds > 0 ? clock_us(seconds) : 0;
 	r->params = at;

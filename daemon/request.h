@@ -66,11 +66,9 @@ bool param_given(struct request *r);
 /* Required ones: absent and nil are wrong too. */
 bool param_str(struct request *r, const char *name, const char **s, size_t *len);
 bool param_id(struct request *r, const char *name, uint64_t *id);
-/* An id that is to be had: else UnknownFutureError or ExpiredFutureError. */
-bool param_future(struct request *r, struct future **f);
-/* Runs of ids, all of which are to be had; `lenient` passes over expired ones. ids_clear afterwards. */
-bool param_ids(struct request *r, struct ids *ids, bool lenient);
-bool param_pool(struct request *r, struct pool **p);
+/* Runs of ids. ids_clear afterwards, if true. */
+bool param_ids(struct request *r, struct ids *ids);
+bool param_bin(struct request *r, const char *name, const uint8_t **bytes, size_t *len);
 bool param_array(struct request *r, const char *name, const uint8_t **raw, size_t *len);
 /* Optional: seconds, nil or absent for none. *us is UINT64_MAX for none; negative ones mean 0. */
 bool param_timeout(struct request *r, uint64_t *us);
@@ -91,6 +89,14 @@ bool option_str(struct request *r, const char *name, struct reader *value, size_
 /* Whether the key is this word. */
 bool key_is(const char *key, size_t len, const char *word);
 
+/* ---- what the parameters name, looked up when all of them have been read: a wrong one is said first ---- */
+
+/* NULL after UnknownFutureError or ExpiredFutureError. */
+struct future *request_future(struct request *r, uint64_t id);
+/* NULL after UnknownPoolError. */
+struct pool *request_pool(struct request *r, const char *name, size_t len);
+/* Whether all of them are to be had; `lenient` passes over expired ones. Clears them if not. */
+bool request_ids(struct request *r, struct ids *ids, bool lenient);
 /* Why an id is not to be had; answers and returns false. */
 bool request_no_future(struct request *r, uint64_t id);
 

@@ -5,6 +5,8 @@
 
 #include "daemon/clock.h"
 #include "daemon/log.h"
+#include "daemon/pool.h"
+#include "proto/error.h"
 
 enum { EXPIRED_PER_TURN = 1000 };
 
@@ -55,6 +57,19 @@ free_if_empty(struct retention *r)
 	free(r);
 }
 
+/* An error is never silently lost. */
+static void
+log_unseen(const struct future *f)
+{
+	struct error_view view = { .type = "", .message = "" };
+	struct reader r;
+
+	reader_init(&r, bytes_data(&f->value), bytes_len(&f->value));
+	error_read(&r, &view);
+	log_warn("future", "%llu (pool %s) failed and expired before anybody looked at its error: %.*s: %.*s", (unsigned long long)f->id,
+	    f->spec->pool->name, (int)view.type_len, view.type, (int)(view.message_len < 300 ? view.message_len : 300), view.message);
+}
+
 static void
 on_expiry(struct timer *t)
 {
@@ -65,8 +80,7 @@ on_expiry(struct timer *t)
 	while ((f = TAILQ_FIRST(&r->kept)) && f->finished_us + r->retain_us <= clock_now() && n++ < EXPIRED_PER_TURN) {
 		bool last = !TAILQ_NEXT(f, link);
 		if (f->failed && !f->seen)
-			log_warn("future", "%llu failed and expired before anybody looked at its error",
-			    (unsigned long long)f->id);
+			log_unseen(f);
 		future_release(f); /* unlinks it, and frees r with the last one */
 		if (last)
 			return;

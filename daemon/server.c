@@ -291,6 +291,7 @@ server_shutdown(bool cancel_futures)
 		if (cancel_futures)
 			closing_cancel_pending(p);
 		pool_pause(p, false); /* it must come to an end */
+		pool_settle(p);
 	}
 }
 

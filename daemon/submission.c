@@ -45,7 +45,7 @@ new_spec(struct request *r, struct pool *p, const char *fn, size_t fn_len)
 }
 
 static bool
-read_fn(struct request *r, const struct pool *p, const char **fn, size_t *len)
+read_fn(struct request *r, const char **fn, size_t *len)
 {
 	struct reader at = r->params;
 
@@ -54,7 +54,7 @@ read_fn(struct request *r, const struct pool *p, const char **fn, size_t *len)
 	if (!*len || *len > FN_MAX)
 		return option_wrong(r, "fn", "1 byte to 1 MiB", &at);
 	if (memchr(*fn, 0, *len))
-		return option_wrong(r, "fn", pool_is_command(p) ? "a program's name without NUL" : "a function's name without NUL", &at);
+		return option_wrong(r, "fn", "a program or function without NUL", &at);
 	return true;
 }
 
@@ -96,14 +96,14 @@ submission_read(struct request *r, enum submission_kind kind, struct submission 
 {
 	const uint8_t *head = r->params.at;
 	struct pool *p;
-	const char *fn;
-	size_t fn_len;
+	const char *name, *fn;
+	size_t name_len, fn_len;
 
 	*out = (struct submission){ .kind = kind };
-	if (!param_pool(r, &p) || !read_fn(r, p, &fn, &fn_len))
+	if (!param_str(r, "pool", &name, &name_len) || !read_fn(r, &fn, &fn_len))
 		return false;
 	size_t head_len = (size_t)(r->params.at - head);
-	if (!read_args(r, out))
+	if (!read_args(r, out) || !(p = request_pool(r, name, name_len)))
 		return false;
 	const uint8_t *options = r->params.at;
 	size_t options_len = (size_t)(r->params.end - options);
@@ -130,8 +130,12 @@ submission_clear(struct submission *s)
 /* ---- arguments ---- */
 
 static bool
-add_reference(struct request *r, uint64_t id, struct arguments *out)
+add_reference(struct request *r, const char *at, uint64_t id, struct arguments *out)
 {
+	if (id < 1 || id > REGISTRY_ID_MAX) {
+		request_fail(r, STATUS_VALUE, 0, "%s: expected references to future ids, 1 to 2^53-1, got one to %llu", at, (unsigned long long)id);
+		return false;
+	}
 	if (!registry_find(id))
 		return request_no_future(r, id);
 	if (out->count == out->size) {
@@ -179,7 +183,7 @@ arguments_check(struct request *r, const struct pool *p, const char *at, const u
 	for (uint32_t i = 0; i < count; i++) {
 		bool good = true;
 		if (reader_peek(&args) == READER_EXT && fill_read_reference(&args, &id))
-			good = add_reference(r, id, out);
+			good = add_reference(r, at, id, out);
 		else if (command)
 			good = check_word(r, at, i, &args);
 		else

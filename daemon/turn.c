@@ -89,7 +89,7 @@ wait_for_events(bool timers_due)
 	uint64_t next = timer_next(), now = clock_now();
 
 	if (timers_due || anything_waits() || next <= now) {
-		event_base_loop(base, EVLOOP_NONBLOCK);
+		event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK); /* NONBLOCK alone goes on while anything is readable */
 		return;
 	}
 	if (next != UINT64_MAX) {

@@ -126,7 +126,7 @@ stop(struct command *c, const struct control *m)
 	}
 	if (m->kill && c->kill_at_us == 0)
 		tree_signal(SIGTERM, SIGCONT); /* a stopped process would not hear of it */
-	else if (!m->kill && !c->asked)
+	else if (!m->kill)
 		tree_signal(SIGTERM, 0);
 	c->asked = true;
 	if (m->kill) {

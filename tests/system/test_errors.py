@@ -142,26 +142,34 @@ def test_a_lost_task_is_not_run_again_without_retries(daemon, client, gate):
     assert gate.nobody_started()
 
 
-def test_a_pool_whose_workers_keep_dying_says_so(daemon, client, gate):
-    """The respawn budget: then the pool is broken, visibly, and its neighbours are not."""
+def test_a_pool_whose_idle_workers_keep_dying_says_so_and_heals(daemon, client, gate):
+    """The respawn budget: a worker that dies without a task costs a start; five in ten seconds break the pool, visibly."""
     def kill_one():
-        try:
-            future = client.call("submit", "one", *gate.task())
-        except Exception as error:
-            return error.type == "BrokenPoolError"
+        future = client.call("submit", "one", *gate.task())
         asked = client.request("wait", [future])
-        while gate.nobody_started():
-            if client.is_answered(asked):
-                return refused(("BrokenPoolError", "WorkerLostError"), client.call, "result", future)["type"] == "BrokenPoolError"
-            eventually(lambda: not gate.nobody_started() or client.is_answered(asked) or _broken(client, "one"))
-            if _broken(client, "one"):
-                return True
-        os.kill(host_of(gate.await_start()), signal.SIGKILL)
+        host = host_of(gate.await_start())
+        gate.open()
         client.answer(asked)
-        return _broken(client, "one")
-    assert any(kill_one() for _ in range(20)), "never broken"
-    assert not _broken(client, "shell")
+        os.kill(host, signal.SIGKILL)
+        eventually(lambda: not is_alive(host))
+        eventually(lambda: client.call("stats") and not os.path.exists("/proc/%d" % host))
+    for _ in range(5):
+        assert not _broken(client, "one")
+        kill_one()
+    eventually(lambda: _broken(client, "one"))
+    assert _broken(client, "one")["type"] == "BrokenPoolError"
+    refused("BrokenPoolError", client.call, "submit", "one", "true")
     assert client.call("call", "shell", "true")["exit"] == 0
+    eventually(lambda: not _broken(client, "one"))
+    assert client.call("call", "one", "true")["exit"] == 0
+
+
+def test_workers_killed_by_their_tasks_do_not_break_the_pool(daemon, client, gate):
+    for _ in range(8):
+        future = client.call("submit", "one", *gate.task())
+        os.kill(host_of(gate.await_start()), signal.SIGKILL)
+        refused("WorkerLostError", client.call, "result", future)
+    assert client.call("call", "one", "true")["exit"] == 0
 
 
 def _broken(client, name):
