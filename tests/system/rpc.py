@@ -7,6 +7,7 @@ error maps with str keys and a known type. Nothing here waits for ever: a daemon
 import collections
 import select
 import socket
+import struct
 import time
 
 import msgpack
@@ -81,8 +82,10 @@ def open_socket(address):
         return socket.create_connection((host, int(port)), PATIENCE)
     s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        s.settimeout(PATIENCE)
+        # A blocking connect waits while the listener's queue is full; a Python timeout would make it fail with EAGAIN.
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@ll", int(PATIENCE), 0))
         s.connect(address[5:] if address.startswith("unix:") else address)
+        s.settimeout(PATIENCE)
     except BaseException:
         s.close()
         raise

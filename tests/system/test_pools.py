@@ -106,17 +106,19 @@ def test_a_grown_pool_runs_more_at_once(daemon, client, gate):
 
 def test_shrinking_lets_running_tasks_finish(daemon, client, gate):
     client.call("resize", "shell", 4)
-    ids = [client.call("submit", "shell", *gate.task("echo x")) for _ in range(6)]
+    running = [client.call("submit", "shell", *gate.task("echo x")) for _ in range(4)]
     for _ in range(4):
         gate.await_start()
+    later = daemon.gate("later")
+    pending = [client.call("submit", "shell", *later.task("echo x")) for _ in range(2)]
     assert client.call("resize", "shell", 1) is None
-    assert client.call("state", ids)[:4] == ["RUNNING"] * 4
+    assert client.call("state", running) == ["RUNNING"] * 4
     gate.open(4)
-    client.call("wait", ids[:4])
-    gate.await_start()
-    assert client.call("state", ids[4:]) == ["RUNNING", "PENDING"] and gate.nobody_started()
-    gate.open(2)
-    assert [client.call("result", i)["stdout"] for i in ids] == [b"x\n"] * 6
+    client.call("wait", running)
+    later.await_start()
+    assert client.call("state", pending) == ["RUNNING", "PENDING"] and later.nobody_started()
+    later.open(2)
+    assert [client.call("result", i)["stdout"] for i in running + pending] == [b"x\n"] * 6
     assert pool(client, "shell")["workers"] == 1
 
 

@@ -9,7 +9,7 @@ TYPES = {"nil": None, "bool": True, "int": 5, "negative": -5, "huge": 2**64 - 1,
 
 # What a parameter may be. A type that is not named must be a ValueError; one that is may have any outcome but a hang.
 STR, ID, IDS, TIMEOUT, OPTIONS = {"str"}, {"int"}, {"array"}, {"nil", "int", "negative", "float"}, {"nil"}
-ARGS, NOTHING, ANY = {"nil", "array"}, set(), set(TYPES) - {"nan"}
+ARGS, NOTHING, ANY = {"nil", "array"}, set(), set(TYPES)
 
 # method: good parameters, and what each may be; one more than these is always too many.
 METHODS = {
