@@ -27,7 +27,7 @@
 #include "proto/pack.h"
 #include "proto/worker.h"
 
-enum { READY_SECONDS = 60 };
+enum { READY_SECONDS = 60, SUSPECT_US = 100000 };
 
 static bool on_control(struct stream *st, const uint8_t *bytes, size_t len);
 static void on_control_end(struct stream *st, enum stream_end how, enum frame_verdict verdict);
@@ -323,6 +323,16 @@ host_was_killed(const struct host *h)
 	return h->killed;
 }
 
+void
+host_suspect(struct host *h)
+{
+	if (h->state != HOST_READY || h->killed)
+		return;
+	for (unsigned i = 0; i < h->slots; i++)
+		h->slot[i]->leaving = true; /* no more tasks */
+	timer_set(&h->timer, clock_now() + SUSPECT_US, on_timer);
+}
+
 static void
 on_timer(struct timer *t)
 {
@@ -331,6 +341,8 @@ on_timer(struct timer *t)
 		host_kill(h, "it was not ready in time");
 	else if (h->state == HOST_ENDING)
 		host_kill(h, NULL);
+	else if (h->state == HOST_READY)
+		host_kill(h, "it closed its sockets");
 }
 
 /* ---- listening ---- */
@@ -445,9 +457,8 @@ on_control_end(struct stream *st, enum stream_end how, enum frame_verdict verdic
 	(void)verdict;
 	if (h->state != HOST_DEAD && h->state != HOST_ENDING && how != STREAM_EOF)
 		host_kill(h, "it said something on its control socket that is no message");
-	/* End of file: it is dying, and will be reaped; if it lives on, it is of no use. */
-	else if (h->state == HOST_READY)
-		child_kill(&h->child, SIGKILL);
+	else
+		host_suspect(h);
 }
 
 /* Keeps the last bytes. */

@@ -61,6 +61,8 @@ void host_kill(struct host *h, const char *why);
 /* Control messages to a host that takes them. */
 void host_say_stop(struct host *h, uint64_t id, bool kill, uint64_t grace_us);
 void host_say_input(struct host *h, uint64_t id, const void *bytes, size_t len, bool eof);
+/* One of its sockets closed: it is dying, and about to be reaped; if it is not, it is killed. */
+void host_suspect(struct host *h);
 /* Adds slots to a host that can grow, up to `slots` that are not leaving. */
 void host_grow(struct host *h, unsigned slots);
 /* Resident memory in bytes, as of at most 50 ms ago. */

@@ -473,10 +473,9 @@ pool_host_ready(struct pool *p, struct host *h)
 			return;
 		}
 	}
-	p->failed_starts = 0;
-	p->backoff_us = 0;
 	if (bytes_len(&p->broken)) {
 		log_info("pool", "%s: healed", p->name);
+		p->backoff_us = 0;
 		bytes_drop(&p->broken);
 	}
 	shrink(p);

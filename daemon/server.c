@@ -118,6 +118,9 @@ catch_signals(void)
 {
 	static const int caught[] = { SIGTERM, SIGINT, SIGHUP };
 
+	sigset_t none;
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL); /* whoever started us may have blocked some */
 	signal(SIGPIPE, SIG_IGN);
 	for (unsigned i = 0; i < sizeof caught / sizeof *caught; i++) {
 		signals[i] = evsignal_new(turn_base(), caught[i], on_signal, NULL);

@@ -296,7 +296,10 @@ on_end(struct stream *st, enum stream_end how, enum frame_verdict verdict)
 		pool_remove_slot(h->pool, s); /* as it was told to */
 		return;
 	}
-	host_kill(h, how == STREAM_BAD ? frame_verdict_text(verdict) : how == STREAM_EOF ? "it closed its slot" : "out of memory");
+	if (how == STREAM_EOF)
+		host_suspect(h);
+	else
+		host_kill(h, how == STREAM_BAD ? frame_verdict_text(verdict) : "out of memory");
 }
 
 /* ---- the end of the host ---- */
