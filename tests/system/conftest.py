@@ -23,7 +23,7 @@ PR_SET_CHILD_SUBREAPER = 36
 
 USUAL = {
     "store": "memory",
-    "stop_timeout": "1s",
+    "stop_timeout": "100ms",
     "pools": {
         "shell": {"kind": "command", "workers": 2},
         "one": {"kind": "command", "workers": 1},
