@@ -174,6 +174,19 @@ make_pools(char *why, size_t size)
 	return true;
 }
 
+static void
+on_committed(bool good)
+{
+	if (!good) /* no store that can fail is there yet */
+		log_error("server", "a batch could not be committed");
+}
+
+static void
+commit_turn(void)
+{
+	store_commit(on_committed);
+}
+
 bool
 server_start(struct config *c, char *why, size_t size)
 {
@@ -202,6 +215,7 @@ server_start(struct config *c, char *why, size_t size)
 	}
 	if (!paths_state(c->state_dir, why, size) || !store_open(c->store, why, size) || !make_pools(why, size))
 		return false;
+	turn_before_flush(commit_turn);
 	return listen_all(why, size);
 }
 

@@ -5,6 +5,7 @@
 
 static const struct store *store = &store_memory;
 static struct store_counts counts;
+static bool noted; /* something since the last batch */
 
 bool
 store_open(const char *name, char *why, size_t size)
@@ -39,6 +40,7 @@ void
 store_accept(struct future *first, uint64_t count)
 {
 	counts.accepted += count;
+	noted = true;
 	store->accept(first, count);
 }
 
@@ -46,6 +48,7 @@ void
 store_hand_over(struct future *f)
 {
 	counts.handed_over++;
+	noted = true;
 	store->hand_over(f);
 }
 
@@ -53,6 +56,7 @@ void
 store_finish(struct future *f)
 {
 	counts.finished++;
+	noted = true;
 	store->finish(f);
 }
 
@@ -60,12 +64,16 @@ void
 store_forget(struct future *f)
 {
 	counts.forgotten++;
+	noted = true;
 	store->forget(f);
 }
 
 void
 store_commit(void (*done)(bool good))
 {
+	if (!noted)
+		return;
+	noted = false;
 	counts.batches++;
 	store->commit(done);
 }

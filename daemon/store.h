@@ -48,6 +48,7 @@ void store_accept(struct future *first, uint64_t count);
 void store_hand_over(struct future *f);
 void store_finish(struct future *f);
 void store_forget(struct future *f);
+/* Nothing happens, `done` is not called either, when nothing was noted. */
 void store_commit(void (*done)(bool good));
 
 #endif

@@ -363,6 +363,7 @@ flush(struct stream *s)
 	bool all;
 
 	errno = 0;
+	turn_count(0, s->said.len);
 	if (s->said.failed) {
 		end(s, STREAM_NOMEM, FRAME_MORE);
 		return;

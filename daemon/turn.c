@@ -14,6 +14,7 @@ static struct turn_item *waiting[TURN_PHASES];
 static unsigned futures;
 static uint64_t bytes;
 static struct turn_gauges gauges;
+static void (*before_flush)(void);
 
 struct event_base *
 turn_base(void)
@@ -106,14 +107,23 @@ wait_for_events(bool timers_due)
 }
 
 void
+turn_before_flush(void (*commit)(void))
+{
+	before_flush = commit;
+}
+
+void
 turn_run(void)
 {
 	static bool timers_due;
 
 	wait_for_events(timers_due);
 	timers_due = timer_run(clock_refresh(), TIMERS_PER_TURN);
-	for (int phase = 0; phase < TURN_PHASES; phase++)
+	for (int phase = 0; phase < TURN_PHASES; phase++) {
+		if (phase == TURN_FLUSH && before_flush)
+			before_flush();
 		run_phase((enum turn_phase)phase);
+	}
 
 	gauges.turns++;
 	if (futures > gauges.futures_max)

@@ -31,6 +31,8 @@ struct turn_item {
 struct event_base *turn_base(void);
 void turn_schedule(enum turn_phase phase, struct turn_item *item, void (*run)(struct turn_item *));
 void turn_unschedule(struct turn_item *item);
+/* Called in every turn, before TURN_FLUSH: what the turn changed is to be made as durable as it will be. */
+void turn_before_flush(void (*commit)(void));
 /* One turn. Sleeps only when nothing is scheduled, until an event or the next timer. */
 void turn_run(void);
 /* Frees the base; for a clean end. */
