@@ -1,4 +1,6 @@
 """An argument that is ext type 1 stands for the value of that future."""
+import itertools
+
 import msgpack
 import pytest
 
@@ -35,6 +37,26 @@ def test_the_task_waits_for_the_value(daemon, client, gate):
 def test_several_values_and_the_same_twice(shared):
     a, b = (shared.call("submit", "shell", "printf", [x]) for x in "ab")
     assert shared.call("call", "shell", "echo", [ref(a), ref(b), ref(a)])["stdout"] == b"a b a\n"
+
+
+@pytest.mark.parametrize("refs", ["ab", "ba", "aba", "aab", "abc"])
+def test_values_come_in_any_order(daemon, client, refs):
+    """Every split into those that are done before the submit and those that are awaited, in every order."""
+    for round, order in enumerate(itertools.permutations(sorted(set(refs)))):
+        for done in range(len(order) + 1):
+            client.call("resize", "shell", 3)
+            gates = {x: daemon.gate("%s%d%d" % (x, round, done)) for x in order}
+            futures = {x: client.call("submit", "shell", *gates[x].task("printf " + x)) for x in order}
+
+            def finish(names):
+                for x in names:
+                    gates[x].open()
+                    client.call("wait", [futures[x]])
+            finish(order[:done])
+            reader = client.call("submit", "one", "echo", [ref(futures[x]) for x in refs])
+            finish(order[done:])
+            text = client.call("result", reader)["stdout"].decode()
+            assert text == " ".join(refs) + "\n", "done before: %s, then: %s" % (order[:done], order[done:])
 
 
 def test_bytes_pass_as_they_are(shared):

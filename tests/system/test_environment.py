@@ -40,7 +40,13 @@ def poisoned():
 
 
 def descriptors(pid):
-    return {int(n): os.readlink("/proc/%d/fd/%s" % (pid, n)) for n in os.listdir("/proc/%d/fd" % pid)}
+    found = {}
+    for n in os.listdir("/proc/%d/fd" % pid):
+        try:
+            found[int(n)] = os.readlink("/proc/%d/fd/%s" % (pid, n))
+        except FileNotFoundError:
+            pass  # closed meanwhile
+    return found
 
 
 def waiting(client, gate, *options):
@@ -48,10 +54,11 @@ def waiting(client, gate, *options):
     future = client.call("submit", "shell", *sh('echo $$ >"$1"; exec sleep 1000', gate.started), *options)
     pid = gate.await_start()
 
-    def has_replaced_its_shell():
+    def is_settled():
+        """It has replaced its shell, and its loader has closed the libraries; what it was given stays open for ever."""
         with open("/proc/%d/comm" % pid) as f:
-            return f.read() == "sleep\n"
-    eventually(has_replaced_its_shell)
+            return f.read() == "sleep\n" and not any(".so" in target for target in descriptors(pid).values())
+    eventually(is_settled)
     return future, pid
 
 

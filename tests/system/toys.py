@@ -1,0 +1,22 @@
+"""Functions for the example runtime, in tests."""
+import os
+
+
+def echo(value):
+    return value
+
+
+def add(a, b=0):
+    return a + b
+
+
+def fail():
+    raise KeyError("toy")
+
+
+def print_all():
+    print("printed")
+
+
+def leave(status):
+    os._exit(status)
