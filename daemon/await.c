@@ -4,6 +4,7 @@
 
 #include "daemon/bound.h"
 #include "daemon/clock.h"
+#include "daemon/container.h"
 #include "daemon/errors.h"
 #include "daemon/registry.h"
 #include "proto/pack.h"
@@ -16,8 +17,6 @@ struct awaiting {
 	enum await_mode mode;
 	bool release, cancel;
 };
-
-#define container(ptr, type, field) ((type *)(void *)((char *)(ptr) - offsetof(type, field)))
 
 static void
 answer(struct conn *c, uint32_t msgid, struct future *f, enum await_mode mode, bool release)
@@ -88,7 +87,7 @@ await_future(struct request *r, struct future *f, const struct await *how)
 	}
 	struct awaiting *a = calloc(1, sizeof *a);
 	if (!a) {
-		request_fail(r, STATUS_LIMIT, 0, "the daemon is out of memory");
+		request_no_memory(r);
 		return false;
 	}
 	if (!request_pend(r, &a->pending, on_abandon)) {

@@ -5,6 +5,7 @@
 
 #include "daemon/closing.h"
 #include "daemon/conn.h"
+#include "daemon/container.h"
 #include "daemon/ids.h"
 #include "daemon/pool.h"
 #include "daemon/registry.h"
@@ -16,8 +17,6 @@ struct leaving {
 	struct ids ids;
 	uint64_t conn_id;
 };
-
-#define container(ptr, type, field) ((type *)(void *)((char *)(ptr) - offsetof(type, field)))
 
 /* Forgets runs whose futures are all final, so that a connection that submits for ever does not grow. */
 static void

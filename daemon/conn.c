@@ -9,6 +9,7 @@
 
 #include "daemon/bound.h"
 #include "daemon/clock.h"
+#include "daemon/container.h"
 #include "daemon/errors.h"
 #include "daemon/events.h"
 #include "daemon/follow.h"
@@ -44,8 +45,6 @@ static uint64_t table_size, next_id = 1;
 static unsigned count;
 static uint64_t max_message = 64u << 20, max_conns = 4096, max_requests = 100000, max_queued = 64u << 20;
 static struct timer patrol;
-
-#define container(ptr, type, field) ((type *)(void *)((char *)(ptr) - offsetof(type, field)))
 
 void
 conn_set_limits(uint64_t message, uint64_t connections, uint64_t requests, uint64_t queued)

@@ -4,6 +4,7 @@
 #include <utlist.h>
 
 #include "daemon/conn.h"
+#include "daemon/container.h"
 #include "daemon/future.h"
 #include "proto/message.h"
 #include "proto/pack.h"
@@ -17,8 +18,6 @@ struct follow {
 	uint64_t offset[OUTPUT_STREAMS]; /* UINT64_MAX: not followed, or ended */
 	struct follow *next, *prev;      /* of the connection */
 };
-
-#define container(ptr, type, field) ((type *)(void *)((char *)(ptr) - offsetof(type, field)))
 
 static void
 on_more(struct follower *w, struct future *f)

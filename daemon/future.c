@@ -10,6 +10,7 @@
 #include <utlist.h>
 
 #include "daemon/clock.h"
+#include "daemon/container.h"
 #include "daemon/errors.h"
 #include "daemon/gate.h"
 #include "daemon/key.h"
@@ -27,8 +28,6 @@ static struct future_totals totals;
 static void (*on_change)(struct future *f);
 
 static void on_timer(struct timer *t);
-
-#define container(ptr, type, field) ((type *)(void *)((char *)(ptr) - offsetof(type, field)))
 
 void
 future_init(struct future *f, uint64_t id, struct spec *spec, struct bytes args)

@@ -5,6 +5,7 @@
 #include <utlist.h>
 
 #include "daemon/clock.h"
+#include "daemon/container.h"
 #include "daemon/slot.h"
 
 enum { WINDOW = 256 * 1024, BUFFERED = 1024 * 1024, CHUNK = 64 * 1024, RUNNING_POLL_US = 1000 };
@@ -18,8 +19,6 @@ struct input {
 	struct input_waiter *waiters;
 	struct timer timer;     /* looks whether the task has begun */
 };
-
-#define container(ptr, type, field) ((type *)(void *)((char *)(ptr) - offsetof(type, field)))
 
 static void pump(struct input *in);
 

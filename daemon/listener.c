@@ -14,6 +14,7 @@
 
 #include "daemon/clock.h"
 #include "daemon/conn.h"
+#include "daemon/container.h"
 #include "daemon/log.h"
 #include "daemon/timer.h"
 #include "daemon/turn.h"
@@ -31,8 +32,6 @@ struct listener {
 };
 
 static struct listener *listeners;
-
-#define container(ptr, type, field) ((type *)(void *)((char *)(ptr) - offsetof(type, field)))
 
 static void
 on_pause_over(struct timer *t)

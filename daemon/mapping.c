@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "daemon/bound.h"
+#include "daemon/container.h"
 #include "daemon/events.h"
 #include "daemon/gate.h"
 #include "daemon/key.h"
@@ -36,8 +37,6 @@ struct mapping {
 	struct gate *gate;
 	uint64_t conn_id;
 };
-
-#define container(ptr, type, field) ((type *)(void *)((char *)(ptr) - offsetof(type, field)))
 
 static void step_item(struct turn_item *item);
 
@@ -311,7 +310,7 @@ mapping_begin(struct request *r, struct submission *s)
 		m->block = stream_take_frame(&r->conn->stream, r->frame, r->frame_len);
 	if (!m || !m->block) {
 		free(m);
-		request_fail(r, STATUS_LIMIT, 0, "the daemon is out of memory");
+		request_no_memory(r);
 		return;
 	}
 	TAILQ_INIT(&m->made);

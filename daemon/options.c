@@ -39,13 +39,6 @@ unsupported(struct request *r, const char *name, const struct pool *p, const cha
 }
 
 static bool
-no_memory(struct request *r)
-{
-	request_fail(r, STATUS_LIMIT, 0, "the daemon is out of memory");
-	return false;
-}
-
-static bool
 read_name(struct request *r, const char *name, struct reader *v, struct reading *to)
 {
 	const char *s;
@@ -56,7 +49,7 @@ read_name(struct request *r, const char *name, struct reader *v, struct reading 
 		return false;
 	free(spec->name);
 	spec->name = strndup(s, len);
-	return spec->name || no_memory(r);
+	return spec->name || request_no_memory(r);
 }
 
 static bool
@@ -76,7 +69,7 @@ read_tags(struct request *r, const char *name, struct reader *v, struct reading 
 			return false;
 	}
 	bytes_drop(&to->s->spec->tags);
-	return bytes_copy(&to->s->spec->tags, v->at, (size_t)(v->end - v->at)) || no_memory(r);
+	return bytes_copy(&to->s->spec->tags, v->at, (size_t)(v->end - v->at)) || request_no_memory(r);
 }
 
 static bool
@@ -159,9 +152,9 @@ read_after_ids(struct request *r, const char *name, struct reader *v, struct ids
 			return false;
 		}
 		if (!ids_add(ids, first, n))
-			return no_memory(r);
+			return request_no_memory(r);
 	}
-	return ids_unique(ids) || no_memory(r);
+	return ids_unique(ids) || request_no_memory(r);
 }
 
 static bool
@@ -176,7 +169,7 @@ read_after(struct request *r, const char *name, struct reader *v, struct reading
 	s->after_count = 0;
 	s->after = good ? malloc((ids.total ? ids.total : 1) * sizeof *s->after) : NULL;
 	if (good && !s->after)
-		good = no_memory(r);
+		good = request_no_memory(r);
 	while (good && ids_next(&ids, &id)) {
 		s->after[s->after_count++] = id;
 		good = registry_find(id) || request_no_future(r, id);
@@ -226,7 +219,7 @@ read_kwargs(struct request *r, const char *name, struct reader *v, struct readin
 	if (reader_depth(v) > WORKER_VALUE_DEPTH)
 		return option_wrong(r, name, "values nested at most 24 deep", v);
 	bytes_drop(&spec->kwargs);
-	return bytes_copy(&spec->kwargs, v->at, (size_t)(v->end - v->at)) || no_memory(r);
+	return bytes_copy(&spec->kwargs, v->at, (size_t)(v->end - v->at)) || request_no_memory(r);
 }
 
 /* ---- command pools only: what goes into the run message ---- */
@@ -333,7 +326,7 @@ read_stdin(struct request *r, const char *name, struct reader *v, struct reading
 	} else if (read_bin(&at, &bytes, &len)) {
 		spec->stdin_kind = SPEC_STDIN_BYTES;
 		bytes_drop(&spec->stdin_bytes);
-		return bytes_copy(&spec->stdin_bytes, bytes, len) || no_memory(r);
+		return bytes_copy(&spec->stdin_bytes, bytes, len) || request_no_memory(r);
 	} else {
 		return option_wrong(r, name, "bin, true, or a reference to a future", v);
 	}
@@ -428,7 +421,7 @@ options_read_submission(struct request *r, struct submission *s)
 	buf_init(&to.run);
 	bool good = options_read(r, read_option, &to) && check_together(r, &to) && (!pool_is_command(s->spec->pool) || finish_command(r, &to));
 	if (good && !bytes_take(&s->spec->run, &to.run))
-		good = no_memory(r);
+		good = request_no_memory(r);
 	bytes_uncount(&s->spec->run);
 	bytes_uncount(&s->spec->env);
 	buf_clear(&to.run);

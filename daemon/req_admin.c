@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/container.h"
 #include "daemon/events.h"
 #include "daemon/handlers.h"
 #include "daemon/host.h"
@@ -247,8 +248,6 @@ struct ending {
 	struct server_waiter waiter;
 };
 
-#define container(ptr, type, field) ((type *)(void *)((char *)(ptr) - offsetof(type, field)))
-
 static void
 on_over(struct server_waiter *w)
 {
@@ -296,7 +295,7 @@ req_shutdown(struct request *r)
 		request_nil(r);
 	} else {
 		if (!(e = calloc(1, sizeof *e))) {
-			request_fail(r, STATUS_LIMIT, 0, "the daemon is out of memory");
+			request_no_memory(r);
 			return;
 		}
 		if (!request_pend(r, &e->pending, on_abandon)) {

@@ -1,6 +1,7 @@
 /* output, input: what a task prints, and its stdin. */
 #include <stdlib.h>
 
+#include "daemon/container.h"
 #include "daemon/follow.h"
 #include "daemon/handlers.h"
 #include "daemon/input.h"
@@ -88,8 +89,6 @@ struct feeding {
 	uint64_t id; /* stays known: it is not final */
 };
 
-#define container(ptr, type, field) ((type *)(void *)((char *)(ptr) - offsetof(type, field)))
-
 static void
 feeding_free(struct feeding *f)
 {
@@ -128,7 +127,7 @@ wait_for_room(struct request *r, struct future *f, const uint8_t *data, size_t l
 
 	if (!feeding || !bytes_copy(&feeding->waiter.data, data, len)) {
 		free(feeding);
-		request_fail(r, STATUS_LIMIT, 0, "the daemon is out of memory");
+		request_no_memory(r);
 		return;
 	}
 	feeding->id = f->id;

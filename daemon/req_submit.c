@@ -7,6 +7,7 @@
 
 #include "daemon/await.h"
 #include "daemon/bound.h"
+#include "daemon/container.h"
 #include "daemon/errors.h"
 #include "daemon/gate.h"
 #include "daemon/handlers.h"
@@ -27,15 +28,6 @@ struct blocked {
 	uint64_t wanted;   /* places in the queue */
 	struct buf frame;
 };
-
-#define container(ptr, type, field) ((type *)(void *)((char *)(ptr) - offsetof(type, field)))
-
-static bool
-no_memory(struct request *r)
-{
-	request_fail(r, STATUS_LIMIT, 0, "the daemon is out of memory");
-	return false;
-}
 
 /* ---- whether the pool may take more ---- */
 
@@ -94,7 +86,7 @@ block(struct request *r, struct pool *p, uint64_t count)
 
 	if (!b || !buf_append(&b->frame, r->frame, r->frame_len)) {
 		free(b);
-		no_memory(r);
+		request_no_memory(r);
 		return;
 	}
 	b->pool = pool_hold(p);
@@ -146,7 +138,7 @@ accept_one(struct request *r, struct submission *s, const struct arguments *a)
 			f->id = id;
 			registry_free(f);
 		}
-		no_memory(r);
+		request_no_memory(r);
 		return NULL;
 	}
 	future_init(f, id, s->spec, args);
@@ -159,7 +151,7 @@ accept_one(struct request *r, struct submission *s, const struct arguments *a)
 		good = bound_add(r->conn, id, 1);
 	if (!good) {
 		future_discard(f);
-		no_memory(r);
+		request_no_memory(r);
 		return NULL;
 	}
 	registry_show(id, 1);
@@ -318,7 +310,7 @@ run_again(struct request *r, const struct future *f)
 	struct future *again = NULL;
 
 	if (!(s.spec = spec_unbound(f->spec))) {
-		no_memory(r);
+		request_no_memory(r);
 		return NULL;
 	}
 	if (arguments_check(r, s.spec->pool, "args", s.args, s.args_len, &refs)) {
@@ -341,7 +333,7 @@ req_retry(struct request *r)
 		return;
 	if (!ids_unique(&ids)) {
 		ids_clear(&ids);
-		no_memory(r);
+		request_no_memory(r);
 		return;
 	}
 	if (ids.total > RETRIES_AT_ONCE) {

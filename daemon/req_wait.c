@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "daemon/clock.h"
+#include "daemon/container.h"
 #include "daemon/handlers.h"
 #include "daemon/registry.h"
 #include "daemon/walk.h"
@@ -30,8 +31,6 @@ struct waiting {
 	struct buf done, not_done;
 	uint64_t done_count, not_done_count;
 };
-
-#define container(ptr, type, field) ((type *)(void *)((char *)(ptr) - offsetof(type, field)))
 
 static void run(struct turn_item *item);
 
@@ -210,7 +209,7 @@ req_wait(struct request *r)
 	struct waiting *w = calloc(1, sizeof *w);
 
 	if (!w) {
-		request_fail(r, STATUS_LIMIT, 0, "the daemon is out of memory");
+		request_no_memory(r);
 		return;
 	}
 	w->watcher.notify = on_final;
@@ -278,7 +277,7 @@ req_watch(struct request *r)
 		return;
 	if (!ids_unique(&w.ids)) {
 		ids_clear(&w.ids);
-		request_fail(r, STATUS_LIMIT, 0, "the daemon is out of memory");
+		request_no_memory(r);
 		return;
 	}
 	w.a = result;

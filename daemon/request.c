@@ -184,6 +184,13 @@ request_fail(struct request *r, enum status s, uint64_t future, const char *fmt,
 }
 
 bool
+request_no_memory(struct request *r)
+{
+	request_fail(r, STATUS_LIMIT, 0, "the daemon is out of memory");
+	return false;
+}
+
+bool
 request_pend(struct request *r, struct pending *p, void (*abandon)(struct pending *))
 {
 	if (conn_pend(r->conn, p, r->msgid, abandon))
@@ -340,7 +347,7 @@ read_ids(struct request *r, struct ids *ids)
 			return false;
 		}
 		if (!ids_add(ids, first, count)) {
-			request_fail(r, STATUS_LIMIT, 0, "the daemon is out of memory");
+			request_no_memory(r);
 			return false;
 		}
 	}

@@ -50,6 +50,8 @@ void request_protocol_error(struct conn *c, const char *why);
 struct buf *request_result(struct request *r);
 void request_nil(struct request *r);
 void request_fail(struct request *r, enum status s, uint64_t future, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+/* LimitError: the daemon is out of memory. Returns false. */
+bool request_no_memory(struct request *r);
 struct buf *answer_result(struct conn *c, uint32_t msgid);
 void answer_bytes(struct conn *c, uint32_t msgid, struct bytes value); /* borrowed */
 void answer_error(struct conn *c, uint32_t msgid, struct bytes error); /* borrowed */

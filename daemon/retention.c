@@ -4,6 +4,7 @@
 #include <utlist.h>
 
 #include "daemon/clock.h"
+#include "daemon/container.h"
 #include "daemon/log.h"
 #include "daemon/pool.h"
 #include "proto/error.h"
@@ -18,8 +19,6 @@ struct retention {
 };
 
 static struct retention *retentions; /* as many as different durations are in use */
-
-#define container(ptr, type, field) ((type *)(void *)((char *)(ptr) - offsetof(type, field)))
 
 static void on_expiry(struct timer *t);
 

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "daemon/clock.h"
+#include "daemon/container.h"
 
 enum {
 	READ_SIZE = 256 * 1024,
@@ -29,8 +30,6 @@ static void on_readable(evutil_socket_t fd, short what, void *arg);
 static void on_writable(evutil_socket_t fd, short what, void *arg);
 static void give_more(struct turn_item *item);
 static void flush_item(struct turn_item *item);
-
-#define container(ptr, type, field) ((type *)(void *)((char *)(ptr) - offsetof(type, field)))
 
 bool
 stream_init(struct stream *s, int fd, uint64_t frame_limit, const struct stream_ops *ops)

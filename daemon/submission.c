@@ -18,13 +18,6 @@ enum { FN_MAX = 1024 * 1024, REFS_MAX = 10000 };
 
 static const uint8_t empty_array[] = { 0x90 };
 
-static bool
-no_memory(struct request *r)
-{
-	request_fail(r, STATUS_LIMIT, 0, "the daemon is out of memory");
-	return false;
-}
-
 static struct spec *
 new_spec(struct request *r, struct pool *p, const char *fn, size_t fn_len)
 {
@@ -112,7 +105,7 @@ submission_read(struct request *r, enum submission_kind kind, struct submission 
 		return true;
 	}
 	if (!(out->spec = new_spec(r, p, fn, fn_len)))
-		return no_memory(r);
+		return request_no_memory(r);
 	if (!options_read_submission(r, out))
 		return false;
 	remember(r->conn, out, head, head_len, options, options_len);
@@ -142,7 +135,7 @@ add_reference(struct request *r, const char *at, uint64_t id, struct arguments *
 		size_t size = out->size ? out->size * 2 : 4;
 		uint64_t *bigger = size <= REFS_MAX * 2 ? realloc(out->refs, size * sizeof *bigger) : NULL;
 		if (!bigger)
-			return no_memory(r);
+			return request_no_memory(r);
 		out->refs = bigger;
 		out->size = size;
 	}

@@ -2,10 +2,9 @@
 
 #include <stdlib.h>
 
+#include "daemon/container.h"
 #include "daemon/registry.h"
 #include "proto/message.h"
-
-#define container(ptr, type, field) ((type *)(void *)((char *)(ptr) - offsetof(type, field)))
 
 static void
 walk_free(struct walk *w)
@@ -92,7 +91,7 @@ walk_begin(struct request *r, const struct walk *from)
 	if (!w || !request_pend(r, &w->pending, on_abandon)) {
 		struct walk rest = *from;
 		if (!w)
-			request_fail(r, STATUS_LIMIT, 0, "the daemon is out of memory");
+			request_no_memory(r);
 		if (rest.clear)
 			rest.clear(&rest);
 		ids_clear(&rest.ids);
