@@ -191,7 +191,7 @@ new_filter(struct request *r)
 	if (f)
 		f->limit = LIST_MAX;
 	else
-		request_fail(r, STATUS_LIMIT, 0, "the daemon is out of memory");
+		request_no_memory(r);
 	return f;
 }
 
