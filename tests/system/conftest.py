@@ -69,6 +69,7 @@ class Daemon:
         self.config_path = os.path.join(self.directory, "futured.yaml")
         self.log_path = os.path.join(self.directory, "futured.log")
         self.config = {"listen": ["unix:" + self.address], "state_dir": self.directory + "/state", **config}
+        self.program = os.path.join(helpers.BUILD, "bin", "futured")
         self.env = env
         self.prefix = list(prefix)
         self.preexec = preexec
@@ -90,7 +91,7 @@ class Daemon:
             env.update(self.env)
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                self.prefix + [os.path.join(helpers.BUILD, "bin", "futured"), "-c", self.config_path],
+                self.prefix + [self.program, "-c", self.config_path],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env, cwd=self.directory, preexec_fn=self.preexec,
                 close_fds=self.preexec is None)
         return self
@@ -133,7 +134,8 @@ class Daemon:
             return ""
 
     def rss(self):
-        return helpers.rss(self.pid)
+        """Resident bytes; under a sanitizer always 0."""
+        return 0 if helpers.is_sanitized(self.program) else helpers.rss(self.pid)
 
     def cpu(self):
         return helpers.cpu_seconds(self.pid)
@@ -194,13 +196,12 @@ class Fleet:
         return daemon.start() if start else daemon
 
     def strays(self):
-        """Our children that nobody of us started; the dead ones are reaped on the way."""
-        ours = {d.process.pid for d in self.daemons if d.process is not None}
-        alive = []
-        for pid, parent in helpers.all_processes().items():
-            if parent == os.getpid() and pid not in ours and pid not in KNOWN:
-                alive.append(pid)
-        return alive
+        """Our living children that nobody of us started."""
+        return [pid for pid in self._orphans() if helpers.is_alive(pid)]
+
+    def _orphans(self):
+        ours = {d.process.pid for d in self.daemons if d.process is not None} | KNOWN
+        return [pid for pid in helpers.children(os.getpid()) if pid not in ours]
 
     def land(self, daemons):
         """Ends these daemons; returns what was wrong."""
@@ -217,21 +218,12 @@ class Fleet:
             with open("/proc/%d/cmdline" % pid, "rb") as f:
                 wrong.append("left behind: %d %s" % (pid, f.read().replace(b"\0", b" ").decode(errors="replace")))
             os.kill(pid, signal.SIGKILL)
-        self._reap({d.process.pid for d in self.daemons if d.process is not None})
+        for pid in self._orphans():
+            os.waitpid(pid, os.WNOHANG)
         for daemon in daemons:
             self.daemons.remove(daemon)
             daemon.remove()
         return wrong
-
-    def _reap(self, ours):
-        for name in os.listdir("/proc"):
-            if not name.isdigit() or int(name) in ours or int(name) in KNOWN:
-                continue
-            try:
-                if helpers.parent_of(int(name)) == os.getpid():
-                    os.waitpid(int(name), os.WNOHANG)
-            except (OSError, ChildProcessError):
-                pass
 
 
 FLEET = Fleet()

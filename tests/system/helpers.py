@@ -1,4 +1,5 @@
 """What several tests share: tasks that wait to be told, processes found by a mark, and things that come true in time."""
+import functools
 import os
 import select
 import time
@@ -30,14 +31,15 @@ def refused(kind, call, *params, **keys):
 
 def eventually(question, timeout=5.0, what=None):
     """Asks until the answer is true; returns it. For things that nobody announces."""
-    until = time.monotonic() + timeout
+    until, pause = time.monotonic() + timeout, 0.001
     while True:
         answer = question()
         if answer:
             return answer
         if time.monotonic() > until:
             raise Hang("never came true: %s" % (what or question))
-        select.select([], [], [], 0.01)
+        select.select([], [], [], pause)
+        pause = min(2 * pause, 0.02)
 
 
 class Gate:
@@ -112,6 +114,15 @@ def all_processes():
     return found
 
 
+def children(pid):
+    """Its children, dead ones too."""
+    found = []
+    for thread in os.listdir("/proc/%d/task" % pid):
+        with open("/proc/%d/task/%s/children" % (pid, thread)) as f:
+            found += map(int, f.read().split())
+    return found
+
+
 def descendants(pid):
     parents = all_processes()
     tree, fresh = set(), {pid}
@@ -141,6 +152,13 @@ def cpu_seconds(pid):
         with open("/proc/%d/task/%s/schedstat" % (pid, thread)) as f:
             total += int(f.read().split()[0])
     return total / 1e9
+
+
+@functools.lru_cache(None)
+def is_sanitized(program):
+    """Whether it was built with AddressSanitizer, which keeps what was freed: then its memory proves nothing."""
+    with open(program, "rb") as f:
+        return b"__asan_init" in f.read()
 
 
 def rss(pid):
