@@ -120,7 +120,11 @@ def test_the_reason_changes_with_the_pool(daemon, client):
 
 def test_between_retries_a_future_is_pending_and_says_why(daemon, client):
     future = client.call("submit", "shell", "false", [], {"retries": 1, "retry_delay": 1000})
-    eventually(lambda: client.call("show", future)["state"] == "PENDING" and client.call("show", future)["attempt"] >= 1)
+
+    def has_failed_once():
+        shown = client.call("show", future)
+        return shown["state"] == "PENDING" and shown["attempt"] == 1
+    eventually(has_failed_once)
     assert why(client, future) == "retry"
     client.call("cancel", [future])
 
