@@ -1,6 +1,7 @@
 # futured. `make demo` sets up, builds and shows it at work; `make check` sets up and runs the tests.
 #   make                              build everything into build/
-#   make SAN=address,undefined check  the same with sanitizers, in build-address-undefined/
+#   make check-all                    also what is slow: long tests, sanitizers, fuzzing, clang
+#   make SAN=address,undefined check  the tests with sanitizers, in build-address-undefined/
 #   make V=1                          show the commands
 #   make install PREFIX=/usr DESTDIR=…
 
@@ -41,6 +42,25 @@ CLIENT_A = $(B)/lib/libfutured.a
 
 all: $(B)/bin/futured $(B)/bin/fut $(B)/libexec/futured-worker
 
+# What people ask for. Building uses all processors, unless -j says how many.
+BUILD = +@$(MAKE) $(if $(V),,-s) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
+setup:
+	@sh scripts/setup
+demo: setup
+	$(BUILD) all
+	@FUTURED_BUILD=$(B) scripts/demo
+check: setup
+	$(BUILD) all programs lint unit
+	$(BUILD) system
+check-all: check
+	$(BUILD) system WHICH=long
+	$(BUILD) SAN=address,undefined all programs unit
+	$(BUILD) SAN=address,undefined system
+	$(BUILD) SAN=thread all unit
+	$(BUILD) SAN=thread system TESTS="$(THREADED)"
+	$(BUILD) B=build-clang CC=clang CFLAGS="-O2 -g -Werror" all
+	$(BUILD) fuzz
+
 $(B)/bin/futured: $(B)/obj/daemon/main.o $(DAEMON_A) $(CONFIG_A) $(PROTO_A)
 	$(LINK) $^ -levent_core -lmsgpackc -lyaml
 $(B)/libexec/futured-worker: $(call objs,worker,$(WORKER)) $(PROTO_A)
@@ -77,19 +97,61 @@ $(B)/tests/test_client_%: $(B)/obj/tests/unit/test_client_%.o $(CLIENT_A)
 	$(LINK) $^ -lmsgpackc -lcmocka
 $(B)/tests/test_client_memory: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 unit: $(patsubst %,$(B)/tests/test_%,$(UNIT))
-	@for t in $^; do echo "  TEST  $$t"; $$t || exit 1; done
+	@scripts/unit $^
+
+# System tests: with Debian's Python, whatever python3 is first in PATH, and more at once than there are processors, since
+# they mostly wait. One file alone: make system TESTS=tests/system/test_wait.py; the slow ones: WHICH=long
+TESTS    = tests/system
+WHICH    = not long
+THREADED = tests/system/test_native_host.py tests/system/test_lua_host.py
+system: all programs
+	@FUTURED_BUILD=$(B) PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m pytest -c tests/system/pytest.ini -q -m "$(WHICH)" \
+		-n $(if $(filter long,$(WHICH)),1,$$((2 * $$(nproc)))) $(TESTS)
+
+lint:
+	@mandoc -T lint -W warning docs/*.[1-8]
+	@! grep -rn '"daemon/' proto config client worker
+
+# Fuzzing, with clang: what is found is left in build/fuzz.
+FUZZ_SECONDS = 30
+FUZZERS = $(patsubst tests/fuzz/fuzz_%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+$(B)/fuzz/%: tests/fuzz/fuzz_%.c $(wildcard proto/*.[ch] config/*.[ch])
+	@mkdir -p $@.corpus
+	$(QUIET_LD)clang $(FLAGS) -fsanitize=fuzzer,address,undefined -o $@ $(filter %.c,$^) -lmsgpackc -lyaml
+fuzz: $(FUZZERS)
+	@for f in $^; do echo "  FUZZ  $$f for $(FUZZ_SECONDS) s"; \
+		$$f -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$$f. $$f.corpus >$$f.log 2>&1 || { tail -40 $$f.log; exit 1; }; done
 
 # Programs that system tests run as tasks; never with sanitizers, which change what they are there to show.
 $(B)/tests/programs/%: tests/programs/%.c
 	@mkdir -p $(@D)
 	$(QUIET_CC)$(CC) $(filter-out -fsanitize=%,$(FLAGS)) -o $@ $<
+programs: $(B)/tests/programs/nasty $(B)/tests/programs/dump
+
 # Measurements.
 $(B)/bench/%: $(B)/obj/bench/%.o $(B)/obj/worker/channel.o $(PROTO_A)
 	$(LINK) $^ -lmsgpackc
 
-clean:
-	rm -rf build build-*
+# What package maintainers ask for. The programs find each other from where they are.
+D = $(DESTDIR)$(PREFIX)
+install: all
+	install -d $(D)/bin $(D)/libexec $(D)/lib/futured/modules $(D)/include $(D)/share/doc/futured/examples
+	install -m 755 $(B)/bin/futured $(B)/bin/fut $(D)/bin
+	install -m 755 $(B)/libexec/futured-worker $(D)/libexec
+	cp -P $(wildcard $(B)/lib/libfutured.*) $(D)/lib
+	install -m 755 $(filter $(patsubst examples/%.c,$(B)/%.so,$(wildcard examples/modules/*.c)),$(MODULES)) $(D)/lib/futured/modules
+	install -m 644 client/futured.h worker/futured_task.h $(D)/include
+	install -m 644 README.md docs/*.md proto/PROTOCOL.md config/futured.yaml $(D)/share/doc/futured
+	for f in examples/*/*.c examples/*/*.lua examples/*/*.py; do install -D -m 644 $$f $(D)/share/doc/futured/$$f || exit 1; done
+	sed 's:\.\./build/modules:$(PREFIX)/lib/futured/modules:g' examples/demo.yaml >$(D)/share/doc/futured/examples/demo.yaml
+	for page in docs/*.[1-8]; do install -D -m 644 $$page $(D)/share/man/man$${page##*.}/$${page##*/} || exit 1; done
 
-.PHONY: all modules unit clean
+compile_commands.json:
+	@$(MAKE) -Bn V=1 all $(call objs,tests/unit,$(addprefix test_,$(UNIT))) | scripts/compile-commands >$@
+
+clean:
+	rm -rf build build-* compile_commands.json
+
+.PHONY: all modules unit programs system lint fuzz setup demo check check-all install compile_commands.json clean
 .SECONDARY:
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
