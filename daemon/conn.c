@@ -19,6 +19,7 @@
 #include "daemon/registry.h"
 #include "daemon/request.h"
 #include "daemon/spec.h"
+#include "daemon/workers.h"
 #include "proto/message.h"
 #include "proto/pack.h"
 
@@ -196,6 +197,8 @@ conn_close(struct conn *c, const char *why)
 	count--;
 	stream_end(&c->stream);
 	turn_unschedule(&c->notify);
+	if (c->pendings && c->parent)
+		workers_note_wait(c->parent, false);
 	while ((p = c->pendings)) {
 		DL_DELETE(c->pendings, p);
 		p->abandon(p);
@@ -421,7 +424,8 @@ conn_pend(struct conn *c, struct pending *p, uint32_t msgid, void (*abandon)(str
 	p->msgid = msgid;
 	p->abandon = abandon;
 	DL_APPEND(c->pendings, p);
-	c->pending_count++;
+	if (!c->pending_count++ && c->parent)
+		workers_note_wait(c->parent, true);
 	return true;
 }
 
@@ -430,5 +434,6 @@ conn_unpend(struct pending *p)
 {
 	struct conn *c = conn_find(p->conn_id);
 	DL_DELETE(c->pendings, p);
-	c->pending_count--;
+	if (!--c->pending_count && c->parent)
+		workers_note_wait(c->parent, false);
 }

@@ -8,20 +8,20 @@
 #include <utlist.h>
 
 #include "daemon/clock.h"
+#include "daemon/container.h"
 #include "daemon/cpus.h"
 #include "daemon/errors.h"
 #include "daemon/host.h"
 #include "daemon/log.h"
 #include "daemon/owner.h"
 #include "daemon/slot.h"
+#include "daemon/workers.h"
 #include "proto/error.h"
 
 enum { START_BUDGET = 5, START_WINDOW_S = 10, BACKOFF_MAX_S = 60, SETTLED_PER_TURN = 1000 };
 
 #define SECOND UINT64_C(1000000)
 #define TICK_US UINT64_C(5000)
-#define FOREVER (UINT64_MAX / 4)
-#define container(ptr, type, field) ((type *)(void *)((char *)(ptr) - offsetof(type, field)))
 
 static struct pool *pools;
 static bool frozen;
@@ -30,7 +30,6 @@ static void dispatch(struct turn_item *item);
 static void settle(struct turn_item *item);
 static void on_tick(struct timer *t);
 static void on_healing(struct timer *t);
-static void on_idle(struct timer *t);
 
 /* ---- the table ---- */
 
@@ -306,46 +305,7 @@ settle(struct turn_item *item)
 	pool_drop(p);
 }
 
-/* ---- starting and ending workers ---- */
-
-static bool
-is_shared_host(const struct pool *p)
-{
-	return p->config->kind == CONFIG_THREAD || p->config->kind == CONFIG_INTERPRETER;
-}
-
-static bool
-start_host(struct pool *p, unsigned slots)
-{
-	char why[256];
-	struct host *h = host_new(p, slots, why, sizeof why);
-
-	if (!h) {
-		log_error("pool", "%s: %s", p->name, why);
-		pool_host_failed(p, error_bytes(STATUS_BROKEN_POOL, 0, "pool %s: %s", p->name, why), false);
-		return false;
-	}
-	pool_hold(p);
-	DL_APPEND(p->hosts, h);
-	p->starting += slots;
-	return true;
-}
-
-/* Starts as many workers as there is work for that nobody is free to do. */
-static void
-start_workers(struct pool *p)
-{
-	uint64_t waiting = queue_length(p->queue);
-
-	if (is_shared_host(p)) {
-		if (waiting && !pool_alive(p))
-			start_host(p, p->workers);
-		return;
-	}
-	while (p->starting < waiting && pool_alive(p) < p->workers)
-		if (!start_host(p, 1))
-			return;
-}
+/* ---- workers ---- */
 
 void
 pool_end_hosts(struct pool *p, uint64_t grace_us)
@@ -358,45 +318,11 @@ pool_end_hosts(struct pool *p, uint64_t grace_us)
 	}
 }
 
-/* A worker leaves: no new tasks; what was sent ahead goes back; its host ends when all its slots leave. */
-static void
-let_slot_go(struct pool *p, struct slot *s)
-{
-	struct host *h = s->host;
-
-	s->leaving = true;
-	slot_take_back_ahead(s, UINT32_MAX);
-	pool_wake(p);
-	for (unsigned i = 0; i < h->slots; i++) {
-		if (!h->slot[i]->leaving) {
-			slot_close_input(s); /* the host goes on without this one */
-			return;
-		}
-	}
-	host_end(h, FOREVER); /* running tasks finish */
-}
-
-/* More slots than wanted: idle ones go first. */
-static void
-shrink(struct pool *p)
-{
-	for (int busy_too = 0; busy_too < 2; busy_too++) {
-		for (unsigned i = p->slots; i-- > 0 && pool_alive(p) > p->workers;) {
-			struct slot *s = p->slot[i];
-			if (!s->leaving && (busy_too || !s->in_flight))
-				let_slot_go(p, s);
-		}
-	}
-}
-
 void
 pool_resize(struct pool *p, unsigned workers)
 {
 	p->workers = workers;
-	if (pool_alive(p) > workers)
-		shrink(p);
-	else if (is_shared_host(p) && p->slots && !p->starting)
-		host_grow(p->hosts, workers);
+	workers_trim(p);
 	pool_wake(p);
 }
 
@@ -478,7 +404,7 @@ pool_host_ready(struct pool *p, struct host *h)
 		p->backoff_us = 0;
 		bytes_drop(&p->broken);
 	}
-	shrink(p);
+	workers_trim(p);
 	pool_wake(p);
 }
 
@@ -535,7 +461,7 @@ static void
 on_healing(struct timer *t)
 {
 	struct pool *p = container(t, struct pool, healing);
-	if (bytes_len(&p->broken) && !p->gone && !p->starting && start_host(p, is_shared_host(p) ? p->workers : 1))
+	if (bytes_len(&p->broken) && !p->gone && !p->starting && workers_try(p))
 		log_info("pool", "%s: tries to start a worker", p->name);
 }
 
@@ -548,9 +474,9 @@ broken_error(const struct pool *p, const struct bytes *why)
 	reader_init(&r, bytes_data(why), bytes_len(why));
 	if (bytes_len(why))
 		error_read(&r, &view);
-	return error_bytes(STATUS_BROKEN_POOL, 0, "pool %s: %.*s", p->name,
-	    view.message_len ? (int)(view.message_len < 900 ? view.message_len : 900) : 39,
-	    view.message_len ? view.message : "its workers end before they are ready;");
+	if (!view.message_len)
+		view = (struct error_view){ .message = "its workers end", .message_len = strlen("its workers end") };
+	return error_bytes(STATUS_BROKEN_POOL, 0, "pool %s: %.*s", p->name, (int)(view.message_len < 900 ? view.message_len : 900), view.message);
 }
 
 void
@@ -558,6 +484,10 @@ pool_host_failed(struct pool *p, struct bytes error, bool for_sure)
 {
 	uint64_t now = clock_now();
 
+	if (bytes_len(&p->broken) && now < p->broken_until_us) { /* another of those that were started at the same time */
+		bytes_drop(&error);
+		return;
+	}
 	if (now - p->failed_since_us > START_WINDOW_S * SECOND) {
 		p->failed_since_us = now;
 		p->failed_starts = 0;
@@ -654,22 +584,6 @@ anything_to_look_at(const struct pool *p)
 	return false;
 }
 
-/* Replaces workers that have run as many tasks, or grown as large, as they may. */
-static void
-retire_used_up(struct pool *p)
-{
-	const struct config_pool *c = p->config;
-
-	if (!c->max_tasks_per_worker && !c->max_rss)
-		return;
-	for (unsigned i = p->slots; i-- > 0;) {
-		struct slot *s = p->slot[i];
-		bool full = c->max_tasks_per_worker && s->served >= c->max_tasks_per_worker && !s->in_flight;
-		if (!s->leaving && (full || (c->max_rss && host_rss(s->host) > c->max_rss)))
-			let_slot_go(p, s);
-	}
-}
-
 static bool
 takes_tasks(const struct pool *p)
 {
@@ -682,7 +596,8 @@ dispatch(struct turn_item *item)
 	struct pool *p = container(item, struct pool, dispatching);
 
 	measure(p);
-	retire_used_up(p);
+	workers_retire(p);
+	workers_trim(p);
 	if (bytes_len(&p->broken)) {
 		fail_queue(p);
 		if (queue_length(p->queue))
@@ -693,14 +608,13 @@ dispatch(struct turn_item *item)
 		return;
 	if (queue_length(p->queue)) {
 		fill_slots(p);
-		start_workers(p);
+		workers_start(p);
 	}
 	if (!queue_length(p->queue) && p->slots > 1) {
 		share(p);
 		fill_slots(p);
 	}
-	if (!timer_is_set(&p->idle) && p->config->idle_timeout_us && p->slots)
-		timer_set(&p->idle, clock_now() + p->config->idle_timeout_us, on_idle);
+	workers_watch_idle(p);
 	if (!timer_is_set(&p->tick) && anything_to_look_at(p))
 		timer_set(&p->tick, clock_now() + TICK_US, on_tick);
 }
@@ -727,25 +641,4 @@ on_tick(struct timer *t)
 	if (anything_to_look_at(p))
 		timer_set(&p->tick, now + TICK_US, on_tick);
 	pool_wake(p);
-}
-
-/* Workers that had nothing to do for idle_timeout end. */
-static void
-on_idle(struct timer *t)
-{
-	struct pool *p = container(t, struct pool, idle);
-	uint64_t limit = p->config->idle_timeout_us, now = clock_now(), next = UINT64_MAX;
-
-	for (unsigned i = p->slots; i-- > 0;) {
-		struct slot *s = p->slot[i];
-		uint64_t due = s->in_flight ? now + limit : s->idle_since_us + limit;
-		if (s->leaving)
-			continue;
-		if (due <= now)
-			let_slot_go(p, s);
-		else if (due < next)
-			next = due;
-	}
-	if (next != UINT64_MAX)
-		timer_set(&p->idle, next, on_idle);
 }

@@ -13,6 +13,7 @@
 
 #include "daemon/answer.h"
 #include "daemon/clock.h"
+#include "daemon/container.h"
 #include "daemon/errors.h"
 #include "daemon/log.h"
 #include "daemon/pool.h"
@@ -21,12 +22,11 @@
 
 static void on_end(struct stream *st, enum stream_end how, enum frame_verdict verdict);
 static bool on_frame(struct stream *st, const uint8_t *bytes, size_t len);
+static void on_written(struct stream *st);
 
-static const struct stream_ops ops = { .on_frame = on_frame, .on_end = on_end };
+static const struct stream_ops ops = { .on_frame = on_frame, .on_end = on_end, .on_written = on_written };
 
 enum { ENVELOPE = 65536 }; /* what may stand around a value */
-
-#define container(ptr, type, field) ((type *)(void *)((char *)(ptr) - offsetof(type, field)))
 
 struct slot *
 slot_new(struct host *h, unsigned index, int fd, struct board *board)
@@ -64,7 +64,7 @@ depth(const struct slot *s)
 	const struct future *front = TAILQ_FIRST(&s->sent);
 	unsigned ahead;
 
-	if (s->host->depth < 2 || p->mean_us >= SLOT_LONG_US)
+	if (s->host->depth < 2 || s->waiting || p->mean_us >= SLOT_LONG_US)
 		return 1;
 	if (front && front->state == FUTURE_RUNNING && clock_now() - front->started_us >= SLOT_LONG_US)
 		return 1;
@@ -140,6 +140,8 @@ slot_unlink(struct future *f)
 {
 	struct slot *s = f->at.slot;
 	TAILQ_REMOVE(&s->sent, f, link);
+	if (f->state == FUTURE_RUNNING)
+		s->waiting = 0; /* for it; what comes next waits for nothing yet */
 	f->at.slot = NULL;
 	if (!--s->in_flight)
 		s->idle_since_us = clock_now();
@@ -227,10 +229,20 @@ slot_stop(struct future *f, bool kill, uint64_t grace_us)
 		kill_host_unless_stopped(s, f, grace_us);
 }
 
+/* Half a message would be a broken one: so the end waits until all that was said is written. */
+static void
+on_written(struct stream *st)
+{
+	struct slot *s = container(st, struct slot, stream);
+	if (s->closing && !stream_queued(st))
+		shutdown(st->fd, SHUT_WR);
+}
+
 void
 slot_close_input(struct slot *s)
 {
-	shutdown(s->stream.fd, SHUT_WR);
+	s->closing = true;
+	on_written(&s->stream);
 }
 
 struct future *

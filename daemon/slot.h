@@ -28,6 +28,8 @@ struct slot {
 	struct timer stop_timer;    /* when the task being stopped costs the host */
 	uint64_t stopping;          /* that task */
 	bool leaving;               /* gets no more tasks: shrinking or recycling */
+	bool closing;               /* its input ends when what was said has been written */
+	unsigned waiting;           /* connections that speak for the running task and wait for an answer */
 	uint8_t secret[BOARD_ENTRIES][SLOT_SECRET];
 };
 
