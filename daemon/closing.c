@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "daemon/container.h"
 #include "daemon/pool.h"
 #include "daemon/registry.h"
 #include "daemon/slot.h"
@@ -17,8 +18,6 @@ struct sweep {
 struct leaving {
 	struct pool_waiter waiter;
 };
-
-#define container(ptr, type, field) ((type *)(void *)((char *)(ptr) - offsetof(type, field)))
 
 static bool
 cancel_pending(struct future *f)
@@ -99,6 +98,8 @@ closing_begin(struct pool *p, const struct closing *how)
 		closing_cancel_pending(p);
 	if (how->terminate || how->kill)
 		closing_stop_running(p, how->kill);
+	if ((how->terminate || how->kill) && !pool_can_kill(p)) /* a thread cannot be ended; all of them together can */
+		pool_end_hosts(p, how->kill ? 0 : p->config->grace_us);
 	if (!first)
 		return;
 	struct leaving *l = calloc(1, sizeof *l);

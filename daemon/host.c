@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "daemon/clock.h"
+#include "daemon/container.h"
 #include "daemon/errors.h"
 #include "daemon/input.h"
 #include "daemon/launch.h"
@@ -27,7 +28,7 @@
 #include "proto/pack.h"
 #include "proto/worker.h"
 
-enum { READY_SECONDS = 60, SUSPECT_US = 100000 };
+enum { READY_SECONDS = 60, SUSPECT_US = 100000, LAST_LINE = 500 };
 
 static bool on_control(struct stream *st, const uint8_t *bytes, size_t len);
 static void on_control_end(struct stream *st, enum stream_end how, enum frame_verdict verdict);
@@ -37,7 +38,6 @@ static void on_timer(struct timer *t);
 
 static const struct stream_ops control_ops = { .on_frame = on_control, .on_end = on_control_end };
 
-#define container(ptr, type, field) ((type *)(void *)((char *)(ptr) - offsetof(type, field)))
 #define SECOND UINT64_C(1000000)
 
 /* ---- starting ---- */
@@ -214,17 +214,30 @@ send_slot(struct host *h, unsigned index, int theirs)
 	return sent;
 }
 
+/* The place of a slot that the host has given up, else one behind the last. h->slots is the caller's to count up. False: none is left. */
+static bool
+find_place(struct host *h, unsigned *index)
+{
+	struct slot **bigger;
+
+	for (*index = 0; *index < h->slots; ++*index) {
+		const struct slot *s = h->slot[*index];
+		if (s->leaving && s->stream.ended && !s->in_flight) /* the host closed it, so it looks at its board no more */
+			return true;
+	}
+	if (h->slots >= WORKER_SLOTS_MAX || !(bigger = realloc(h->slot, (h->slots + 1) * sizeof *bigger)))
+		return false;
+	h->slot = bigger;
+	return true;
+}
+
 static bool
 add_slot(struct host *h)
 {
-	unsigned index = h->slots;
-	struct slot **bigger = index < WORKER_SLOTS_MAX ? realloc(h->slot, (index + 1) * sizeof *bigger) : NULL;
+	unsigned index;
 	int ours, theirs;
 
-	if (!bigger)
-		return false;
-	h->slot = bigger;
-	if (!socket_pair(&ours, &theirs))
+	if (!find_place(h, &index) || !socket_pair(&ours, &theirs))
 		return false;
 	memset(&h->boards[index], 0, sizeof h->boards[index]);
 	struct slot *s = slot_new(h, index, ours, &h->boards[index]);
@@ -234,7 +247,11 @@ add_slot(struct host *h)
 		slot_free(s);
 		return false;
 	}
-	h->slot[h->slots++] = s;
+	if (index < h->slots)
+		slot_free(h->slot[index]);
+	else
+		h->slots++;
+	h->slot[index] = s;
 	return pool_add_slot(h->pool, s);
 }
 
@@ -503,6 +520,20 @@ free_item(struct turn_item *item)
 	free_host(h);
 }
 
+/* Why it never was ready, for the pool's reason: how it ended, and the last line that it wrote to 2. */
+static struct bytes
+early_death(const struct host *h, int status)
+{
+	size_t end = h->err_len, at;
+
+	while (end && strchr("\n\r ", h->err_tail[end - 1]))
+		end--;
+	for (at = end; at && h->err_tail[at - 1] != '\n' && end - at < LAST_LINE;)
+		at--;
+	return error_bytes(STATUS_BROKEN_POOL, 0, "its workers end before they are ready (%s %d)%s%.*s", WIFSIGNALED(status) ? "signal" : "status",
+	    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), end ? ": " : "", (int)(end - at), h->err_tail + at);
+}
+
 static void
 on_exit_(struct child *c, int status)
 {
@@ -531,7 +562,7 @@ on_exit_(struct child *c, int status)
 	if (before == HOST_STARTING && !h->told_failure && !h->pool->gone) {
 		log_error("host", "pool %s: process %d ended before it was ready (%s %d)", pool->name, (int)c->pid,
 		    WIFSIGNALED(status) ? "signal" : "status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-		pool_host_failed(pool, (struct bytes){ .len = 0 }, false);
+		pool_host_failed(pool, early_death(h, status), false);
 	} else if (before == HOST_READY && !h->killed) {
 		log_warn("host", "pool %s: process %d died (%s %d)", pool->name, (int)c->pid,
 		    WIFSIGNALED(status) ? "signal" : "status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));

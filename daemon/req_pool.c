@@ -11,6 +11,7 @@
 #include "daemon/pool.h"
 #include "daemon/request.h"
 #include "daemon/server.h"
+#include "daemon/workers.h"
 #include "proto/pack.h"
 #include "proto/worker.h"
 
@@ -180,6 +181,11 @@ may_open(struct request *r, const struct opening *o)
 	}
 	if (o->initializer && pool_is_command(o->like)) {
 		request_fail(r, STATUS_UNSUPPORTED, 0, "open_pool: initializer: pool %s, of kind command, has no functions", o->like->name);
+		return false;
+	}
+	if (o->max_tasks > 0 && workers_share_host(o->like)) {
+		request_fail(r, STATUS_UNSUPPORTED, 0, "open_pool: max_tasks_per_worker: the workers of pool %s, of kind %s, share one process", o->like->name,
+		    pool_kind_name(o->like));
 		return false;
 	}
 	if ((uint64_t)o->workers > most) {
