@@ -351,6 +351,23 @@ mark(struct futured_task *t)
 	return FUTURED_OK;
 }
 
+/* Takes memory, touches it and keeps it. */
+static int
+grow(struct futured_task *t)
+{
+	int64_t size;
+	static char *kept;
+
+	if (!futured_arg_int(t, 0, &size))
+		return FUTURED_FAILED;
+	free(kept);
+	kept = malloc((size_t)size);
+	if (kept == NULL)
+		return futured_fail(t, "MemoryError", "out of memory");
+	memset(kept, 1, (size_t)size);
+	return FUTURED_OK;
+}
+
 static int
 crash(struct futured_task *t)
 {
@@ -419,6 +436,7 @@ static const struct futured_function functions[] = {
 	{"set_warmth", set_warmth, NULL},
 	{"get_warmth", get_warmth, NULL},
 	{"mark", mark, NULL},
+	{"grow", grow, NULL},
 	{"crash", crash, NULL},
 	{"leave", leave, NULL},
 	{"end_thread", end_thread, NULL},

@@ -5,13 +5,9 @@ import time
 import pytest
 
 from helpers import BUILD, eventually, refused
-from kinds import LUA, PROCESS, SCRIPT, THREAD, shown
+from kinds import LUA, PROCESS, RUNTIME, SCRIPT, THREAD, shown
 
 MODULE = os.path.join(BUILD, "modules", "%s.so")
-
-
-def broken(client, name="bad", **keys):
-    return eventually(lambda: shown(client, name)["broken"], 10, "the pool is broken")
 
 
 def pool(**keys):
@@ -30,7 +26,7 @@ def bad(daemon, client):
 
 
 @pytest.mark.parametrize("kind", ["process", "thread"])
-@pytest.mark.parametrize("module, reason", [("wrong_abi", "ABI"), ("no_symbol", "futured_module"), ("from_the_future", "futured_task_"),
+@pytest.mark.parametrize("module, reason", [("wrong_abi", "ABI"), ("no_symbol", "futured_module"), ("from_the_future", "futured_from_the_future"),
                                             ("nosuch", "nosuch.so")])
 def test_a_module_that_cannot_be_loaded_is_named(launch, kind, module, reason):
     daemon = launch({"pools": {"bad": {"kind": kind, "runtime": "native", "modules": [MODULE % module], "workers": 2}}})
@@ -114,7 +110,7 @@ def test_a_pool_heals_when_its_workers_start_again(launch, tmp_path, kind):
     if kind == "process":
         program = tmp_path / "host"
         program.write_text('#!/bin/sh\n[ -e "%s" ] || { echo not yet >&2; exit 1; }\n' % script +
-                           'exec /usr/bin/python3 %s %s\n' % tuple(__import__("kinds").RUNTIME[1:]))
+                           'exec /usr/bin/python3 %s %s\n' % tuple(RUNTIME[1:]))
         program.chmod(0o700)
         keys = {"kind": "process", "runtime": [str(program)], "workers": 2}
     daemon = launch({"pools": {"bad": keys}})

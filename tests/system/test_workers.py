@@ -1,16 +1,16 @@
 """Workers come when there is work, and go: by number of tasks, by memory, by idleness, by resize."""
 import os
+import subprocess
 import time
 
 import pytest
 
-from helpers import eventually, is_alive, refused
+from conftest import yaml
+from helpers import BUILD, descendants, eventually, is_alive, refused
 from kinds import FUNCTIONS, LUA, POOLS, PROCESS, THREAD, hold, let_go, shown
-from helpers import descendants
 
 KINDS = {"cpu": PROCESS, "io": THREAD, "lua": LUA}
 each = pytest.mark.parametrize("pool", FUNCTIONS)
-PID = {"cpu": ("shell", ["exit 0"]), "io": ("shell", ["exit 0"]), "lua": ("shell", ["exit 0"])}
 
 
 def pid_of(client, future):
@@ -42,40 +42,47 @@ def test_no_more_processes_than_tasks_are_started(start):
     let_go(go)
 
 
+def ran_on(client, pool):
+    """The process that ran a task."""
+    future = client.call("submit", pool, "shell", ["echo $PPID"])
+    client.call("wait", [future])
+    return int(client.call("output", future, {"stream": "stdout"}))
+
+
 @pytest.mark.parametrize("tasks", [1, 3])
-@each
-def test_max_tasks_per_worker_is_exact(start, pool, tasks):
-    """Each worker counts the tasks it has run: none ever runs one more, and none is replaced before."""
-    daemon, client = start(pool, workers=2, max_tasks_per_worker=tasks)
-    count = tasks * 12
-    if pool == "lua":
-        first, _ = client.call("map", pool, "exec", [["n = (n or 0) + 1 print(n)"]] * count)
-        ids = range(first, first + count)
-        client.call("wait", [[first, count]])
-        seen = [int(client.call("output", i, {"stream": "stdout"})) for i in ids]
-        assert max(seen) == tasks and seen.count(1) >= count // tasks
-    else:
-        first, _ = client.call("map", pool, "get_warmth", [[]] * count)
-        client.call("wait", [[first, count]])
-    assert [client.call("state", [[first, count]])] == [["FINISHED"] * count]
-    if pool == "cpu":
-        pids = []
-        for n in range(tasks * 3):
-            future = client.call("submit", pool, "shell", ["echo $PPID"])
-            client.call("wait", [future])
-            pids.append(client.call("output", future, {"stream": "stdout"}))
-        assert max(pids.count(p) for p in pids) <= tasks
-    assert shown(client, pool)["broken"] is None
+def test_max_tasks_per_worker_is_exact(start, tasks):
+    """No worker runs one more, also when they are sent ahead, and none is replaced before."""
+    daemon, client = start("cpu", workers=1, max_tasks_per_worker=tasks)
+    pids = [ran_on(client, "cpu") for _ in range(3 * tasks)]
+    assert [pids.count(p) for p in dict.fromkeys(pids)] == [tasks] * 3
+    first, count = client.call("map", "cpu", "shell", [["echo $PPID"]] * 10 * tasks)
+    client.call("wait", [[first, count]])
+    pids = [client.call("output", first + n, {"stream": "stdout"}) for n in range(count)]
+    assert [pids.count(p) for p in dict.fromkeys(pids)] == [tasks] * 10
+    assert shown(client, "cpu")["broken"] is None
+
+
+@pytest.mark.parametrize("pool", ["io", "lua"])
+def test_max_tasks_per_worker_is_for_processes(start, pool):
+    daemon, client = start(pool, workers=1)
+    refused("UnsupportedError", client.call, "open_pool", {"like": pool, "max_tasks_per_worker": 1})
+    refused_at_start = launch_text(daemon, {"x": {**KINDS[pool], "max_tasks_per_worker": 1}})
+    assert "max_tasks_per_worker" in refused_at_start and "share one process" in refused_at_start
+
+
+def launch_text(daemon, pools):
+    """What `futured -t` says about a configuration."""
+    path = daemon.path("bad.yaml")
+    with open(path, "w") as f:
+        f.write("pools: %s\n" % yaml(pools))
+    os.chmod(path, 0o600)
+    return subprocess.run([os.path.join(BUILD, "bin", "futured"), "-t", "-c", path], capture_output=True, text=True).stderr
 
 
 def test_an_opened_pool_has_its_own_max_tasks(start):
     daemon, client = start("cpu", workers=1)
     name = client.call("open_pool", {"like": "cpu", "workers": 1, "max_tasks_per_worker": 1})
-    pids = set()
-    for _ in range(3):
-        future = client.call("submit", name, "shell", ["echo $PPID"])
-        client.call("wait", [future])
-        pids.add(client.call("output", future, {"stream": "stdout"}))
+    pids = {ran_on(client, name) for _ in range(3)}
     assert len(pids) == 3
     client.call("close_pool", name)
 
@@ -154,14 +161,17 @@ def test_places_in_a_shared_host_are_used_again(start, pool):
     """A host has 1,024 places; growing and shrinking more often than that must not use them up."""
     daemon, client = start(pool, workers=1)
     client.call("call", pool, "noop")
-    for _ in range(60):
-        client.call("resize", pool, 21)
+    pids = set()
+    for n in range(18):
+        client.call("resize", pool, 60)
+        ids = hold(client, pool, daemon.path("go"), 60)
+        pids.add(pid_of(client, ids[0]))
         client.call("resize", pool, 1)
+        let_go(daemon.path("go"))
+        client.call("wait", ids)
         eventually(lambda: shown(client, pool)["alive"] == 1)
-        client.call("call", pool, "noop")
-    client.call("resize", pool, 3)
-    hold(client, pool, daemon.path("go"), 3)
-    let_go(daemon.path("go"))
+        os.unlink(daemon.path("go"))
+    assert len(pids) == 1, "one host, all the time"
 
 
 @each
@@ -175,14 +185,14 @@ def test_resized_while_its_workers_start(start, pool):
 
 
 def test_a_worker_grown_too_large_is_replaced_after_its_task(start):
-    daemon, client = start("lua", workers=1, max_rss="40MiB")
-    assert client.call("call", "lua", "eval", ["x"]) is None
-    client.call("call", "lua", "exec", ["x = 1"])
-    assert client.call("call", "lua", "eval", ["x"]) == 1, "a small one stays"
-    assert client.call("call", "lua", "exec", ["x = string.rep('x', 60 << 20)"]) is None
-    time.sleep(0.1)  # its size is read every 50 ms at most
-    eventually(lambda: client.call("call", "lua", "eval", ["x"]) is None, what="a new worker")
-    assert shown(client, "lua")["broken"] is None
+    daemon, client = start("cpu", workers=1, max_rss="100MiB")
+    pid = ran_on(client, "cpu")
+    client.call("call", "cpu", "grow", [10 << 20])
+    time.sleep(0.06)  # its size is read every 50 ms at most
+    assert ran_on(client, "cpu") == pid, "a small one stays"
+    assert client.call("call", "cpu", "grow", [200 << 20]) is None
+    eventually(lambda: ran_on(client, "cpu") != pid, what="a new worker")
+    assert shown(client, "cpu")["broken"] is None
 
 
 def test_workers_auto_is_as_in_concurrent_futures(launch):
