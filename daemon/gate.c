@@ -67,21 +67,19 @@ gate_new(const uint64_t *ids, size_t count, bool own)
 	TAILQ_INIT(&g->held);
 	g->own = own;
 	g->filling = !own;
-	g->count = count;
+	g->count = g->left = count; /* all of them, before the first is looked at: it is not open until the last is */
 	for (size_t i = 0; i < count; i++) {
 		struct future *f = registry_find(ids[i]);
 		g->needed[i] = (struct needed){ .gate = g, .id = ids[i], .waiter.wake = on_done };
 		future_pin(f);
 		if (future_is_final(f)) {
+			g->left--;
 			take_notice(g, f);
 			continue;
 		}
 		g->needed[i].waiting = true;
-		g->left++;
 		future_wait(f, &g->needed[i].waiter);
 	}
-	if (is_open(g))
-		turn_schedule(TURN_WORK, &g->item, run);
 	return g;
 }
 
