@@ -55,9 +55,9 @@ def waiting(client, gate, *options):
     pid = gate.await_start()
 
     def is_settled():
-        """It has replaced its shell, and its loader has closed the libraries; what it was given stays open for ever."""
-        with open("/proc/%d/comm" % pid) as f:
-            return f.read() == "sleep\n" and not any(".so" in target for target in descriptors(pid).values())
+        """It has replaced its shell and sleeps, so its loader is through: what is open now was given to it."""
+        with open("/proc/%d/comm" % pid) as comm, open("/proc/%d/wchan" % pid) as wchan:
+            return comm.read() == "sleep\n" and "nanosleep" in wchan.read()
     eventually(is_settled)
     return future, pid
 
