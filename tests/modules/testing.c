@@ -389,6 +389,15 @@ leave(struct futured_task *t)
 }
 
 static int
+close_all(struct futured_task *t)
+{
+	(void)t;
+	for (int fd = 0; fd < 1024; fd++)
+		close(fd);
+	return FUTURED_OK;
+}
+
+static int
 end_thread(struct futured_task *t)
 {
 	(void)t;
@@ -439,6 +448,7 @@ static const struct futured_function functions[] = {
 	{"grow", grow, NULL},
 	{"crash", crash, NULL},
 	{"leave", leave, NULL},
+	{"close_all", close_all, NULL},
 	{"end_thread", end_thread, NULL},
 	{NULL, NULL, NULL},
 };
