@@ -282,8 +282,10 @@ on_frame(struct stream *st, const uint8_t *bytes, size_t len)
 
 	if (f)
 		slot_look(f);
-	if (!answer_parse(bytes, len, &a, &why) || !f || a.id != f->id || f->state != FUTURE_RUNNING) {
-		host_kill(h, !f ? "it answered without a task" : a.id != f->id ? "it answered for a task it is not running" : why);
+	if (answer_parse(bytes, len, &a, &why))
+		why = !f ? "it answered without a task" : a.id != f->id || f->state != FUTURE_RUNNING ? "it answered for a task it is not running" : NULL;
+	if (why) {
+		host_kill(h, why);
 		return false;
 	}
 	if (!answer_is_last(&a)) {
