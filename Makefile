@@ -16,10 +16,11 @@ PROTO  := buf shape utf8 pack reader frame message status error address board
 CONFIG := config keys memory report tree number initargs listen setting check sample
 DAEMON := clock log timer turn bytes stream spec owner errors key retention watch gate queue registry future \
           output input fill run answer slot child launch lock paths host pool workers cpus closing bound backlog conn follow \
-          events ids request methods walk await environment options submission mapping describe listener server store \
+          events ids request methods walk await environment options submission mapping describe listener server reload store \
           store_memory req_submit req_result req_cancel req_wait req_list req_output req_pool req_admin
 WORKER := main host channel command task process tree capture feed early slot crew native native_stdout native_table native_task lua lua_lib lua_state lua_value
-CLIENT := core connection blocking calls completed watch follow discover ids value packer packf settings reply errors
+CLIENT := core connection resume blocking calls submission completed watch rewatch follow future gather mapping executor \
+          discover ids value packer packf settings reply errors
 FUT    := main verbs common args help text words jsonout jsonin writer list outcome printed value sink stop reach start task feed run \
           submit call wait result cancel ls about events pool daemon map mapout items template progress
 UNIT   := buf utf8 frame reader message error board address config config_broken number client_core client_pack client_memory client_blocking
@@ -38,7 +39,7 @@ objs     = $(patsubst %,$(B)/obj/$(1)/%.o,$(2))
 PROTO_A  = $(B)/obj/libproto.a
 CONFIG_A = $(B)/obj/libconfig.a
 DAEMON_A = $(B)/obj/libdaemon.a
-CLIENT_A = $(B)/lib/libfutured.a
+CLIENT_A = $(B)/obj/libclient.a
 
 all: $(B)/bin/futured $(B)/bin/fut $(B)/libexec/futured-worker
 
@@ -74,6 +75,29 @@ $(DAEMON_A): $(call objs,daemon,$(DAEMON))
 $(CLIENT_A): $(call objs,client,$(CLIENT)) $(call objs,proto,$(PROTO))
 %.a:
 	$(QUIET_AR)rm -f $@ && ar rcs $@ $^
+
+# The library as others link it: only what futured.h declares leaves it, shared or static.
+LIBS = $(addprefix $(B)/lib/,libfutured.so libfutured.a libfutured-event.so libfutured-event.a)
+all: $(LIBS)
+$(B)/lib/%.so.$(VERSION): client/%.map
+	$(LINK) -shared -Wl,-soname,$*.so.0 -Wl,--version-script,$< $(filter %.o %.so,$^) $(SO_LIBS)
+$(B)/lib/libfutured.so.$(VERSION): $(call objs,client,$(CLIENT)) $(call objs,proto,$(PROTO))
+$(B)/lib/libfutured-event.so.$(VERSION): $(B)/obj/client/futured_event.o $(B)/lib/libfutured.so
+$(B)/lib/libfutured-event.so.$(VERSION): SO_LIBS = -levent_core
+$(B)/lib/%.so: $(B)/lib/%.so.$(VERSION)
+	@ln -sf $(<F) $@.0 && ln -sf $(@F).0 $@
+$(B)/lib/libfutured.a: $(call objs,client,$(CLIENT)) $(call objs,proto,$(PROTO))
+$(B)/lib/libfutured-event.a: $(B)/obj/client/futured_event.o
+$(B)/lib/%.a:
+	$(QUIET_AR)rm -f $@ && ld -r -o $(B)/obj/$*.o $^ && objcopy --localize-hidden $(B)/obj/$*.o && ar rcs $@ $(B)/obj/$*.o
+
+# Example clients, built as a stranger would: with the two headers and the shared libraries.
+CLIENTS = $(patsubst examples/client/%.c,$(B)/examples/%,$(wildcard examples/client/*.c))
+all: $(CLIENTS)
+$(B)/examples/%: examples/client/%.c client/futured.h client/futured_event.h $(LIBS)
+	@mkdir -p $(@D)
+	$(QUIET_LD)$(CC) -std=c11 -Iclient $(WARN) $(CFLAGS) $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS) -o $@ $< \
+		-Wl,--as-needed -L$(B)/lib -lfutured -lfutured-event -levent_core -Wl,-rpath,'$$ORIGIN/../lib'
 
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -138,9 +162,12 @@ install: all
 	install -d $(D)/bin $(D)/libexec $(D)/lib/futured/modules $(D)/include $(D)/share/doc/futured/examples
 	install -m 755 $(B)/bin/futured $(B)/bin/fut $(D)/bin
 	install -m 755 $(B)/libexec/futured-worker $(D)/libexec
-	cp -P $(wildcard $(B)/lib/libfutured.*) $(D)/lib
+	cp -P $(wildcard $(B)/lib/libfutured*) $(D)/lib
+	install -d $(D)/lib/pkgconfig
+	for name in futured futured-event; do sed 's:@PREFIX@:$(PREFIX):; s:@VERSION@:$(VERSION):' client/$$name.pc.in >$(D)/lib/pkgconfig/$$name.pc; done
+	scripts/manlinks $(D)/share/man/man3 docs/*.3
 	install -m 755 $(filter $(patsubst examples/%.c,$(B)/%.so,$(wildcard examples/modules/*.c)),$(MODULES)) $(D)/lib/futured/modules
-	install -m 644 client/futured.h worker/futured_task.h $(D)/include
+	install -m 644 client/futured.h client/futured_event.h worker/futured_task.h $(D)/include
 	install -m 644 README.md docs/*.md proto/PROTOCOL.md config/futured.yaml $(D)/share/doc/futured
 	for f in examples/*/*.c examples/*/*.lua examples/*/*.py; do install -D -m 644 $$f $(D)/share/doc/futured/$$f || exit 1; done
 	sed 's:\.\./build/modules:$(PREFIX)/lib/futured/modules:g' examples/demo.yaml >$(D)/share/doc/futured/examples/demo.yaml

@@ -74,14 +74,14 @@ why_queued(struct buf *b, const struct future *f)
 	uint64_t ahead = queue_position(p->queue, f);
 	char about[48];
 
-	if (bytes_len(&p->broken)) {
+	if (p->gone) {
+		say_why(b, "no_pool", "pool %s is not in the configuration any more", p->name);
+	} else if (bytes_len(&p->broken)) {
 		say_why(b, "broken", "pool %s is broken", p->name);
 	} else if (p->paused) {
 		say_why(b, "paused", "pool %s was paused %.0f s ago", p->name, (double)(clock_now() - p->paused_us) / 1e6);
 	} else if (p->draining) {
 		say_why(b, "draining", "pool %s is being drained", p->name);
-	} else if (p->gone) {
-		say_why(b, "no_pool", "pool %s is gone", p->name);
 	} else if (!p->slots) {
 		say_why(b, "workers", "pool %s is starting its workers", p->name);
 	} else if (!ahead) {

@@ -24,6 +24,7 @@ enum { START_BUDGET = 5, START_WINDOW_S = 10, BACKOFF_MAX_S = 60, SETTLED_PER_TU
 #define TICK_US UINT64_C(5000)
 
 static struct pool *pools;
+static struct pool *retired; /* no longer configured, with futures that wait for their return */
 static bool frozen;
 
 static void dispatch(struct turn_item *item);
@@ -115,6 +116,48 @@ pool_remove(struct pool *p)
 	pool_end_hosts(p, p->config->grace_us);
 	pool_settle(p);
 	pool_drop(p);
+}
+
+void
+pool_retire(struct pool *p)
+{
+	p->gone = true;
+	DL_DELETE(pools, p);
+	pool_take_back_ahead(p);
+	pool_end_hosts(p, UINT64_MAX / 4); /* what runs finishes */
+	if (pool_is_empty(p)) {
+		pool_drop(p);
+		return;
+	}
+	DL_APPEND(retired, p);
+}
+
+struct pool *
+pool_return(const char *name)
+{
+	struct pool *p;
+	DL_FOREACH(retired, p) {
+		if (strcmp(p->name, name) != 0)
+			continue;
+		DL_DELETE(retired, p);
+		DL_APPEND(pools, p);
+		p->gone = false;
+		pool_wake(p);
+		return p;
+	}
+	return NULL;
+}
+
+void
+pool_configure(struct pool *p, const struct config_pool *config)
+{
+	unsigned before = wanted_workers(p->config), after = wanted_workers(config);
+
+	p->config = config;
+	if (before != after) /* else a resize by hand stays */
+		pool_resize(p, after);
+	pool_settle(p);
+	pool_wake(p);
 }
 
 struct pool *

@@ -72,6 +72,12 @@ struct pool *pool_new(const struct config_pool *config);
 struct pool *pool_open(struct pool *like, unsigned workers, struct owner *owner, uint64_t bound_to);
 /* Takes it out of the table; it is freed with the last spec that names it. */
 void pool_remove(struct pool *p);
+/* The configuration no longer names it: it starts nothing more, and its pending futures wait for its return. */
+void pool_retire(struct pool *p);
+/* One that was retired is in the table again; NULL if there is none of that name. */
+struct pool *pool_return(const char *name);
+/* Other settings, of the same kind and runtime; borrowed for good. They hold for tasks to come, the number of workers at once. */
+void pool_configure(struct pool *p, const struct config_pool *config);
 struct pool *pool_hold(struct pool *p);
 void pool_drop(struct pool *p);
 

@@ -313,16 +313,15 @@ req_shutdown(struct request *r)
 void
 req_reload(struct request *r)
 {
-	struct config *c = server_config()->path ? config_load(server_config()->path, stderr) : NULL;
+	char why[400];
+	struct buf told;
 
-	if (server_config()->path && !c) {
-		request_fail(r, STATUS_VALUE, 0, "reload: %s has mistakes, which the log names; nothing was changed", server_config()->path);
-		return;
-	}
-	config_free(c);
-	struct buf *b = request_result(r);
-	pack_array(b, 1);
-	pack_cstr(b, "every change of the configuration needs a restart in this version");
+	buf_init(&told);
+	if (server_reload(&told, why, sizeof why))
+		pack_raw(request_result(r), told.data, told.len);
+	else
+		request_fail(r, STATUS_VALUE, 0, "reload: %s", why);
+	buf_clear(&told);
 }
 
 void
@@ -333,8 +332,8 @@ req_backup(struct request *r)
 
 	if (!param_str(r, "path", &path, &len))
 		return;
-	if (!len || path[0] != '/')
-		request_fail(r, STATUS_VALUE, 0, "backup: path: expected an absolute path, got '%.*s'", (int)(len < 100 ? len : 100), path);
+	if (!len || path[0] != '/' || memchr(path, 0, len))
+		request_fail(r, STATUS_VALUE, 0, "backup: path: expected an absolute path without NUL, got '%.*s'", (int)(len < 100 ? len : 100), path);
 	else
 		request_fail(r, STATUS_UNSUPPORTED, 0, "backup: the store is memory: nothing is stored");
 }

@@ -26,18 +26,22 @@
 #include "daemon/paths.h"
 #include "daemon/pool.h"
 #include "daemon/registry.h"
+#include "daemon/reload.h"
 #include "daemon/retention.h"
 #include "daemon/run.h"
 #include "daemon/slot.h"
 #include "daemon/store.h"
 #include "daemon/turn.h"
 #include "proto/address.h"
+#include "proto/pack.h"
 
 enum phase { SERVING, FINISHING, STOPPING, ENDING, OVER };
 
 enum { HOSTS_GRACE_S = 5, ENDING_LIMIT_S = 15, EVICT_AT_ONCE = 1000 };
 
-static struct config *config;
+static struct config *config; /* the newest */
+static struct config **old;    /* earlier ones: pools may still use them */
+static size_t old_count;
 static enum phase phase;
 static struct event *signals[4];
 static struct timer deadline, trim;
@@ -51,6 +55,31 @@ const struct config *
 server_config(void)
 {
 	return config;
+}
+
+bool
+server_reload(struct buf *told, char *why, size_t size)
+{
+	struct config **more = realloc(old, (old_count + 1) * sizeof *more);
+	struct config *next;
+	struct buf sentences;
+
+	if (more)
+		old = more;
+	next = !more ? NULL : config->path ? config_load(config->path, stderr) : config_default();
+	if (!next) {
+		snprintf(why, size, "%.300s has mistakes, which the log names; nothing was changed", config->path ? config->path : "the configuration");
+		return false;
+	}
+	buf_init(&sentences);
+	unsigned count = reload_apply(config, next, &sentences);
+	pack_array(told, count);
+	pack_raw(told, sentences.data, sentences.len);
+	buf_clear(&sentences);
+	old[old_count++] = config;
+	config = next;
+	log_info("server", "configuration reloaded; %u changes need a restart", count);
+	return true;
 }
 
 bool
@@ -281,11 +310,23 @@ on_deadline(struct timer *t)
 }
 
 static void
+reload_by_signal(void)
+{
+	char why[400];
+	struct buf told;
+
+	buf_init(&told);
+	if (!server_reload(&told, why, sizeof why))
+		log_error("server", "SIGHUP: %s", why);
+	buf_clear(&told);
+}
+
+static void
 on_signal(evutil_socket_t sig, short what, void *arg)
 {
 	(void)what, (void)arg;
 	if (sig == SIGHUP) {
-		log_info("server", "SIGHUP: a reload of the configuration is not possible yet; restart instead");
+		reload_by_signal();
 		return;
 	}
 	if (phase == SERVING || phase == FINISHING) {
@@ -389,5 +430,8 @@ server_end(void)
 	turn_end();
 	lock_release();
 	config_free(config);
+	for (size_t i = 0; i < old_count; i++)
+		config_free(old[i]);
+	free(old);
 	log_info("server", "ended");
 }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "config/config.h"
+#include "proto/buf.h"
 
 struct request;
 
@@ -22,6 +23,9 @@ void server_run(void);
 void server_end(void);
 
 const struct config *server_config(void);
+/* Reads the configuration again and applies what can be. Packs an array of sentences: what could not. False, with a sentence: it has mistakes,
+ * and nothing was changed. */
+bool server_reload(struct buf *told, char *why, size_t why_size);
 /* No more submits. */
 bool server_is_ending(void);
 /* As many payload bytes are held as may be, and nothing finished and seen could be forgotten for it. */

@@ -6,10 +6,6 @@ import pytest
 from helpers import refused, sh
 
 
-# Strict: the day that reload applies something, these must be plain tests again.
-needs_reload = pytest.mark.xfail(reason="reload applies nothing yet: every change needs a restart", strict=True)
-
-
 def rewrite(daemon, **changes):
     """Another configuration in the same file."""
     from conftest import merged, yaml
@@ -22,7 +18,6 @@ def names(client):
     return sorted(p["name"] for p in client.call("pools"))
 
 
-@needs_reload
 def test_reload_of_the_same_configuration_changes_nothing(daemon, client, gate):
     future = client.call("submit", "shell", *gate.task("echo x"))
     gate.await_start()
@@ -31,7 +26,6 @@ def test_reload_of_the_same_configuration_changes_nothing(daemon, client, gate):
     assert client.call("result", future)["stdout"] == b"x\n"
 
 
-@needs_reload
 def test_a_new_pool_is_there_after_reload(daemon, client):
     rewrite(daemon, pools={"fresh": {"kind": "command", "workers": 1}})
     assert client.call("reload") == []
@@ -39,7 +33,6 @@ def test_a_new_pool_is_there_after_reload(daemon, client):
     assert client.call("call", "fresh", "echo", ["x"])["stdout"] == b"x\n"
 
 
-@needs_reload
 def test_a_pool_may_grow_by_reload(daemon, client, gate):
     rewrite(daemon, pools={"one": {"kind": "command", "workers": 2}})
     assert client.call("reload") == []
@@ -56,14 +49,12 @@ def test_a_mistake_changes_nothing_and_is_told(daemon, client):
     assert client.call("call", "one", "true")["exit"] == 0
 
 
-@needs_reload
 def test_what_needs_a_restart_is_told(daemon, client):
     rewrite(daemon, state_dir=daemon.path("elsewhere"))
     told = client.call("reload")
     assert len(told) == 1 and "state_dir" in told[0]
 
 
-@needs_reload
 def test_futures_of_a_pool_that_is_gone_stay_pending_until_it_returns(daemon, client):
     client.call("pause", "one")
     future = client.call("submit", "one", "echo", ["x"])
@@ -81,7 +72,6 @@ def test_futures_of_a_pool_that_is_gone_stay_pending_until_it_returns(daemon, cl
     assert client.call("result", future)["stdout"] == b"x\n"
 
 
-@needs_reload
 def test_a_pending_future_of_a_pool_that_is_gone_can_be_cancelled(daemon, client):
     client.call("pause", "one")
     future = client.call("submit", "one", "echo", ["x"])
@@ -93,7 +83,6 @@ def test_a_pending_future_of_a_pool_that_is_gone_can_be_cancelled(daemon, client
     assert client.call("state", [future]) == ["CANCELLED"]
 
 
-@needs_reload
 def test_running_tasks_of_a_pool_that_is_gone_finish(daemon, client, gate):
     future = client.call("submit", "one", *gate.task("echo finished"))
     gate.await_start()

@@ -1,0 +1,114 @@
+#include "daemon/reload.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/conn.h"
+#include "daemon/log.h"
+#include "daemon/pool.h"
+#include "proto/pack.h"
+
+static void
+tell(struct buf *b, unsigned *count, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+static void
+tell(struct buf *b, unsigned *count, const char *fmt, ...)
+{
+	char text[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	pack_text(b, text, strlen(text));
+	++*count;
+}
+
+static bool
+same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool
+same_strings(const struct config_strings *a, const struct config_strings *b)
+{
+	if (a->count != b->count)
+		return false;
+	for (size_t i = 0; i < a->count; i++)
+		if (strcmp(a->item[i], b->item[i]) != 0)
+			return false;
+	return true;
+}
+
+static const struct config_pool *
+find(const struct config *c, const char *name)
+{
+	for (size_t i = 0; i < c->pools; i++)
+		if (strcmp(c->pool[i].name, name) == 0)
+			return &c->pool[i];
+	return NULL;
+}
+
+static void
+change_pool(struct pool *p, const struct config_pool *next, struct buf *b, unsigned *count)
+{
+	const struct config_pool *before = p->config;
+
+	if (before->kind != next->kind || !same_strings(&before->runtime, &next->runtime)) {
+		tell(b, count, "pools.%s: its kind and runtime need a restart", p->name);
+		return;
+	}
+	pool_configure(p, next);
+}
+
+/* Pools of the configuration that is to be: changed, back again, or new. */
+static void
+apply_pools(const struct config *next, struct buf *b, unsigned *count)
+{
+	for (size_t i = 0; i < next->pools; i++) {
+		const struct config_pool *c = &next->pool[i];
+		struct pool *p = pool_find(c->name, strlen(c->name));
+		if (!p)
+			p = pool_return(c->name);
+		if (p && p->like)
+			tell(b, count, "pools.%s: a pool of that name was opened by a client", c->name);
+		else if (p)
+			change_pool(p, c, b, count);
+		else if (!pool_new(c))
+			tell(b, count, "pools.%s: out of memory", c->name);
+	}
+}
+
+/* Pools that it no longer names. */
+static void
+retire_pools(const struct config *next)
+{
+	struct pool *p = pool_first(), *after;
+	for (; p; p = after) {
+		after = p->next;
+		if (!p->like && !find(next, p->name))
+			pool_retire(p);
+	}
+}
+
+unsigned
+reload_apply(const struct config *before, const struct config *next, struct buf *b)
+{
+	unsigned count = 0;
+
+	if (!same_strings(&before->listen, &next->listen))
+		tell(b, &count, "listen: needs a restart");
+	if (!same_text(before->store, next->store))
+		tell(b, &count, "store: needs a restart");
+	if (!same_text(before->state_dir, next->state_dir))
+		tell(b, &count, "state_dir: needs a restart");
+	if (before->limit_message != next->limit_message)
+		tell(b, &count, "limits.message: needs a restart");
+	retire_pools(next);
+	apply_pools(next, b, &count);
+	log_set_level(log_level_find(next->log_level));
+	conn_set_limits(before->limit_message, next->limit_connections, next->limit_requests, next->limit_output);
+	return count;
+}
