@@ -120,13 +120,22 @@ def test_the_reason_changes_with_the_pool(daemon, client):
 
 def test_between_retries_a_future_is_pending_and_says_why(daemon, client):
     future = client.call("submit", "shell", "false", [], {"retries": 1, "retry_delay": 1000})
-
-    def has_failed_once():
-        shown = client.call("show", future)
-        return shown["state"] == "PENDING" and shown["attempt"] == 1
-    eventually(has_failed_once)
-    assert why(client, future) == "retry"
+    eventually(lambda: (client.call("show", future).get("why") or {}).get("code") == "retry")
+    shown = client.call("show", future)
+    assert (shown["state"], shown["attempt"]) == ("PENDING", 1)
     client.call("cancel", [future])
+
+
+def test_an_attempt_counts_when_it_has_begun(daemon, client):
+    """A task handed to a worker that has not begun it is PENDING, and has been begun no time. Looked at on its way, many times."""
+    for _ in range(100):
+        future = client.call("submit", "one", "true")
+        while True:
+            shown = client.call("show", future)
+            if shown["state"] != "PENDING":
+                break
+            assert shown["attempt"] == 0
+        client.call("wait", [future])
 
 
 def test_show_of_a_failed_future_says_finished(shared):
