@@ -24,7 +24,6 @@ turn_base(void)
 		if (!cfg)
 			return NULL;
 		event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK);
-		event_config_set_flag(cfg, EVENT_BASE_FLAG_PRECISE_TIMER);
 		base = event_base_new_with_config(cfg);
 		event_config_free(cfg);
 	}
