@@ -90,3 +90,8 @@ end
 function shell(command)
 	return select(3, os.execute(command))
 end
+
+function shell_as_task(command)
+	return shell(("FUTURED_ADDRESS='%s' FUTURED_TASK='%s'; export FUTURED_ADDRESS FUTURED_TASK; %s"):format(
+		futured.address, futured.secret, command))
+end

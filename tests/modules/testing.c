@@ -294,6 +294,40 @@ print_many(struct futured_task *t)
 	return FUTURED_OK;
 }
 
+/* Runs a command of the shell as this task: a client in it can say whom it speaks for. Returns its status. */
+static int
+shell_as_task(struct futured_task *t)
+{
+	char command[4096], whole[8192];
+
+	if (!futured_arg_cstr(t, 0, command, sizeof command))
+		return FUTURED_FAILED;
+	snprintf(whole, sizeof whole, "FUTURED_ADDRESS='%s' FUTURED_TASK='%s'; export FUTURED_ADDRESS FUTURED_TASK; %s", futured_address(t),
+		futured_secret(t), command);
+	futured_put_int(t, system(whole));
+	return FUTURED_OK;
+}
+
+/* Writes its secret to PATH.ID, for a client elsewhere that speaks for it; then waits until GO is there. */
+static int
+lend_secret(struct futured_task *t)
+{
+	char path[2048], file[4096], go[2048];
+	FILE *f;
+
+	if (!futured_arg_cstr(t, 0, path, sizeof path) || !futured_arg_cstr(t, 1, go, sizeof go))
+		return FUTURED_FAILED;
+	snprintf(file, sizeof file, "%s.%u", path, (unsigned)futured_id(t));
+	f = fopen(file, "we");
+	if (f == NULL)
+		return futured_fail(t, "OSError", "%s: %s", file, strerror(errno));
+	fprintf(f, "%s\n", futured_secret(t));
+	fclose(f);
+	while (access(go, F_OK) != 0)
+		nap();
+	return FUTURED_OK;
+}
+
 /* Runs a command of the shell; returns its status. */
 static int
 shell(struct futured_task *t)
@@ -441,6 +475,8 @@ static const struct futured_function functions[] = {
 	{"print_lines", print_lines, NULL},
 	{"print_many", print_many, NULL},
 	{"shell", shell, NULL},
+	{"shell_as_task", shell_as_task, NULL},
+	{"lend_secret", lend_secret, NULL},
 	{"complain", complain, NULL},
 	{"set_warmth", set_warmth, NULL},
 	{"get_warmth", get_warmth, NULL},

@@ -152,7 +152,7 @@ def test_workers_killed_at_random_lose_only_what_they_ran(daemon, client):
                 killed += 1
             except ProcessLookupError:
                 pass  # it died of the last one
-    client.call("wait", [ids])
+    client.call("wait", ids)
     lost = [i for i in ids if outcome(client, i) == "WorkerLostError"]
     assert killed > 10 and len(lost) <= killed, (len(lost), killed)
     assert client.call("call", "cpu", "add", [1, 1]) == 2
