@@ -1,6 +1,7 @@
 /* The methods of a future, one blocking function each. */
 #include "client/connection.h"
 #include "client/packer.h"
+#include "client/submission.h"
 
 #include <string.h>
 
@@ -36,41 +37,19 @@ enum futured_status
 futured_submit(struct futured *c, uint64_t *id, const char *pool, const char *fn, const char *format, ...)
 {
 	enum futured_status status;
-	struct futured_pack args, p;
+	struct futured_pack args;
 	va_list ap;
 
 	packer_init(&args);
-	packer_init(&p);
 	va_start(ap, format);
-	futured_vpackf(&args, format, ap);
+	submission_args(&args, format, ap);
 	va_end(ap);
-	futured_packf(&p, "ss", pool, fn);
-	futured_pack_array(&p, (size_t)args.values);
-	if (args.buf.len > 0)
-		buf_append(&p.buf, args.buf.data, args.buf.len);
-	p.owed -= args.values;
-	status = futured_pack_status(&args);
-	if (status == FUTURED_OK)
-		status = call_and_take(c, "submit", &p, take_id, id);
+	if (futured_pack_status(&args) == FUTURED_VALUE)
+		status = connection_failed(c, FUTURED_VALUE, "the format of the arguments is wrong");
 	else
-		connection_failed(c, status, "the format of the arguments is wrong");
+		status = futured_submit_with(c, id, pool, fn, &args, NULL);
 	packer_clear(&args);
-	packer_clear(&p);
 	return status;
-}
-
-static void
-pack_call(struct futured_pack *p, const char *pool, const char *fn, const struct futured_pack *args,
-	const struct futured_options *options)
-{
-	futured_packf(p, "ss", pool, fn);
-	if (args == NULL)
-		futured_pack_array(p, 0);
-	else
-		futured_pack_copy(p, futured_pack_value(args));
-	if (args != NULL && (args->buf.failed || futured_pack_status(args) != FUTURED_OK || args->values != 1))
-		p->wrong = true;
-	futured_options_pack(options, p);
 }
 
 enum futured_status
@@ -81,7 +60,7 @@ futured_submit_with(struct futured *c, uint64_t *id, const char *pool, const cha
 	struct futured_pack p;
 
 	packer_init(&p);
-	pack_call(&p, pool, fn, args, options);
+	submission_pack(c, &p, pool, fn, args, options, false);
 	status = call_and_take(c, "submit", &p, take_id, id);
 	packer_clear(&p);
 	return status;
@@ -107,7 +86,7 @@ futured_map(struct futured *c, uint64_t *first, uint64_t *count, const char *poo
 	uint64_t run[2];
 
 	packer_init(&p);
-	pack_call(&p, pool, fn, items, options);
+	submission_pack(c, &p, pool, fn, items, options, false);
 	status = call_and_take(c, "map", &p, take_run, run);
 	packer_clear(&p);
 	if (status == FUTURED_OK) {

@@ -91,7 +91,7 @@ futured_completed_next(struct futured_completed *i, uint64_t *id, struct futured
 			return status;
 	}
 	if ((f = i->first) == NULL && !i->missed)
-		return FUTURED_STATUS_COUNT;
+		return FUTURED_END;
 	if (f == NULL || f->reply == NULL)
 		return connection_failed(i->c, FUTURED_NO_MEMORY, NULL);
 	if ((i->first = f->next) == NULL)

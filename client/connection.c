@@ -1,7 +1,10 @@
 /* A connection: made, asked, driven, ended. The descriptor is non-blocking; only futured_step and what is built on it wait. */
 #include "client/connection.h"
+#include "client/blocking.h"
 #include "client/discover.h"
 #include "client/follow.h"
+#include "client/future.h"
+#include "client/resume.h"
 #include "client/packer.h"
 #include "client/watch.h"
 
@@ -15,6 +18,13 @@
 
 enum { READ_SIZE = 64 << 10, READ_ROUNDS = 16 };
 
+void
+connection_changed(struct futured *c)
+{
+	if (c->changed != NULL)
+		c->changed(c, c->changed_data);
+}
+
 struct futured *
 futured_new(void)
 {
@@ -23,6 +33,8 @@ futured_new(void)
 	if (c == NULL)
 		return NULL;
 	core_init(&c->core, c);
+	c->core.wanted = connection_changed;
+	LIST_INIT(&c->futures);
 	c->fd = -1;
 	c->pid = getpid();
 	c->connect_timeout = 10;
@@ -36,6 +48,7 @@ futured_free(struct futured *c)
 		return;
 	if (c->fd >= 0)
 		close(c->fd);
+	futures_detach(c);
 	core_clear(&c->core);
 	free(c->wanted);
 	free(c->client);
@@ -70,7 +83,7 @@ connection_check(struct futured *c)
 		return connection_failed(c, FUTURED_FORKED, NULL);
 	if (c->core.ended != FUTURED_OK)
 		return connection_failed(c, c->core.ended, NULL);
-	if (c->fd < 0)
+	if (c->fd < 0 && !c->resume.active)
 		return connection_failed(c, FUTURED_NO_DAEMON, "not connected");
 	return FUTURED_OK;
 }
@@ -125,10 +138,26 @@ futured_set_message_limit(struct futured *c, uint64_t bytes)
 	return FUTURED_OK;
 }
 
+enum futured_status
+futured_set_reconnect(struct futured *c, double seconds)
+{
+	if (!(seconds >= 0 && seconds <= 1e9) || c->fd >= 0)
+		return connection_failed(c, FUTURED_VALUE, "reconnect: expected 0 to 1e9 seconds, before connecting");
+	c->reconnect = seconds;
+	return FUTURED_OK;
+}
+
+void
+futured_on_wanted(struct futured *c, void (*wanted)(struct futured *c, void *data), void *data)
+{
+	c->changed = wanted;
+	c->changed_data = data;
+}
+
 bool
 futured_is_connected(const struct futured *c)
 {
-	return c->fd >= 0 && c->core.ended == FUTURED_OK;
+	return c->fd >= 0 && c->core.ended == FUTURED_OK && !c->resume.active;
 }
 
 const char *
@@ -157,8 +186,8 @@ futured_error_text(const struct futured *c)
 
 /* ---- connecting ---- */
 
-static void
-look_at_peer(struct futured *c)
+void
+connection_look(struct futured *c)
 {
 	struct ucred cred;
 	socklen_t len = sizeof cred;
@@ -171,12 +200,10 @@ look_at_peer(struct futured *c)
 	c->peer = cred.pid;
 }
 
-static enum futured_status
-say_hello(struct futured *c)
+enum futured_status
+connection_hello(struct futured *c, struct futured_pack *p)
 {
 	struct futured_options *o = futured_options_new();
-	enum futured_status status;
-	struct futured_pack p;
 
 	if (o == NULL)
 		return connection_failed(c, FUTURED_NO_MEMORY, NULL);
@@ -186,10 +213,25 @@ say_hello(struct futured *c)
 		futured_options_set(o, "token", "s", c->token);
 	if (c->task != NULL)
 		futured_options_set(o, "task", "s", c->task);
-	packer_init(&p);
-	futured_options_pack(o, &p);
+	futured_options_pack(o, p);
 	futured_options_free(o);
-	status = futured_call(c, "hello", &p, c->connect_timeout, NULL);
+	return FUTURED_OK;
+}
+
+static enum futured_status
+say_hello(struct futured *c)
+{
+	struct futured_reply *reply = NULL;
+	enum futured_status status;
+	struct futured_pack p;
+
+	packer_init(&p);
+	status = connection_hello(c, &p);
+	if (status == FUTURED_OK)
+		status = futured_call(c, "hello", &p, c->connect_timeout, &reply);
+	if (status == FUTURED_OK)
+		resume_learn(c, reply);
+	futured_reply_free(reply);
 	packer_clear(&p);
 	return status;
 }
@@ -201,17 +243,20 @@ futured_connect(struct futured *c)
 
 	if (c->pid != getpid())
 		return connection_failed(c, FUTURED_FORKED, NULL);
-	if (c->core.dispatching || futured_is_connected(c))
+	if (c->core.dispatching || futured_is_connected(c) || (c->resume.active && c->core.ended == FUTURED_OK))
 		return connection_failed(c, FUTURED_INVALID_STATE, "already connected");
 	if (c->fd >= 0)
 		close(c->fd);
 	c->fd = -1;
+	c->instance[0] = '\0';
+	c->resume.active = false;
+	c->core.keep = c->reconnect > 0;
 	core_restart(&c->core);
 	status = discover(c->wanted, c->connect_timeout, &c->fd, c->address, sizeof c->address, c->error, sizeof c->error);
 	if (status != FUTURED_OK)
 		return status;
-	look_at_peer(c);
-	if (c->client != NULL || c->token != NULL || c->task != NULL || strncmp(c->address, "unix:", 5) != 0)
+	connection_look(c);
+	if (c->reconnect > 0 || c->client != NULL || c->token != NULL || c->task != NULL || strncmp(c->address, "unix:", 5) != 0)
 		return say_hello(c);
 	return FUTURED_OK;
 }
@@ -227,15 +272,16 @@ futured_fd(const struct futured *c)
 short
 futured_events(const struct futured *c)
 {
+	if (c->fd < 0)
+		return 0;
 	return core_unsent(&c->core) > 0 ? POLLIN | POLLOUT : POLLIN;
 }
 
-/* The protocol has no timers on this side: the daemon keeps every timeout. */
+/* The protocol has no timers on this side, since the daemon keeps every timeout; only trying to reconnect has. */
 int
 futured_timeout_ms(const struct futured *c)
 {
-	(void)c;
-	return -1;
+	return resume_timeout_ms(c);
 }
 
 size_t
@@ -285,8 +331,17 @@ read_some(struct futured *c)
 		return core_input(&c->core, (size_t)n) == FUTURED_OK && (size_t)n == room;
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
 		return false;
-	core_end(&c->core, FUTURED_LOST, n == 0 ? "the daemon closed the connection" : strerror(errno));
+	connection_lost(c, n == 0 ? "the daemon closed the connection" : strerror(errno));
 	return false;
+}
+
+void
+connection_lost(struct futured *c, const char *why)
+{
+	if (c->reconnect > 0 && c->instance[0] != '\0')
+		resume_begin(c, why);
+	else
+		core_end(&c->core, FUTURED_LOST, why);
 }
 
 enum futured_status
@@ -298,31 +353,44 @@ futured_process(struct futured *c)
 		return status;
 	if (c->core.dispatching)
 		return connection_failed(c, FUTURED_INVALID_STATE, "called from a callback");
-	write_some(c);
-	for (int i = 0; i < READ_ROUNDS && read_some(c); i++)
-		;
-	if (c->core.ended == FUTURED_OK)
+	if (c->resume.active)
+		resume_tick(c);
+	if (c->fd >= 0 && c->core.ended == FUTURED_OK) {
+		write_some(c);
+		for (int i = 0; i < READ_ROUNDS && read_some(c); i++)
+			;
+	}
+	if (c->fd >= 0 && c->core.ended == FUTURED_OK)
 		write_some(c);
 	return connection_failed(c, c->core.ended, NULL);
+}
+
+/* Milliseconds, rounded up, for poll(2). */
+static int
+poll_time(double seconds)
+{
+	return seconds < 0 ? -1 : seconds > 1e6 ? 1000000000 : (int)(seconds * 1000 + 0.999);
 }
 
 enum futured_status
 futured_step(struct futured *c, double timeout)
 {
 	enum futured_status status = connection_check(c);
+	int own, ms = poll_time(timeout), n;
 	struct pollfd p;
-	int n;
 
 	if (status != FUTURED_OK)
 		return status;
 	if (c->core.dispatching)
 		return connection_failed(c, FUTURED_INVALID_STATE, "a blocking call in a callback");
-	write_some(c);
+	if (c->fd >= 0)
+		write_some(c);
+	own = futured_timeout_ms(c);
 	p = (struct pollfd){ .fd = c->fd, .events = futured_events(c) };
-	n = poll(&p, 1, timeout < 0 ? -1 : timeout > 1e6 ? 1000000000 : (int)(timeout * 1000 + 0.999));
+	n = poll(&p, c->fd >= 0, own >= 0 && (ms < 0 || own < ms) ? own : ms);
 	if (n < 0 && errno != EINTR)
 		return connection_failed(c, FUTURED_SYSTEM, strerror(errno));
-	if (n == 0)
+	if (n == 0 && (own < 0 || (ms >= 0 && ms < own)))
 		return connection_failed(c, FUTURED_TIMEOUT, NULL);
 	return n < 0 ? FUTURED_OK : futured_process(c);
 }

@@ -2,6 +2,7 @@
 #ifndef FUTURED_CLIENT_CONNECTION_H
 #define FUTURED_CLIENT_CONNECTION_H
 
+#include <sys/queue.h>
 #include <sys/types.h>
 
 #include "client/core.h"
@@ -17,6 +18,21 @@ struct futured {
 	bool own;          /* the daemon has our uid, on this machine */
 	int64_t peer;      /* its pid; 0: not known */
 	char error[1024];  /* the last failure's sentence */
+	char instance[128]; /* of the daemon, from hello; "" if it was not said */
+	double reconnect;  /* how long to try after a loss; 0: not at all */
+	struct {
+		bool active;   /* lost, and not resumed yet; with a descriptor: hello is under way */
+		double since;  /* when it was lost, */
+		double next;   /* when to try again, */
+		double pause;  /* and how long to wait after that */
+	} resume;
+	bool keys;         /* make a key for each submit */
+	char key_prefix[40];
+	uint64_t key_count;
+	void (*changed)(struct futured *c, void *data); /* futured_on_wanted; may be NULL */
+	void *changed_data;
+	LIST_HEAD(, futured_future) futures; /* all handles; future.c */
+	size_t pending;    /* of them are not done */
 };
 
 /* FUTURED_OK if the connection may be used by this process; every public function begins with it. */
@@ -24,6 +40,14 @@ enum futured_status connection_check(struct futured *c);
 /* Remembers the sentence of a failure (text NULL: the status's, or why the connection ended) and returns the status. Does nothing
  * for FUTURED_OK. */
 enum futured_status connection_failed(struct futured *c, enum futured_status status, const char *text);
+/* Tells whoever drives us that the descriptor, events or timeout may be others now. */
+void connection_changed(struct futured *c);
+/* The descriptor has come to its end. */
+void connection_lost(struct futured *c, const char *why);
+/* Learns who is at the other end. */
+void connection_look(struct futured *c);
+/* The parameters of hello; `p` is initialised. */
+enum futured_status connection_hello(struct futured *c, struct futured_pack *p);
 /* The same from an answer. */
 enum futured_status connection_replied(struct futured *c, const struct futured_reply *reply);
 

@@ -37,6 +37,8 @@ core_clear(struct core *k)
 	follow_clear(k);
 	buf_clear(&k->in);
 	buf_clear(&k->out);
+	for (size_t i = 0; i < k->cap; i++)
+		free(k->slot[i].frame);
 	free(k->slot);
 	k->slot = NULL;
 	k->cap = k->used = 0;
@@ -48,6 +50,8 @@ core_restart(struct core *k)
 	buf_clear(&k->in);
 	buf_clear(&k->out);
 	k->out_at = k->scanned = 0;
+	k->queued = k->sent = 0;
+	k->held = false;
 	frame_scan_init(&k->scan, k->limit);
 	k->ended = FUTURED_OK;
 	k->reason[0] = '\0';
@@ -109,18 +113,86 @@ slot_find(struct core *k, uint32_t msgid)
 static void
 slot_release(struct core *k, struct core_request *s)
 {
+	free(s->frame);
 	memset(s, 0, sizeof *s);
 	k->used--;
 }
 
 /* ---- out ---- */
 
-enum futured_status
-core_request(struct core *k, const char *method, const struct futured_pack *params,
+/* Whether a request may be said twice: it changes nothing, or the second time changes nothing more. A submit with `key` may. */
+static bool
+is_safe(const char *method, const struct futured_pack *params)
+{
+	static const char *const safe[] = { "ping", "result", "exception", "state", "wait", "watch", "unwatch", "cancel", "release",
+		"list", "show", "output", "pools", "pause", "resume", "resize", "stats" };
+	struct futured_value cursor, v = { NULL, NULL }, key;
+
+	for (size_t i = 0; i < sizeof safe / sizeof safe[0]; i++)
+		if (strcmp(method, safe[i]) == 0)
+			return true;
+	if (params == NULL || (strcmp(method, "submit") != 0 && strcmp(method, "map") != 0))
+		return false;
+	cursor = futured_pack_value(params);
+	for (int i = 0; i < 4; i++)
+		if (!futured_value_next(&cursor, &v))
+			return false;
+	return futured_value_find(v, "key", &key) && futured_value_type(key) == FUTURED_TYPE_STR;
+}
+
+/* The bytes of a request behind what is in `b`; false, and `b` as before, without memory. */
+static bool
+encode(struct buf *b, uint32_t msgid, const char *method, const struct futured_pack *params)
+{
+	size_t before = b->len;
+
+	message_request(b, msgid, method);
+	pack_array(b, params == NULL ? 0 : params->values);
+	if (params != NULL && params->buf.len > 0)
+		pack_raw(b, params->buf.data, params->buf.len);
+	if (!b->failed)
+		return true;
+	b->failed = false; /* half a frame must not leave */
+	b->len = before;
+	return false;
+}
+
+/* Puts a request where it belongs: into `out`, into its slot, or both. */
+static bool
+slot_write(struct core *k, struct core_request *s, const char *method, const struct futured_pack *params)
+{
+	struct buf frame = { 0 };
+	size_t before = k->out.len;
+
+	if (!k->keep) {
+		if (!encode(&k->out, s->msgid, method, params))
+			return false;
+		k->queued += k->out.len - before;
+		return true;
+	}
+	if (!encode(&frame, s->msgid, method, params)) {
+		buf_clear(&frame);
+		return false;
+	}
+	if (!k->held || s->hello) {
+		if (!buf_append(&k->out, frame.data, frame.len)) {
+			k->out.failed = false;
+			k->out.len = before;
+			buf_clear(&frame);
+			return false;
+		}
+		k->queued += frame.len;
+	}
+	s->end = k->held && !s->hello ? UINT64_MAX : k->queued;
+	s->frame = buf_take(&frame, &s->len);
+	return true;
+}
+
+static enum futured_status
+request(struct core *k, bool hello, const char *method, const struct futured_pack *params,
 	void (*done)(struct futured *c, const struct futured_reply *reply, void *data), void *data, uint32_t *msgid)
 {
 	enum futured_status status = params == NULL ? FUTURED_OK : futured_pack_status(params);
-	size_t before = k->out.len;
 	struct core_request *s;
 
 	if (k->ended != FUTURED_OK)
@@ -129,13 +201,9 @@ core_request(struct core *k, const char *method, const struct futured_pack *para
 		return status;
 	if ((s = slot_take(k)) == NULL)
 		return FUTURED_NO_MEMORY;
-	message_request(&k->out, s->msgid, method);
-	pack_array(&k->out, params == NULL ? 0 : params->values);
-	if (params != NULL && params->buf.len > 0)
-		pack_raw(&k->out, params->buf.data, params->buf.len);
-	if (k->out.failed) { /* half a frame must not leave */
-		k->out.failed = false;
-		k->out.len = before;
+	s->hello = hello;
+	s->safe = k->keep && is_safe(method, params);
+	if (!slot_write(k, s, method, params)) {
 		slot_release(k, s);
 		return FUTURED_NO_MEMORY;
 	}
@@ -143,7 +211,23 @@ core_request(struct core *k, const char *method, const struct futured_pack *para
 	s->data = data;
 	if (msgid != NULL)
 		*msgid = s->msgid;
+	if (k->wanted != NULL && !k->dispatching)
+		k->wanted(k->owner);
 	return FUTURED_OK;
+}
+
+enum futured_status
+core_request(struct core *k, const char *method, const struct futured_pack *params,
+	void (*done)(struct futured *c, const struct futured_reply *reply, void *data), void *data, uint32_t *msgid)
+{
+	return request(k, false, method, params, done, data, msgid);
+}
+
+enum futured_status
+core_hello(struct core *k, const struct futured_pack *params,
+	void (*done)(struct futured *c, const struct futured_reply *reply, void *data), void *data)
+{
+	return request(k, true, "hello", params, done, data, NULL);
 }
 
 /* The slot stays taken until the answer comes, so that its number is not dealt again; only nobody is called. */
@@ -174,6 +258,7 @@ core_sent(struct core *k, size_t len)
 	enum { KEEP = 256 << 10 };
 
 	k->out_at += len;
+	k->sent += len;
 	if (k->out_at < k->out.len) {
 		if (k->out_at >= KEEP && k->out_at >= k->out.len / 2) {
 			buf_drain(&k->out, k->out_at);
@@ -252,6 +337,8 @@ on_notification(struct core *k, const struct message *m)
 	if (strcmp(method, "done") == 0 && on_done(k, m))
 		return;
 	if (strcmp(method, "output") == 0 && follow_output(k, m))
+		return;
+	if (strcmp(method, "progress") == 0 && watch_progress(k, m))
 		return;
 	if (k->heard == NULL)
 		return;
@@ -333,7 +420,86 @@ fail_requests(struct core *k, const struct futured_reply *reply)
 	for (size_t i = 0; i < cap; i++)
 		if (slot[i].msgid != 0 && slot[i].done != NULL)
 			slot[i].done(k->owner, reply, slot[i].data);
+	for (size_t i = 0; i < cap; i++)
+		free(slot[i].frame);
 	free(slot);
+}
+
+/* ---- from one connection to the next ---- */
+
+/* Whether the other side may have heard it whole. */
+static bool
+may_be_heard(const struct core *k, const struct core_request *s)
+{
+	return s->end <= k->sent;
+}
+
+void
+core_hold(struct core *k, const char *why)
+{
+	bool nested = k->dispatching;
+	struct futured_reply lost;
+	size_t cap;
+
+	reply_local(&lost, FUTURED_LOST, why);
+	for (size_t i = 0; i < k->cap; i++)
+		if (k->slot[i].msgid != 0 && (k->slot[i].hello || (may_be_heard(k, &k->slot[i]) && !k->slot[i].safe)))
+			k->slot[i].hello = true; /* from here on: never said again */
+		else
+			k->slot[i].end = UINT64_MAX;
+	k->held = true;
+	k->dispatching = true;
+	for (size_t i = 0; i < k->cap; i++) {
+		struct core_request was = k->slot[i];
+
+		if (was.msgid == 0 || !was.hello)
+			continue;
+		cap = k->cap;
+		slot_release(k, &k->slot[i]);
+		if (was.done != NULL)
+			was.done(k->owner, &lost, was.data);
+		if (k->cap != cap) /* a callback's request made the table grow: things have moved */
+			i = (size_t)-1;
+	}
+	k->dispatching = nested;
+	buf_clear(&k->in);
+	buf_clear(&k->out);
+	k->out_at = k->scanned = 0;
+	k->queued = k->sent = 0;
+	frame_scan_init(&k->scan, k->limit);
+}
+
+/* Numbers are dealt upwards and wrap around, so order is by distance. */
+static int
+by_age(const void *a, const void *b)
+{
+	const struct core_request *x = *(struct core_request *const *)a, *y = *(struct core_request *const *)b;
+	int32_t d = (int32_t)(x->msgid - y->msgid);
+
+	return d < 0 ? -1 : d > 0;
+}
+
+enum futured_status
+core_resume(struct core *k)
+{
+	struct core_request **held = calloc(k->used + 1, sizeof *held);
+	size_t n = 0;
+
+	if (held == NULL)
+		return FUTURED_NO_MEMORY;
+	for (size_t i = 0; i < k->cap; i++)
+		if (k->slot[i].msgid != 0 && k->slot[i].frame != NULL)
+			held[n++] = &k->slot[i];
+	qsort(held, n, sizeof *held, by_age);
+	for (size_t i = 0; i < n && !k->out.failed; i++) {
+		buf_append(&k->out, held[i]->frame, held[i]->len);
+		held[i]->end = k->queued += held[i]->len;
+	}
+	free(held);
+	if (k->out.failed)
+		return FUTURED_NO_MEMORY;
+	k->held = false;
+	return FUTURED_OK;
 }
 
 void

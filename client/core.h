@@ -18,14 +18,22 @@ struct follower;
 /* Waits for the answer with its number. Numbers are dealt so that `msgid & (cap - 1)` finds the slot at once. */
 struct core_request {
 	uint32_t msgid; /* 0: the slot is free */
+	bool safe;      /* may be said again when it is not known whether it was heard */
+	bool hello;     /* belongs to one connection, never said again */
 	void (*done)(struct futured *c, const struct futured_reply *reply, void *data);
 	void *data;
+	uint8_t *frame; /* its bytes, owned, where core.keep; else NULL */
+	size_t len;
+	uint64_t end;   /* core.queued behind it: it has left whole once core.sent is there. UINT64_MAX: held back */
 };
 
 struct core {
 	struct futured *owner; /* what callbacks are given */
 	struct buf out;        /* to be written by the owner, from out_at on */
 	size_t out_at;
+	uint64_t queued, sent; /* bytes that have gone into `out`, and out of it, on this connection */
+	bool keep;             /* keep each request's bytes, to say it again on another connection */
+	bool held;             /* between two connections: requests wait in their slots */
 	struct buf in;         /* the beginning of a frame that is not whole yet, */
 	size_t scanned;        /* looked at up to here */
 	struct frame_scan scan;
@@ -33,6 +41,7 @@ struct core {
 	struct core_request *slot; /* cap of them, a power of two; NULL at first */
 	size_t cap, used;
 	uint32_t next;             /* msgid to try first; never 0, which is the daemon's for protocol errors */
+	void (*wanted)(struct futured *c); /* there is something to write; may be NULL */
 	enum futured_status ended; /* FUTURED_OK while the connection lives */
 	char reason[512];
 	bool dispatching;
@@ -54,6 +63,15 @@ void core_restart(struct core *k);
 enum futured_status core_request(struct core *k, const char *method, const struct futured_pack *params,
 	void (*done)(struct futured *c, const struct futured_reply *reply, void *data), void *data, uint32_t *msgid);
 void core_forget(struct core *k, uint32_t msgid);
+
+/* The connection is lost and another will be tried; needs `keep` from the beginning. Requests that may have been heard and must not
+ * be said twice are called with FUTURED_LOST and `why`; all others, and new ones, wait. */
+void core_hold(struct core *k, const char *why);
+/* On the new connection: the one request that goes out while others are held. */
+enum futured_status core_hello(struct core *k, const struct futured_pack *params,
+	void (*done)(struct futured *c, const struct futured_reply *reply, void *data), void *data);
+/* It is the same daemon: says what waits again, in its order. FUTURED_NO_MEMORY: nothing was said; end it. */
+enum futured_status core_resume(struct core *k);
 
 /* The bytes to write next, and how many of them have been written. */
 size_t core_unsent(const struct core *k);

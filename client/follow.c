@@ -14,6 +14,7 @@ struct follower {
 	uint64_t id;
 	struct core *core;
 	uint64_t offset;   /* asked for */
+	uint64_t next[2];  /* where each stream goes on */
 	unsigned open;     /* streams that have not ended */
 	bool answered;     /* before that the request mentions it */
 	bool unlinked;     /* out of the table, to be freed once answered */
@@ -48,6 +49,8 @@ tell_bytes(struct follower *f, unsigned stream, uint64_t offset, const void *byt
 	struct futured_output out = { .stream = stream == STREAM_OUT ? "stdout" : "stderr", .offset = offset, .bytes = bytes,
 		.len = len, .eof = eof };
 
+	if (offset + len > f->next[stream == STREAM_ERR])
+		f->next[stream == STREAM_ERR] = offset + len;
 	f->heard(f->core->owner, f->id, &out, f->data);
 }
 
@@ -125,12 +128,41 @@ follow_output(struct core *k, const struct message *m)
 	return true;
 }
 
+static enum futured_status
+ask(struct follower *f)
+{
+	const char *streams = f->open == STREAM_OUT ? "stdout" : f->open == STREAM_ERR ? "stderr" : "both";
+	enum futured_status status;
+	struct futured_pack p;
+
+	packer_init(&p);
+	futured_packf(&p, "u{ss su sb}", f->id, "stream", streams, "offset", f->offset, "follow", 1);
+	status = core_request(f->core, "output", &p, on_answer, f, NULL);
+	packer_clear(&p);
+	return status;
+}
+
+enum futured_status
+follow_resume(struct core *k)
+{
+	for (struct follower *f = k->follower; f != NULL; f = f->hh.next) {
+		enum futured_status status;
+
+		if (!f->answered) /* its request is among those that are said again */
+			continue;
+		f->offset = f->open == STREAM_OUT || (f->open & STREAM_OUT && f->next[0] < f->next[1]) ? f->next[0] : f->next[1];
+		if ((status = ask(f)) != FUTURED_OK)
+			return status;
+		f->answered = false;
+	}
+	return FUTURED_OK;
+}
+
 enum futured_status
 follow_add(struct core *k, uint64_t id, const char *streams, uint64_t offset,
 	void (*heard)(struct futured *c, uint64_t id, const struct futured_output *output, void *data), void *data)
 {
 	enum futured_status status;
-	struct futured_pack p;
 	struct follower *f;
 
 	HASH_FIND(hh, k->follower, &id, sizeof id, f);
@@ -140,7 +172,7 @@ follow_add(struct core *k, uint64_t id, const char *streams, uint64_t offset,
 		return FUTURED_NO_MEMORY;
 	f->id = id;
 	f->core = k;
-	f->offset = offset;
+	f->offset = f->next[0] = f->next[1] = offset;
 	f->heard = heard;
 	f->data = data;
 	f->open = strcmp(streams, "both") == 0 ? STREAM_OUT | STREAM_ERR : stream_bit(streams, strlen(streams));
@@ -149,11 +181,7 @@ follow_add(struct core *k, uint64_t id, const char *streams, uint64_t offset,
 		free(f);
 		return FUTURED_NO_MEMORY;
 	}
-	packer_init(&p);
-	futured_packf(&p, "u{ss su sb}", id, "stream", streams, "offset", offset, "follow", 1);
-	status = core_request(k, "output", &p, on_answer, f, NULL);
-	packer_clear(&p);
-	if (status != FUTURED_OK) {
+	if ((status = ask(f)) != FUTURED_OK) {
 		f->answered = true;
 		unlink_follower(f);
 	}

@@ -6,6 +6,8 @@
 
 /* An `output` notification; false if nobody follows that future. */
 bool follow_output(struct core *k, const struct message *m);
+/* Another connection to the same daemon: goes on where it was. */
+enum futured_status follow_resume(struct core *k);
 /* The connection has ended: tells everybody. */
 void follow_end(struct core *k, const struct futured_reply *reply);
 void follow_clear(struct core *k);

@@ -18,7 +18,13 @@
  *
  * Callbacks run in the thread that drives the connection, never inside futured_request. A callback may start requests and
  * may call futured_free-like functions on its own objects; it may not call a blocking function, futured_step,
- * futured_process or futured_free on the connection that called it (blocking ones answer FUTURED_INVALID_STATE).
+ * futured_process or futured_free on the connection that called it (blocking ones answer FUTURED_INVALID_STATE). It returns
+ * nothing, so it cannot fail; it must not leave by longjmp or a C++ exception, which would skip its siblings and leave the
+ * library in the middle of a message.
+ *
+ * Futures: there are two ways to hold one. Its id is a number that anyone may keep, pass on and ask about, at the price of asking
+ * (futured_result, futured_state, …). A struct futured_future is a handle that is told by itself when the future is done and
+ * keeps the outcome here; it has the whole API of Future in concurrent.futures. Both may be used for the same future.
  *
  * Units: seconds in doubles. Ids are positive and at most 2^53 - 1. Strings are UTF-8. */
 #ifndef FUTURED_H
@@ -71,7 +77,8 @@ extern "C" {
 	X(FUTURED_NO_MEMORY, "MemoryError", "out of memory") \
 	X(FUTURED_SYSTEM, "OSError", "a system call failed") \
 	X(FUTURED_FORKED, "ForkedError", "this connection belongs to the parent process") \
-	X(FUTURED_TYPE, "TypeError", "the value is of another type")
+	X(FUTURED_TYPE, "TypeError", "the value is of another type") \
+	X(FUTURED_END, "StopIteration", "there are no more")
 
 enum futured_status {
 	FUTURED_OK = 0,
@@ -243,6 +250,17 @@ FUTURED_API enum futured_status futured_set_hello(struct futured *c, const char 
 /* The largest answer that is accepted, in bytes; default 64 MiB and a little. */
 FUTURED_API enum futured_status futured_set_message_limit(struct futured *c, uint64_t bytes);
 
+/* After a lost connection, try for so many seconds to connect again to the same address before anybody is told; 0, the default: do
+ * not. If the same daemon answers, or one that has its store, ids stay valid and all goes on: futures are watched again, outputs
+ * followed from where they stood, requests said again. What may have been heard and may not be said twice (a submit without
+ * `key`, most of all) is told FUTURED_LOST instead. If another daemon answers, or none, everybody is told FUTURED_LOST. A bound
+ * future or pool does not survive, as its name says. On TCP an attempt to connect may block for the connect timeout. Call it
+ * before connecting; requests are then kept in memory until they are answered. */
+FUTURED_API enum futured_status futured_set_reconnect(struct futured *c, double seconds);
+/* Give each submit and map that has neither `key` nor `bound` a key made here, so that one whose answer was lost is safe to say
+ * again: nothing is run twice. FUTURED_SYSTEM: no random bytes to be had. */
+FUTURED_API enum futured_status futured_set_keys(struct futured *c, bool on);
+
 /* Connects; blocking. FUTURED_NO_DAEMON: none answers (futured_error_text says where was looked). FUTURED_VALUE: the address
  * is not one. */
 FUTURED_API enum futured_status futured_connect(struct futured *c);
@@ -289,6 +307,9 @@ FUTURED_API void futured_on_done(struct futured *c,
 FUTURED_API int futured_fd(const struct futured *c);
 FUTURED_API short futured_events(const struct futured *c);
 FUTURED_API int futured_timeout_ms(const struct futured *c);
+/* For the same: called when any of the three may have changed outside futured_process, since a request was queued or the connection
+ * was lost. It may not use the connection but for asking them. One a connection; futured_event uses it. */
+FUTURED_API void futured_on_wanted(struct futured *c, void (*wanted)(struct futured *c, void *data), void *data);
 /* Reads and writes what is possible without blocking and runs callbacks. When the connection has ended, every callback that
  * waits is called with FUTURED_LOST (or FUTURED_PROTOCOL, where the daemon gave that as its reason), and this and later calls
  * answer the same. */
@@ -355,7 +376,7 @@ struct futured_completed;
 /* `ids` are copied; duplicates count once. `timeout` is for all of it, from now. NULL: see futured_error_text. */
 FUTURED_API struct futured_completed *futured_completed_new(struct futured *c, const uint64_t *ids, size_t n, double timeout);
 /* The next one: *id, and its outcome as a new reply (if `reply` is not NULL). FUTURED_OK while there is one, whatever its outcome;
- * FUTURED_STATUS_COUNT when all have been given; FUTURED_TIMEOUT when the time is over. Blocking. */
+ * FUTURED_END when all have been given; FUTURED_TIMEOUT when the time is over. Blocking. */
 FUTURED_API enum futured_status futured_completed_next(struct futured_completed *i, uint64_t *id, struct futured_reply **reply);
 /* May be called at any time outside callbacks, before futured_free; cancels nothing. */
 FUTURED_API void futured_completed_free(struct futured_completed *i);
@@ -374,6 +395,122 @@ struct futured_output {
 /* `streams` is "stdout", "stderr" or "both". One follower per id and connection: a second is FUTURED_INVALID_STATE. */
 FUTURED_API enum futured_status futured_follow(struct futured *c, uint64_t id, const char *streams, uint64_t offset,
 	void (*heard)(struct futured *c, uint64_t id, const struct futured_output *output, void *data), void *data);
+
+/* ---- futures --------------------------------------------------------------------------------------------------- */
+
+/* A handle on a future. Its outcome arrives by itself while the connection is driven, and counts as looked at then. Functions that
+ * say "waits" are blocking: in a callback they answer FUTURED_INVALID_STATE where they would have to wait. When the connection
+ * ends for good, every handle that is not done gets FUTURED_LOST as its outcome and its callbacks run; the task goes on, and its
+ * id may be attached to again. futured_free drops what still waits without a call: the outcome is FUTURED_LOST then too. */
+struct futured_future;
+
+/* Queues a submit; does not wait. A refusal (a full queue, an unknown pool) becomes the outcome. NULL: not even queued; see
+ * futured_error_text. Free with futured_future_free. */
+FUTURED_API struct futured_future *futured_future_submit(struct futured *c, const char *pool, const char *fn,
+	const char *format, ...);
+/* The same with arguments that are packed already (one array) and options, both borrowed. Either may be NULL. */
+FUTURED_API struct futured_future *futured_future_submit_with(struct futured *c, const char *pool, const char *fn,
+	const struct futured_pack *args, const struct futured_options *options);
+/* A handle on a future that is known by its id; does not wait. An unknown or expired id becomes the outcome. */
+FUTURED_API struct futured_future *futured_future_attach(struct futured *c, uint64_t id);
+/* The task goes on; no callback is called any more. NULL is fine. Allowed in callbacks, its own too, and after futured_free. */
+FUTURED_API void futured_future_free(struct futured_future *f);
+
+/* Waits until the submit is answered. *id is the future's; or the status is the refusal's. */
+FUTURED_API enum futured_status futured_future_id(struct futured_future *f, uint64_t *id);
+/* Asks the daemon, and waits for its answer, unless the future is known to be done. */
+FUTURED_API enum futured_status futured_future_state(struct futured_future *f, enum futured_state *state);
+/* Take what has come, wait for nothing. _running asks the daemon and waits for its answer; false where it cannot be asked. */
+FUTURED_API bool futured_future_done(struct futured_future *f);
+FUTURED_API bool futured_future_cancelled(struct futured_future *f);
+FUTURED_API bool futured_future_running(struct futured_future *f);
+/* Waits for the outcome, `timeout` seconds at most (negative: for ever; 0: takes what has come). Returns its status and, if `reply`
+ * is not NULL, the outcome: borrowed, as long as the handle. FUTURED_TIMEOUT, *reply NULL, leaves the task alone. */
+FUTURED_API enum futured_status futured_future_result(struct futured_future *f, double timeout,
+	const struct futured_reply **reply);
+/* The same, but an error is no error: FUTURED_OK and *reply NULL if all went well, or the outcome. FUTURED_CANCELLED if it was. */
+FUTURED_API enum futured_status futured_future_exception(struct futured_future *f, double timeout,
+	const struct futured_reply **reply);
+/* The outcome if it is here, else NULL. Neither reads nor waits: for callbacks. */
+FUTURED_API const struct futured_reply *futured_future_outcome(const struct futured_future *f);
+/* The id if it is here, else 0. */
+FUTURED_API uint64_t futured_future_known_id(const struct futured_future *f);
+/* Its connection; NULL after futured_free of that. */
+FUTURED_API struct futured *futured_future_connection(const struct futured_future *f);
+/* How many futures that have a handle on this connection are not done: what there is to drive it for. */
+FUTURED_API size_t futured_pending_futures(const struct futured *c);
+
+/* Waits until the daemon has decided; *cancelled says what. One that was pending is cancelled when this returns, its callbacks have
+ * run. With `cancelled` NULL it is only queued: for callbacks. `grace` negative: the pool's. */
+FUTURED_API enum futured_status futured_future_cancel(struct futured_future *f, enum futured_how how, double grace,
+	bool *cancelled);
+/* `done` is called once for each time it was added, in that order, when the future is done; at once, from here, if it is already. `f` NULL
+ * is FUTURED_VALUE, so that what submit returned need not be looked at first. */
+FUTURED_API enum futured_status futured_future_add_done_callback(struct futured_future *f,
+	void (*done)(struct futured_future *f, void *data), void *data);
+/* `told` is called for each progress that the task reports from now on; `total` negative: not known. `note` is not terminated. One
+ * a handle; NULL: none. */
+FUTURED_API void futured_future_on_progress(struct futured_future *f,
+	void (*told)(struct futured_future *f, double done, double total, const char *note, size_t note_len, void *data),
+	void *data);
+
+/* Waits until the condition holds or the time is over, which is no error. All on one connection. done[i], if not NULL, says whether
+ * fs[i] is done. A refused or lost one is done, with an error. */
+FUTURED_API enum futured_status futured_future_wait(struct futured_future *const *fs, size_t n, enum futured_when when,
+	double timeout, bool *done);
+
+/* Handles in the order in which they finish: first those that are done, then as it happens. */
+struct futured_as_completed;
+/* All on one connection, duplicates count once; they may be freed meanwhile. `timeout` is for all of it, from now. NULL: no memory,
+ * or not one connection. */
+FUTURED_API struct futured_as_completed *futured_as_completed_new(struct futured_future *const *fs, size_t n, double timeout);
+/* Waits for the next: *f is borrowed until the iterator is freed. FUTURED_END when all have been given; FUTURED_TIMEOUT when the
+ * time is over: none is cancelled, and futured_as_completed_left says how many are missing. */
+FUTURED_API enum futured_status futured_as_completed_next(struct futured_as_completed *i, struct futured_future **f);
+FUTURED_API size_t futured_as_completed_left(const struct futured_as_completed *i);
+FUTURED_API void futured_as_completed_free(struct futured_as_completed *i);
+
+/* ---- lazy map -------------------------------------------------------------------------------------------------- */
+
+/* One future per item, results in the order of the items whatever the order of completion. */
+struct futured_mapping;
+/* `item` is asked for the next item's arguments: it packs one array and returns 1; 0 when there are no more; -1 when it failed.
+ * `ahead` 0: all items are taken and submitted now. Else only so many now, and one more by each futured_mapping_next before it
+ * waits. `timeout` is for all of it, from now. pool, fn and options are copied. `item` may use the connection only for what does
+ * not wait. NULL: see futured_error_text; what was submitted until then runs. */
+FUTURED_API struct futured_mapping *futured_mapping_new(struct futured *c, const char *pool, const char *fn,
+	int (*item)(struct futured_pack *args, void *data), void *data, const struct futured_options *options, size_t ahead,
+	double timeout);
+/* Waits for the next outcome, borrowed until the next call. FUTURED_OK while there is one: a failed item is an outcome like any
+ * other, and the next call goes on. Once told, the daemon forgets the future. FUTURED_END when all have been given, or after
+ * closing. FUTURED_TIMEOUT when the time is over and FUTURED_VALUE when `item` failed: these close it. */
+FUTURED_API enum futured_status futured_mapping_next(struct futured_mapping *m, const struct futured_reply **reply);
+/* Cancels what has not begun; what runs goes on. */
+FUTURED_API void futured_mapping_close(struct futured_mapping *m);
+/* Closes and frees it. Before futured_free. NULL is fine. */
+FUTURED_API void futured_mapping_free(struct futured_mapping *m);
+
+/* ---- executors ------------------------------------------------------------------------------------------------- */
+
+/* A pool of one's own, with the kind and runtime of another: what an Executor object is in Python. */
+struct futured_executor;
+/* `options` of `open_pool` beside `like` (workers, initializer, initargs, max_tasks_per_worker, bound), borrowed; NULL: none. Waits.
+ * *e is new on FUTURED_OK. */
+FUTURED_API enum futured_status futured_executor_new(struct futured *c, const char *like,
+	const struct futured_options *options, struct futured_executor **e);
+/* Its name, for everything that takes a pool. As long as the executor. */
+FUTURED_API const char *futured_executor_pool(const struct futured_executor *e);
+/* As futured_future_submit; NULL with FUTURED_SHUTDOWN's sentence after shutdown. */
+FUTURED_API struct futured_future *futured_executor_submit(struct futured_executor *e, const char *fn, const char *format, ...);
+/* No new futures. `wait`: returns when all is done; else at once, and pending work still runs. `cancel_futures`: what has not begun is
+ * cancelled. Again is fine. */
+FUTURED_API enum futured_status futured_executor_shutdown(struct futured_executor *e, bool wait, bool cancel_futures);
+/* terminate_workers and kill_workers: what runs is ended, with the pool's grace or without, and fails with FUTURED_BROKEN_POOL; what
+ * waits is cancelled. Waits until the workers are gone. */
+FUTURED_API enum futured_status futured_executor_terminate(struct futured_executor *e);
+FUTURED_API enum futured_status futured_executor_kill(struct futured_executor *e);
+/* Shuts down without waiting, if that was not done, and frees it. Before futured_free. NULL is fine. */
+FUTURED_API void futured_executor_free(struct futured_executor *e);
 
 #ifdef __cplusplus
 }

@@ -20,11 +20,14 @@ futured_options_free(struct futured_options *o)
 	free(o);
 }
 
-static bool
-is_set(const struct futured_options *o, const char *key)
+bool
+options_has(const struct futured_options *o, const char *key)
 {
-	struct futured_value cursor = futured_pack_value(&o->pairs), k, v;
+	struct futured_value cursor, k, v;
 
+	if (o == NULL)
+		return false;
+	cursor = futured_pack_value(&o->pairs);
 	while (futured_value_next(&cursor, &k) && futured_value_next(&cursor, &v))
 		if (futured_value_is_str(k, key))
 			return true;
@@ -36,7 +39,7 @@ futured_options_set(struct futured_options *o, const char *key, const char *form
 {
 	va_list ap;
 
-	if (is_set(o, key)) {
+	if (options_has(o, key)) {
 		o->pairs.wrong = true;
 		return;
 	}
@@ -61,4 +64,25 @@ futured_options_pack(const struct futured_options *o, struct futured_pack *p)
 		p->buf.failed = true;
 	pack_raw(&p->buf, o->pairs.buf.data, o->pairs.buf.len);
 	p->owed -= 2 * (uint64_t)o->count;
+}
+
+struct futured_options *
+options_copy(const struct futured_options *o)
+{
+	struct futured_options *copy = futured_options_new();
+
+	if (copy == NULL || o == NULL)
+		return copy;
+	copy->count = o->count;
+	copy->pairs.owed = o->pairs.owed;
+	copy->pairs.values = o->pairs.values;
+	copy->pairs.wrong = o->pairs.wrong;
+	if (o->pairs.buf.len > 0)
+		buf_append(&copy->pairs.buf, o->pairs.buf.data, o->pairs.buf.len);
+	copy->pairs.buf.failed |= o->pairs.buf.failed;
+	if (copy->pairs.buf.failed) {
+		futured_options_free(copy);
+		return NULL;
+	}
+	return copy;
 }

@@ -9,4 +9,8 @@ struct futured_options {
 	size_t count;
 };
 
+bool options_has(const struct futured_options *o, const char *key);
+/* A copy of its own; `o` NULL: an empty one. NULL: no memory. */
+struct futured_options *options_copy(const struct futured_options *o);
+
 #endif

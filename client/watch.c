@@ -6,6 +6,7 @@
  * connection ends, each entry is called with that. A job lives as long as it has entries or requests under way. */
 #define HASH_NONFATAL_OOM 1
 #include "client/watch.h"
+#include "client/rewatch.h"
 #include "client/packer.h"
 
 #include <stdlib.h>
@@ -29,6 +30,7 @@ struct watch_job {
 	struct core *core;
 	bool results;
 	void (*done)(struct futured *c, uint64_t id, const struct futured_reply *reply, void *data); /* NULL: cancelled */
+	void (*progress)(double done, double total, const char *note, size_t note_len, void *data); /* may be NULL */
 	void *data;
 	size_t held;     /* entries and requests that mention it */
 	uint64_t *fetch; /* done already, outcome to be fetched */
@@ -278,10 +280,43 @@ watch_add(struct core *k, const uint64_t *ids, size_t n, bool results,
 	return status;
 }
 
+enum futured_status
+watch_expect(struct core *k, uint64_t id,
+	void (*done)(struct futured *c, uint64_t id, const struct futured_reply *reply, void *data),
+	void (*progress)(double done, double total, const char *note, size_t note_len, void *data), void *data,
+	struct watch_job **handle)
+{
+	struct watch_job *job = calloc(1, sizeof *job + sizeof id);
+
+	if (job == NULL)
+		return FUTURED_NO_MEMORY;
+	job->core = k;
+	job->results = true;
+	job->done = done;
+	job->progress = progress;
+	job->data = data;
+	job->n = 1;
+	job->ids[0] = id;
+	if (!entry_add(k, id, job)) {
+		free(job);
+		return FUTURED_NO_MEMORY;
+	}
+	*handle = job;
+	return FUTURED_OK;
+}
+
+void
+watch_on_progress(struct watch_job *job,
+	void (*progress)(double done, double total, const char *note, size_t note_len, void *data))
+{
+	job->progress = progress;
+}
+
 void
 watch_cancel(struct watch_job *job)
 {
 	job->done = NULL;
+	job->progress = NULL;
 }
 
 /* ---- news ---- */
@@ -316,6 +351,49 @@ watch_done(struct core *k, uint64_t id, const struct futured_reply *reply)
 	return true;
 }
 
+/* progress [id, done, total|nil, note]. A callback may watch the id again, but an entry goes only when its future is done. */
+bool
+watch_progress(struct core *k, const struct message *m)
+{
+	struct reader r = m->params;
+	double done, total = -1;
+	const char *note;
+	bool taken = false;
+	struct watch *w;
+	size_t len;
+	uint64_t id;
+
+	if (m->param_count < 4 || !read_uint(&r, &id) || !read_number(&r, &done) || (!read_nil(&r) && !read_number(&r, &total)) ||
+	    !read_str(&r, &note, &len))
+		return false;
+	HASH_FIND(hh, k->watch, &id, sizeof id, w);
+	for (struct entry *e = w != NULL ? w->first : NULL; e != NULL; e = e->next)
+		if (e->job->progress != NULL) {
+			e->job->progress(done, total, note, len, e->job->data);
+			taken = true;
+		}
+	return taken;
+}
+
+size_t
+watch_list(const struct core *k, bool results, uint64_t *ids)
+{
+	size_t n = 0;
+
+	for (const struct watch *w = k->watch; w != NULL; w = w->hh.next) {
+		bool any = false;
+
+		for (const struct entry *e = w->first; e != NULL; e = e->next)
+			any |= e->job->results;
+		if (any != results)
+			continue;
+		if (ids != NULL)
+			ids[n] = w->id;
+		n++;
+	}
+	return n;
+}
+
 void
 watch_end(struct core *k, const struct futured_reply *reply)
 {
@@ -334,6 +412,7 @@ watch_end(struct core *k, const struct futured_reply *reply)
 void
 watch_clear(struct core *k)
 {
+	rewatch_clear(k);
 	/* Requests under way hold their jobs, and nobody will answer them. */
 	for (size_t i = 0; i < k->cap; i++) {
 		struct core_request *s = &k->slot[i];
