@@ -15,7 +15,7 @@ B       := build$(if $(SAN),-$(subst $(comma),-,$(SAN)))
 PROTO  := buf shape utf8 pack reader frame message status error address board
 CONFIG := config keys memory report tree number initargs listen setting check sample
 DAEMON := clock log timer turn bytes stream spec owner errors key retention watch gate queue registry future \
-          output input fill run answer slot child launch lock paths host pool workers cpus closing bound backlog conn follow \
+          output input fill run answer slot child launch lock paths host pool program workers cpus closing bound backlog conn follow \
           events ids request methods walk await environment options submission mapping describe listener server reload store \
           store_memory req_submit req_result req_cancel req_wait req_list req_output req_pool req_admin
 WORKER := main host channel command task process tree capture feed early slot crew native native_stdout native_table native_task lua lua_lib lua_state lua_value
