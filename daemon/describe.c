@@ -177,7 +177,7 @@ pack_common(struct buf *b, const struct future *f, size_t args_most)
 	pack_key(b, "priority");
 	pack_int(b, spec->priority);
 	pack_key(b, "attempt");
-	pack_uint(b, f->attempt);
+	pack_uint(b, f->attempt - (f->place == PLACE_SLOT && f->state == FUTURE_PENDING)); /* one sent ahead has not begun */
 	pack_time(b, "submitted", f->submitted_us);
 	pack_time(b, "started", f->started_us);
 	pack_time(b, "finished", f->finished_us);
