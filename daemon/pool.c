@@ -14,6 +14,7 @@
 #include "daemon/host.h"
 #include "daemon/log.h"
 #include "daemon/owner.h"
+#include "daemon/program.h"
 #include "daemon/slot.h"
 #include "daemon/workers.h"
 #include "proto/error.h"
@@ -182,6 +183,7 @@ pool_drop(struct pool *p)
 	owner_drop(p->owner);
 	free(p->initializer);
 	bytes_drop(&p->initargs);
+	program_free(p->program);
 	pool_drop(p->like);
 	free(p->slot);
 	free(p->name);

@@ -15,6 +15,7 @@
 #include "daemon/turn.h"
 
 struct host;
+struct program;
 struct slot;
 
 /* Someone who waits for something of a pool: room in the queue, or that nothing runs. */
@@ -28,9 +29,10 @@ struct pool {
 	uint32_t count;             /* the table of pools, and every spec */
 	char *name;
 	const struct config_pool *config;
-	struct config_pool own;     /* an opened pool's copy; its strings belong to the pool it is like, but for the next two */
+	struct config_pool own;     /* an opened pool's copy; its strings belong to the pool it is like, but for the next three */
 	char *initializer;          /* owned */
 	struct bytes initargs;
+	struct program *program;    /* what an opened pool's client said its workers are; owned, NULL: nothing */
 	struct pool *like;          /* counted; NULL: from the configuration */
 	uint64_t bound_to;          /* connection that it goes with; 0: none */
 	struct owner *owner;        /* of an opened pool; counted */

@@ -9,6 +9,7 @@
 #include "daemon/handlers.h"
 #include "daemon/host.h"
 #include "daemon/pool.h"
+#include "daemon/program.h"
 #include "daemon/request.h"
 #include "daemon/server.h"
 #include "daemon/workers.h"
@@ -94,6 +95,7 @@ struct opening {
 	int64_t workers;
 	char *initializer;
 	struct bytes initargs;
+	struct program_options program;
 	int64_t max_tasks;
 	bool bound;
 };
@@ -139,6 +141,8 @@ read_opening(struct request *r, const char *key, size_t len, struct reader *valu
 
 	if (key_is(key, len, "like"))
 		return read_like(r, value, o);
+	if (program_option(&o->program, key, len, value))
+		return true;
 	bool known = key_is(key, len, "workers") || key_is(key, len, "initializer") || key_is(key, len, "initargs") ||
 	    key_is(key, len, "max_tasks_per_worker") || key_is(key, len, "bound");
 	if (!known)
@@ -207,9 +211,10 @@ void
 req_open_pool(struct request *r)
 {
 	struct opening o = { .max_tasks = -1 };
+	struct program *program = NULL;
 	struct pool *p;
 
-	if (!options_read(r, read_opening, &o) || !may_open(r, &o))
+	if (!options_read(r, read_opening, &o) || !may_open(r, &o) || !program_read(r, o.like, &o.program, &program))
 		goto done;
 	if (!(p = pool_open(o.like, (unsigned)o.workers, r->conn->owner, o.bound ? r->conn->id : 0))) {
 		request_fail(r, STATUS_LIMIT, 0, "the daemon is out of memory");
@@ -220,8 +225,11 @@ req_open_pool(struct request *r)
 	if (o.max_tasks >= 0)
 		p->own.max_tasks_per_worker = (uint64_t)o.max_tasks;
 	o.initializer = NULL;
+	program_give(p, program);
+	program = NULL;
 	pack_cstr(request_result(r), p->name);
 done:
+	program_free(program);
 	free(o.initializer);
 	bytes_drop(&o.initargs);
 }
