@@ -71,7 +71,7 @@ struct config {
 struct config *config_load(const char *path, FILE *errors);
 /* The same from text; `name` stands for the file in messages. A text has no directory, so relative paths are refused. */
 struct config *config_parse(const char *name, const char *text, size_t len, FILE *errors);
-/* What holds without a file: the user's own daemon (pool shell; open_pool allowed). NULL: no memory. */
+/* What holds without a file: the user's own daemon (pools shell, py and pythread; open_pool allowed). NULL: no memory. */
 struct config *config_default(void);
 void config_free(struct config *c);
 /* Writes the annotated sample: every key at its default with its paragraph. */

@@ -18,8 +18,10 @@
 #define THREAD (1u << CONFIG_THREAD)
 #define INTERPRETER (1u << CONFIG_INTERPRETER)
 
-/* More pools belong here once their runtimes exist: py (process, python) and pythread (thread, python). */
-const char builtin_pools[] = "shell: {kind: command}\n";
+/* All start their workers when there is something to do. */
+const char builtin_pools[] = "shell: {kind: command}\n"
+			     "py: {kind: process, runtime: python}\n"
+			     "pythread: {kind: thread, runtime: python}\n";
 
 const struct key config_keys[] = {
 	{"listen", .type = KEY_LISTEN, CONFIG(listen), .example = "unix:/run/futured/futured.sock",
@@ -65,7 +67,7 @@ const struct key config_keys[] = {
 	 .help = "The most workers that an opened pool may have; auto is four for each CPU."},
 	{"max", "client_pools", .type = KEY_COUNT, CONFIG(client_pools_max), .min = 1, .max = 4096, .standard = "64",
 	 .reloadable = true, .help = "Opened pools at once."},
-	{"pools", .type = KEY_POOLS, .standard_text = "the pool shell, of kind command", .reloadable = true,
+	{"pools", .type = KEY_POOLS, .standard_text = "the pools shell (command), py (process, python) and pythread (thread, python)", .reloadable = true,
 	 .help = "The pools by name: 1 to 64 of the characters A-Z a-z 0-9 _ . -"},
 };
 const size_t config_key_count = sizeof(config_keys) / sizeof(*config_keys);

@@ -107,4 +107,6 @@ config_sample(FILE *out)
 	fprintf(out, "  shell:\n");
 	for (i = 0; i < POOL_KEYS; i++)
 		write_key(out, 4, &pool_keys[i]);
+	fprintf(out, "\n  # The other pools that are there by default: Python functions by import path.\n"
+		"  py: {kind: process, runtime: python}\n  pythread: {kind: thread, runtime: python}\n");
 }

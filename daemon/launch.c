@@ -81,6 +81,34 @@ find_program(const char *name, char *path, size_t size)
 	return true; /* the last one tried: exec says what is wrong with it */
 }
 
+/* The Python package, beside us in the build tree or where it is installed; NULL: Python may know it by itself. */
+static const char *
+python_path(void)
+{
+	static const char *const places[] = { "/../client/python", "/../../client/python", "/../lib/futured/python" };
+	static char path[PATH_MAX + 64];
+	char self[PATH_MAX], module[PATH_MAX + 96];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+
+	if (n < 0)
+		return NULL;
+	self[n] = '\0';
+	*strrchr(self, '/') = '\0';
+	for (unsigned i = 0; i < sizeof places / sizeof *places; i++) {
+		snprintf(path, sizeof path, "%s%s", self, places[i]);
+		snprintf(module, sizeof module, "%s/futured/worker.py", path);
+		if (access(module, R_OK) == 0)
+			return path;
+	}
+	return NULL;
+}
+
+static bool
+is_python(const struct config_strings *runtime)
+{
+	return runtime->count == 1 && !strcmp(runtime->item[0], "python");
+}
+
 static bool
 is_builtin(const struct config_strings *runtime)
 {
@@ -90,6 +118,10 @@ is_builtin(const struct config_strings *runtime)
 static char **
 make_argv(const struct config_strings *runtime)
 {
+	static char *python_item[] = { (char *)"python3", (char *)"-m", (char *)"futured.worker" };
+	static const struct config_strings python = { python_item, 3 };
+	if (is_python(runtime))
+		runtime = &python;
 	bool builtin = is_builtin(runtime);
 	size_t count = builtin ? 1 : runtime->count;
 	char **argv = calloc(count + 1, sizeof *argv), path[PATH_MAX + 64];
@@ -103,24 +135,41 @@ make_argv(const struct config_strings *runtime)
 	return argv;
 }
 
+/* Whether it has a variable of that name ("NAME=value"). */
+static bool
+has_name(char *const *env, size_t count, const char *text)
+{
+	size_t len = strcspn(text, "=") + 1;
+
+	for (size_t i = 0; i < count; i++)
+		if (env[i] && !strncmp(env[i], text, len))
+			return true;
+	return false;
+}
+
+/* The first of a name counts, as getenv has it: what a host needs, then what the pool says, then what all have. */
 static char **
 make_env(const struct pool *p, unsigned slots)
 {
 	const struct config_strings *own = &p->config->env;
+	const char *python = is_python(&p->config->runtime) ? python_path() : NULL;
 	char *const *common = launch_base_env();
-	char **env = calloc(sizeof base / sizeof *base + own->count + 4, sizeof *env);
+	char **env = calloc(sizeof base / sizeof *base + own->count + 5, sizeof *env);
 	size_t n = 0;
 
 	if (!env)
 		return NULL;
-	for (size_t i = 0; common[i]; i++)
-		env[n++] = strdup(common[i]);
-	for (size_t i = 0; p->config->kind != CONFIG_COMMAND && i < own->count; i++)
-		env[n++] = strdup(own->item[i]);
 	n += asprintf(&env[n], "FUTURED_SLOTS=%u", slots) > 0;
 	n += asprintf(&env[n], "FUTURED_ADDRESS=%s", run_address()) > 0;
 	n += asprintf(&env[n], "FUTURED_LOCK_FD=%u", WORKER_SLOT_FD + slots) > 0;
-
+	for (size_t i = 0; p->config->kind != CONFIG_COMMAND && i < own->count; i++)
+		if (!has_name(env, n, own->item[i]) && (env[n] = strdup(own->item[i])))
+			n++;
+	if (python && !has_name(env, n, "PYTHONPATH="))
+		n += asprintf(&env[n], "PYTHONPATH=%s", python) > 0;
+	for (size_t i = 0; common[i]; i++)
+		if (!has_name(env, n, common[i]) && (env[n] = strdup(common[i])))
+			n++;
 	return env;
 }
 
@@ -161,7 +210,7 @@ pack_strings(struct buf *b, const struct config_strings *s)
 static void
 pack_options(struct buf *b, const struct config_pool *c)
 {
-	pack_map(b, 5);
+	pack_map(b, 6);
 	pack_key(b, "runtime");
 	pack_strings(b, &c->runtime);
 	pack_key(b, "modules");
@@ -169,6 +218,11 @@ pack_options(struct buf *b, const struct config_pool *c)
 	pack_key(b, "script");
 	if (c->script)
 		pack_cstr(b, c->script);
+	else
+		pack_nil(b);
+	pack_key(b, "cwd");
+	if (c->cwd)
+		pack_cstr(b, c->cwd);
 	else
 		pack_nil(b);
 	pack_key(b, "memory");

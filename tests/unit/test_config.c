@@ -102,7 +102,12 @@ defaults_are_those_of_the_design(void **state)
 	assert_true(c->client_pools);
 	assert_int_equal(c->client_pools_workers, 0);
 	assert_int_equal(c->client_pools_max, 64);
-	assert_int_equal(c->pools, 1);
+	assert_int_equal(c->pools, 3);
+	assert_string_equal(c->pool[1].name, "py");
+	assert_int_equal(c->pool[1].kind, CONFIG_PROCESS);
+	assert_string_equal(c->pool[1].runtime.item[0], "python");
+	assert_string_equal(c->pool[2].name, "pythread");
+	assert_int_equal(c->pool[2].kind, CONFIG_THREAD);
 	p = &c->pool[0];
 	assert_string_equal(p->name, "shell");
 	assert_int_equal(p->kind, CONFIG_COMMAND);

@@ -1,0 +1,81 @@
+"""The caller's __main__, made again in a worker, so that functions of a script can be called there.
+
+As multiprocessing's spawn does it: the script is run under the name __mp_main__, so what `if __name__ == "__main__"` guards is not.
+A script without that guard works too: where it would open an executor, running it again stops; what it has defined until then
+is there. So functions belong above the first executor."""
+import os
+import sys
+
+running = False  # while the caller's main is being run again
+
+
+class Reached(BaseException):
+    """The script came to where it opens an executor."""
+
+
+def describe():
+    """What a worker needs to know of this process; plain data."""
+    main = sys.modules["__main__"]
+    about = {"path": [p or os.getcwd() for p in sys.path], "argv": list(sys.argv), "cwd": os.getcwd()}
+    process = sys.modules.get("multiprocessing.process")
+    if process is not None:
+        about["authkey"] = bytes(process.current_process().authkey)
+    spec = getattr(main, "__spec__", None)
+    if spec is not None and spec.name:
+        about["main_name"] = spec.name
+    elif getattr(main, "__file__", None):
+        about["main_path"] = os.path.abspath(main.__file__)
+    return about
+
+
+def assume(about):
+    """Becomes like the process that was described; in a worker, once."""
+    sys.path[:] = about["path"]
+    sys.argv[:] = about["argv"]
+    try:
+        os.chdir(about["cwd"])
+    except OSError:
+        pass  # it may be gone by now; then so is whatever wanted it
+    if "authkey" in about:
+        from multiprocessing import process
+        process.current_process().authkey = about["authkey"]
+    name, path = about.get("main_name"), about.get("main_path")
+    if name is not None and name != "__main__" and not name.endswith(".__main__"):
+        _run_by_name(name)
+    elif path is not None and os.path.splitext(os.path.basename(path))[0] not in ("ipython", "__main__"):
+        _run_by_path(path)
+
+
+def _run_by_name(name):
+    from importlib.util import find_spec
+    spec = find_spec(name)
+    if spec is not None and spec.loader is not None:
+        _run(spec.loader.get_code(name), spec.origin, spec)
+
+
+def _run_by_path(path):
+    import io
+    try:
+        with io.open_code(path) as f:
+            code = compile(f.read(), path, "exec")
+    except FileNotFoundError:
+        return  # "<stdin>" and the like
+    sys.path_importer_cache.pop(os.path.dirname(path), None)
+    _run(code, path, None)
+
+
+def _run(code, path, spec):
+    global running
+    from types import ModuleType
+    module = ModuleType("__mp_main__")
+    module.__file__ = path
+    if spec is not None:
+        module.__spec__, module.__package__, module.__loader__ = spec, spec.parent, spec.loader
+    sys.modules["__main__"] = sys.modules["__mp_main__"] = module
+    running = True
+    try:
+        exec(code, module.__dict__)
+    except Reached:
+        pass
+    finally:
+        running = False

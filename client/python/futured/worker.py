@@ -1,0 +1,373 @@
+"""The runtime `python`: a host of futured that runs Python functions. It speaks docs/worker-contract.md.
+
+    python3 -m futured.worker [--unpickle]
+
+fn is the import path of a function ("math.sqrt", "os.path.join", or a builtin), args and kwargs are MessagePack. With --unpickle a
+host also takes calls that were pickled: fn "futured.call", args [bin]; whoever may submit to it may then run any code in it, which
+import paths come close to anyway.
+
+Every slot is a thread that reads a task, runs it and writes the answer. Python has no atomics, so the claim board is not used
+and the daemon sends one task at a time (depth 1). What tasks print through sys.stdout and sys.stderr goes to the daemon as
+`output`; what goes to the descriptors 1 and 2 directly goes to the daemon's log."""
+import builtins
+import importlib
+import io
+import os
+import pickle
+import socket
+import sys
+import threading
+import traceback
+
+import msgpack
+
+CONTROL, BOARDS, SLOT = 3, 4, 5  # descriptors
+PIECE = 48 * 1024                # of output in one message, at most
+PRINTED = "\0printed"            # the note of a progress message that says: there is output to be fetched
+CALL, INITIALIZE = "futured.call", "futured.initialize"
+
+here = threading.local()  # .slot: of the task that this thread runs
+only = None               # the slot of a host that has one: what any thread prints is its task's
+
+
+def current():
+    return getattr(here, "slot", None) or only
+
+
+class NotSent(Exception):
+    """A pickled call that cannot be loaded here."""
+
+
+class Slot:
+    """One worker: a socket, and the thread that serves it."""
+
+    def __init__(self, sock, unpickle):
+        self.sock, self.unpickle = sock, unpickle
+        self.task = None     # the id of what runs
+        self.secret = None   # what a client in the task shows the daemon
+        self.wants = False   # its client wants to be told of output
+        self.printed = False
+        self.text = {"stdout": [], "stderr": []}
+        self.lock = threading.RLock()
+        self.pack = msgpack.Packer(use_bin_type=True, unicode_errors="surrogateescape").pack
+
+    def send(self, message):
+        self.sock.sendall(message)
+
+    def serve(self, limit):
+        here.slot = self
+        unpacker = msgpack.Unpacker(strict_map_key=False, max_buffer_size=max(limit, 1 << 16), unicode_errors="surrogateescape")
+        while data := self.sock.recv(1 << 16):
+            unpacker.feed(data)
+            for _, _, self.task, _, fn, args, options, *_ in unpacker:
+                self.run(fn, args, options)
+                del args, options
+
+    def run(self, fn, args, options):
+        self.secret, self.printed, self.wants = options.get("secret"), False, fn == CALL
+        try:
+            if self.wants:
+                answer = self.call_pickled(args)
+            else:
+                value = find(fn)(*args, **options.get("kwargs", {}))
+                self.flush()
+                answer = self.pack(["ok", self.task, value])
+        except BaseException as e:
+            answer = self.failure(e)
+        self.flush()
+        with self.lock:
+            task, self.task = self.task, None
+            self.send(answer)
+
+    def call_pickled(self, args):
+        if not self.unpickle:
+            raise PermissionError("this pool's workers were not started with --unpickle, so they take import paths only")
+        try:
+            fn, arguments, kwargs = pickle.loads(args[0])
+        except BaseException as e:
+            raise NotSent("the call cannot be unpickled in the worker: %s: %s" % (type(e).__name__, e)) from e
+        value = fn(*arguments, **kwargs)
+        value = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+        self.flush()
+        return self.pack(["ok", self.task, [value, True] if self.printed else value])
+
+    def failure(self, e):
+        error = {"type": type(e).__name__, "message": text_of(e), "traceback": traceback_of(e)}
+        if self.wants:
+            error["data"] = pickled_exception(e)
+        return self.pack(["error", self.task, error])
+
+    def write(self, stream, text):
+        with self.lock:
+            if self.task is None:
+                return False
+            self.text[stream].append(text)
+            if "\n" in text or len(text) > PIECE:
+                self.flush(stream)
+        return True
+
+    def flush(self, *streams):
+        if not self.text["stdout"] and not self.text["stderr"]:
+            return
+        with self.lock:
+            for stream in streams or ("stdout", "stderr"):
+                data = "".join(self.text[stream]).encode("utf-8", "surrogateescape")
+                self.text[stream].clear()
+                for at in range(0, len(data) if self.task is not None else 0, PIECE):
+                    self.output(stream, data[at:at + PIECE])
+
+    def output(self, stream, data):
+        if self.wants and not self.printed:
+            self.send(self.pack(["progress", self.task, 0, None, PRINTED]))
+        self.printed = True
+        self.send(self.pack(["output", self.task, stream, data]))
+
+    def progress(self, done, total, note):
+        with self.lock:
+            if self.task is not None:
+                self.send(self.pack(["progress", self.task, done, total, note]))
+
+
+def progress(done, total=None, note=""):
+    """Says, in a task, how far it is; whoever watches its future is told. Elsewhere it does nothing."""
+    slot = current()
+    if slot is not None:
+        slot.progress(done, total, str(note))
+
+
+def find(path):
+    """The callable of an import path."""
+    names = path.split(".")
+    if len(names) == 1:
+        thing = getattr(builtins, path, None)
+        if callable(thing):
+            return thing
+        raise LookupError("no such function: %s (expected module.function, or a builtin)" % path)
+    for split in range(len(names) - 1, 0, -1):
+        module = ".".join(names[:split])
+        try:
+            thing = importlib.import_module(module)
+        except ModuleNotFoundError as e:
+            if e.name is not None and (module + ".").startswith(e.name + "."):
+                continue
+            raise
+        try:
+            for name in names[split:]:
+                thing = getattr(thing, name)
+        except AttributeError:
+            break
+        if callable(thing):
+            return thing
+        raise TypeError("%s is not callable" % path)
+    raise LookupError("no such function: %s" % path)
+
+
+def text_of(e):
+    try:
+        return str(e)
+    except BaseException:
+        return "an exception that cannot be shown"
+
+
+def traceback_of(e):
+    """As concurrent.futures shows it, without the frames of this file."""
+    tb = e.__traceback__
+    while tb is not None and tb.tb_frame.f_code.co_filename == __file__:
+        tb = tb.tb_next
+    try:
+        return "".join(traceback.format_exception(type(e), e, tb))
+    except BaseException:
+        return type(e).__name__
+
+
+def pickled_exception(e):
+    """None where it cannot be: the client then has its text."""
+    e.__traceback__ = None
+    if isinstance(e, NotSent):
+        return {"not_sent": True}
+    try:
+        return pickle.dumps(e, pickle.HIGHEST_PROTOCOL)
+    except BaseException:
+        return None
+
+
+class Bytes(io.RawIOBase):
+    """sys.stdout.buffer"""
+
+    def __init__(self, stream):
+        self.stream = stream
+
+    def writable(self):
+        return True
+
+    def write(self, data):
+        self.stream.write(bytes(data).decode("utf-8", "surrogateescape"))
+        return len(data)
+
+
+class Stream(io.TextIOBase):
+    """sys.stdout or sys.stderr: of the task that runs; without one, the real one (the daemon's log)."""
+    encoding, errors, line_buffering = "utf-8", "surrogateescape", True
+
+    def __init__(self, name, real):
+        self.name, self.real, self.buffer = name, real, Bytes(self)
+
+    def write(self, text):
+        slot = current()
+        if slot is None or not slot.write(self.name, text):
+            self.real.write(text)
+        return len(text)
+
+    def flush(self):
+        slot = current()
+        if slot is not None:
+            slot.flush(self.name)
+        self.real.flush()
+
+    def fileno(self):
+        return self.real.fileno()
+
+    def writable(self):
+        return True
+
+
+class Host:
+    """This process: its control socket and its slots."""
+
+    def __init__(self, unpickle):
+        self.unpickle = unpickle
+        self.control = socket.socket(fileno=CONTROL)
+        self.lock = threading.Lock()
+        self.descriptors = []
+        self.slots, self.threads = [], []
+        self.prefix = "slot"
+        self.assumed = False
+        self.failed = False
+
+    def messages(self):
+        unpacker = msgpack.Unpacker(strict_map_key=False, max_buffer_size=1 << 30, unicode_errors="surrogateescape")
+        while True:
+            for message in unpacker:
+                yield message
+            data, descriptors, _, _ = socket.recv_fds(self.control, 1 << 16, 16)
+            self.descriptors += descriptors
+            if not data:
+                return
+            unpacker.feed(data)
+
+    def tell(self, *message):
+        with self.lock:
+            self.control.sendall(msgpack.packb(message, unicode_errors="surrogateescape"))
+
+    def initialize(self):
+        """Calls the pool's initializer; once in each slot's thread."""
+        name, args = self.hello["initializer"], self.hello["initargs"]
+        if not name:
+            return
+        if name != INITIALIZE:
+            find(name)(*args)
+            return
+        if not self.unpickle:
+            raise PermissionError("this pool's workers were not started with --unpickle, so they take import paths only")
+        with self.lock:
+            about = pickle.loads(args[0])
+            if not self.assumed:
+                self.assumed = True
+                from futured import mainmodule
+                mainmodule.assume(about["caller"])
+                self.prefix = about["prefix"] or self.prefix
+        if about["initializer"] is not None:
+            fn, arguments = pickle.loads(about["initializer"])
+            fn(*arguments)
+
+    def start_slot(self, sock, index):
+        slot = Slot(sock, self.unpickle)
+        self.slots.append(slot)
+        begun = threading.Event()
+
+        def body():
+            try:
+                self.initialize()
+                threading.current_thread().name = "%s_%d" % (self.prefix, index)
+            except BaseException as e:
+                self.refuse(e)
+                return
+            finally:
+                begun.set()
+            slot.serve(self.hello["message"])
+        thread = threading.Thread(target=body, daemon=True)
+        self.threads.append(thread)
+        thread.start()
+        return begun
+
+    def refuse(self, e):
+        with self.lock:
+            first, self.failed = not self.failed, True
+        if first:
+            self.tell("failed", {"type": type(e).__name__, "message": text_of(e), "traceback": traceback_of(e)})
+
+    def listen(self, messages):
+        for verb, *rest in messages:
+            if verb == "end":
+                for slot in list(self.slots):
+                    try:
+                        slot.sock.shutdown(socket.SHUT_RD)
+                    except OSError:
+                        pass
+            elif verb == "slot":
+                self.start_slot(socket.socket(fileno=self.descriptors.pop(0)), rest[0])
+        os._exit(0)  # the daemon is gone
+
+    def run(self):
+        global only
+        messages = self.messages()
+        self.hello = next(messages)[1]
+        if self.hello.get("options", {}).get("cwd"):
+            os.chdir(self.hello["options"]["cwd"])
+        sockets = [socket.socket(fileno=SLOT + i) for i in range(self.hello["slots"])]
+        sys.stdout, sys.stderr = Stream("stdout", sys.stdout), Stream("stderr", sys.stderr)
+        if self.hello["kind"] != "thread":
+            self.run_one(sockets[0], messages)
+            return
+        for begun in [self.start_slot(s, i) for i, s in enumerate(sockets)]:
+            begun.wait()
+        if self.failed:
+            sys.exit(1)
+        self.ready(True)
+        threading.Thread(target=self.listen, args=[messages], daemon=True).start()
+        for thread in self.threads:  # grows
+            thread.join()
+
+    def run_one(self, sock, messages):
+        """One slot: in the main thread, where signal handlers and some libraries want to be."""
+        global only
+        slot = only = Slot(sock, self.unpickle)
+        self.slots.append(slot)
+        try:
+            self.initialize()
+        except BaseException as e:
+            self.refuse(e)
+            sys.exit(1)
+        threading.Thread(target=self.listen, args=[messages], daemon=True).start()
+        self.ready(False)
+        slot.serve(self.hello["message"])
+
+    def ready(self, grow):
+        self.tell("ready", {"depth": 1, "stop": False, "grow": grow, "board": False, "name": "futured.worker",
+                            "version": "Python %d.%d.%d" % sys.version_info[:3]})
+
+
+def main(arguments=None):
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if [a for a in arguments if a != "--unpickle"] or "FUTURED_SLOTS" not in os.environ:
+        sys.exit("futured.worker is started by futured: pools: {py: {kind: process, runtime: python}}")
+    os.close(BOARDS)
+    slots = int(os.environ["FUTURED_SLOTS"])
+    for fd in (CONTROL, *range(SLOT, SLOT + slots), int(os.environ.get("FUTURED_LOCK_FD", SLOT))):
+        os.set_inheritable(fd, False)  # what a task starts must hold none of these
+    Host("--unpickle" in arguments).run()
+
+
+if __name__ == "__main__":
+    from futured.worker import main as begin  # the module under its own name: one copy of its state
+    begin()
