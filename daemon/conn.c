@@ -197,7 +197,7 @@ conn_close(struct conn *c, const char *why)
 	count--;
 	stream_end(&c->stream);
 	turn_unschedule(&c->notify);
-	if (c->pendings && c->parent)
+	if (c->waits)
 		workers_note_wait(c->parent, false);
 	while ((p = c->pendings)) {
 		DL_DELETE(c->pendings, p);
@@ -222,6 +222,19 @@ conn_close_all(void)
 		conn_close(conns, "the daemon ends");
 }
 
+/* Tells the pool of the task that it speaks for, if any, when it begins or ceases to wait for something. A call that is not answered
+ * and a future that is watched count alike: either way a library may be blocked until it hears. */
+static void
+note_wait(struct conn *c)
+{
+	bool waits = c->pending_count || c->watcher.count;
+
+	if (!c->parent || waits == c->waits || conn_find(c->id) != c)
+		return;
+	c->waits = waits;
+	workers_note_wait(c->parent, waits);
+}
+
 /* ---- reading ---- */
 
 static bool
@@ -234,6 +247,7 @@ on_frame(struct stream *st, const uint8_t *bytes, size_t len)
 		conn_close(c, "protocol error");
 		return false;
 	}
+	note_wait(c);
 	if (stream_queued(st) > max_queued)
 		stream_pause(st, true);
 	return !st->ended;
@@ -337,7 +351,9 @@ conn_tell_done(struct conn *c, struct future *f, bool want)
 static void
 on_done(struct watcher *w, struct future *f, bool want)
 {
-	conn_tell_done(container(w, struct conn, watcher), f, want);
+	struct conn *c = container(w, struct conn, watcher);
+	conn_tell_done(c, f, want);
+	note_wait(c);
 }
 
 static void
@@ -424,8 +440,8 @@ conn_pend(struct conn *c, struct pending *p, uint32_t msgid, void (*abandon)(str
 	p->msgid = msgid;
 	p->abandon = abandon;
 	DL_APPEND(c->pendings, p);
-	if (!c->pending_count++ && c->parent)
-		workers_note_wait(c->parent, true);
+	c->pending_count++;
+	note_wait(c);
 	return true;
 }
 
@@ -434,6 +450,6 @@ conn_unpend(struct pending *p)
 {
 	struct conn *c = conn_find(p->conn_id);
 	DL_DELETE(c->pendings, p);
-	if (!--c->pending_count && c->parent)
-		workers_note_wait(c->parent, false);
+	c->pending_count--;
+	note_wait(c);
 }

@@ -34,6 +34,7 @@ struct conn {
 	struct stream stream;
 	struct owner *owner;
 	uint64_t parent;           /* the task that this connection speaks for; 0: none */
+	bool waits;                /* it has unfinished calls, or watches what is not done: as far as its parent's pool was told */
 	bool events;               /* gets event notifications */
 	struct pool *events_pool;  /* only of this pool; counted; NULL: all */
 	uint64_t events_lost;      /* not told, for want of room */

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """What a task runs that submits tasks itself: nested.py HOW POOL DEPTH. At depth 0 it is done; else it submits one of depth - 1 to
-the pool (several, separated by commas, take turns) and waits for it, in the way that HOW names: call, result or wait."""
+the pool (several, separated by commas, take turns) and waits for it, in the way that HOW names: call, result, wait or watch."""
 import json
 import os
 import shlex
@@ -28,6 +28,10 @@ def main():
     child = task(how, pools, depth - 1)
     if how == "call":
         value = client.call("call", *child)
+    elif how == "watch":
+        client.call("submit", *child, {"watch": True})
+        _, state, error, value = client.notification("done")
+        assert (state, error) == ("FINISHED", None)
     else:
         future = client.call("submit", *child)
         if how == "wait":

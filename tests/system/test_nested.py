@@ -1,9 +1,10 @@
 """A task that submits tasks and waits for them: it learns where the daemon is and who it is, and never waits for its own worker."""
 import os
+import subprocess
 
 import pytest
 
-from helpers import eventually, refused, sh
+from helpers import BUILD, eventually, refused, sh
 from kinds import LUA, PROCESS, THREAD, hold, let_go, shown
 from nested import task
 
@@ -44,7 +45,7 @@ def test_speaking_for_a_task_ends_with_it(daemon, client):
     refused("AuthenticationError", client.call, "hello", {"protocol": 1, "task": secret})
 
 
-@pytest.mark.parametrize("how", ["call", "result", "wait"])
+@pytest.mark.parametrize("how", ["call", "result", "wait", "watch"])
 @pytest.mark.parametrize("pool", ALL)
 def test_a_task_may_wait_for_one_of_its_own_full_pool(shared, pool, how):
     """The deadlock of nested submits to one worker: a worker is lent while the parent waits, and taken back."""
@@ -145,6 +146,13 @@ def test_lending_has_an_end_and_it_is_an_error_not_a_hang(daemon, client, pool):
     let_go(daemon.path("go"))
     let_go(daemon.path("go2"))
     eventually(lambda: shown(client, pool)["running"] == 0, 30)
+
+
+def test_fut_run_in_fut_run_of_one_worker(daemon):
+    fut = os.path.join(BUILD, "bin", "fut")
+    done = subprocess.run([fut, "-a", "unix:" + daemon.address, "run", "-p", "one", "--", fut, "run", "-p", "one", "--", "echo", "hi"],
+                          stdin=subprocess.DEVNULL, capture_output=True, timeout=20)
+    assert done.returncode == 0 and done.stdout == b"hi\n", done
 
 
 def test_a_child_of_another_pool_needs_no_lending(daemon, client):
