@@ -130,7 +130,7 @@ WHICH    = not long
 THREADED = tests/system/test_native_host.py tests/system/test_lua_host.py
 system: all programs
 	@FUTURED_BUILD=$(B) PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m pytest -c tests/system/pytest.ini -q -m "$(WHICH)" \
-		-n $(if $(filter long,$(WHICH)),1,$$((2 * $$(nproc)))) $(TESTS)
+		-n $(if $(filter not,$(WHICH)),$$((2 * $$(nproc))),1) $(TESTS)
 
 lint:
 	@mandoc -T lint -W warning docs/*.[1-8]
