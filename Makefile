@@ -24,7 +24,8 @@ CLIENT := core connection resume blocking calls submission completed watch rewat
 FUT    := main verbs common args help text words jsonout jsonin writer list outcome printed value sink stop reach start task feed run \
           submit call wait result cancel ls about events pool daemon map mapout items template progress
 UNIT   := buf utf8 frame reader message error board address config config_broken number client_core client_pack client_memory client_blocking \
-          client_rules client_map client_reconnect
+          client_rules client_map client_reconnect \
+          queue timer ids backlog registry watch gate key turn bytes future retention
 
 PKGS    = libevent_core msgpack yaml-0.1 jansson
 WARN    = -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
@@ -121,7 +122,7 @@ $(B)/tests/test_%: $(B)/obj/tests/unit/test_%.o $(DAEMON_A) $(CONFIG_A) $(PROTO_
 $(B)/tests/test_client_%: $(B)/obj/tests/unit/test_client_%.o $(CLIENT_A)
 	$(LINK) $^ -lmsgpackc -lcmocka
 $(B)/tests/test_client_rules $(B)/tests/test_client_map $(B)/tests/test_client_reconnect: | $(B)/bin/futured $(B)/libexec/futured-worker modules
-$(B)/tests/test_client_memory: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+$(addprefix $(B)/tests/test_,client_memory queue timer bytes ids backlog registry watch gate key retention): LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 unit: $(patsubst %,$(B)/tests/test_%,$(UNIT))
 	@scripts/unit $^
 
