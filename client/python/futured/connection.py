@@ -1,0 +1,351 @@
+"""The connection of this process to a daemon: one socket, one reader thread.
+
+Requests are sent without waiting for answers. The reader thread dispatches what comes: answers go to who asked, `done` settles a
+future and runs its callbacks. So callbacks run in the reader thread; what waits there for the daemon reads on meanwhile.
+
+Sending never waits for a lock: what is to be sent goes into a queue, and whoever has the lock sends all of it. So it may be done
+from a finalizer, in whatever thread the garbage is collected."""
+import collections
+import itertools
+import os
+import pickle
+import socket
+import struct
+import sys
+import threading
+
+import msgpack
+
+from futured import errors
+from futured.worker import PRINTED, current
+
+RELEASE_AT = 256  # forgotten futures are released so many at a time
+NAME = "futured-python/0.1.0"
+
+
+class Lost(errors.BrokenPoolError):
+    """The daemon closed the connection."""
+
+
+class Follow:
+    """The output of one task, on its way to our own stdout and stderr."""
+    left = 2  # streams that have not ended
+
+
+class Connection:
+    def __init__(self, sock, address):
+        self.sock, self.address = sock, address
+        self.out = collections.deque()
+        self.sending = threading.Lock()
+        self.numbers = itertools.count(1)
+        self.asked = {}       # msgid -> Future (of a submit) or function of (error, result)
+        self.futures = {}     # id -> Future that is not done
+        self.forgotten = collections.deque()  # ids to be released
+        self.changed = threading.Condition()
+        self.waiting = 0
+        self.lost = None
+        self.secret = None
+        self.unpacker = msgpack.Unpacker(strict_map_key=False, max_buffer_size=(1 << 31) - 1, unicode_errors="surrogateescape")
+        self.reader = threading.Thread(target=self.read, name="futured-reader", daemon=True)
+        self.reader.start()
+        self.hello = self.introduce()
+        self.limit = self.hello["limits"]["message"]
+
+    def introduce(self):
+        """Says hello; in a task, whose it is: so the daemon sees when tasks wait for each other."""
+        slot = current()
+        self.secret = slot.secret if slot is not None else None
+        return self.call("hello", {"protocol": 1, "client": NAME, "task": self.secret})
+
+    def introduce_again(self):
+        slot = current()
+        if slot is not None and slot.secret != self.secret:
+            self.introduce()
+
+    # ---- sending ----
+
+    def send(self, frame):
+        self.out.append(frame)
+        while self.out and self.sending.acquire(False):
+            try:
+                while self.out:
+                    frames = [self.out.popleft() for _ in range(len(self.out))]
+                    self.sock.sendall(frames[0] if len(frames) == 1 else b"".join(frames))
+            except OSError:
+                self.out.clear()  # the reader finds out, and tells all who wait
+            finally:
+                self.sending.release()
+
+    def request(self, handler, method, params):
+        number = next(self.numbers) & 0xffffffff
+        self.asked[number] = handler
+        self.send(msgpack.packb([0, number, method, params], unicode_errors="surrogateescape"))
+        if self.lost is not None and self.asked.pop(number, None) is not None:
+            handler({"type": "BrokenPoolError", "message": str(self.lost)}, None)
+
+    def call(self, method, *params):
+        """Asks and waits."""
+        answer = []
+        self.request(lambda error, result: answer.append((error, result)), method, list(params))
+        self.await_that(lambda: answer)
+        error, result = answer[0]
+        if error is not None:
+            raise errors.rebuild(error, False)
+        return result
+
+    def tell(self, method, *params):
+        """Asks and does not wait; whatever the answer."""
+        self.request(lambda error, result: None, method, list(params))
+
+    def submit(self, future, head, blob, tail):
+        """A pickled call, put together by hand: this is what must be fast."""
+        number = next(self.numbers) & 0xffffffff
+        self.asked[number] = future
+        self.send(b"\x94\x00\xce" + struct.pack(">I", number) + head + struct.pack(">I", len(blob)) + blob + tail)
+        if self.lost is not None:
+            self.fail_all()
+        if len(self.forgotten) >= RELEASE_AT:
+            self.release()
+
+    def release(self):
+        ids = []
+        try:
+            while len(ids) < 10000:
+                ids.append(self.forgotten.popleft())
+        except IndexError:
+            pass
+        if ids:
+            self.tell("release", ids)
+
+    def cancel_later(self, futures):
+        """From a finalizer: nothing is waited for."""
+        ids = []
+        for f in futures:
+            f._doomed = True
+            if f._id is not None:
+                ids.append(f._id)
+        if ids and self.lost is None:
+            self.tell("cancel", ids)
+
+    def cancel_all(self, futures):
+        """Cancels those that have not begun, in one call."""
+        self.await_that(lambda: all(f._id is not None or f.done() for f in futures))
+        ids = [f._id for f in futures if f._id is not None and not f.done()]
+        if not ids or self.lost is not None:
+            return
+        for id, gone in zip(ids, self.call("cancel", ids)):
+            if gone:
+                self.settle(id, "CANCELLED", None, None)
+
+    # ---- receiving ----
+
+    def read(self):
+        try:
+            while True:
+                self.step()
+        except (OSError, EOFError, ValueError, msgpack.UnpackException) as e:
+            self.lost = Lost("the connection to the daemon at %s is lost: %s" % (self.address, e or "it closed it"))
+        self.sock.close()
+        self.fail_all()
+
+    def step(self):
+        """Handles one message; waits for it."""
+        for message in self.unpacker:
+            self.handle(message)
+            return
+        data = self.sock.recv(1 << 18)
+        if not data:
+            raise EOFError("")
+        self.unpacker.feed(data)
+
+    def await_that(self, question):
+        """Waits until it is so, or the connection is lost. In the reader thread by reading on."""
+        if threading.current_thread() is self.reader:
+            while not question() and self.lost is None:
+                self.step()
+            return
+        with self.changed:
+            self.waiting += 1
+            try:
+                while not question() and (self.lost is None or self.asked or self.futures):
+                    self.changed.wait(1)
+            finally:
+                self.waiting -= 1
+
+    def wake(self):
+        if self.waiting:
+            with self.changed:
+                self.changed.notify_all()
+
+    def handle(self, message):
+        if message[0] == 1:
+            handler = self.asked.pop(message[1], None)
+            if handler is None:
+                if message[1] == 0 and message[2]:
+                    raise ValueError(message[2].get("message"))
+            elif callable(handler):
+                handler(message[2], message[3])
+            else:
+                self.accepted(handler, message[2], message[3])
+            self.wake()
+        elif message[1] == "done":
+            self.settle(*message[2][:4])
+        elif message[1] == "progress":
+            self.on_progress(*message[2][:4])
+        elif message[1] == "output":
+            self.on_output(*message[2][:5])
+
+    def accepted(self, future, error, id):
+        if error is not None:
+            self.finish(future, "FINISHED", error, None)
+            return
+        self.futures[id] = future
+        future._id = id
+        if future._doomed:
+            self.tell("cancel", [id])
+
+    def settle(self, id, state, error, result):
+        """The future is final. Told by the daemon, or by who cancelled it: the first one counts."""
+        future = self.futures.pop(id, None)
+        if future is None:
+            return
+        if type(result) is list and future._pickled:
+            result = result[0]
+            if future._follow is None and state == "FINISHED":
+                self.follow(future, id)
+        if future._follow is not None and future._follow.left:
+            self.futures[id] = future
+            future._held = (state, error, result)
+            return
+        self.finish(future, state, error, result)
+
+    def finish(self, future, state, error, result):
+        """Settles the object, with its callbacks, and lets it go."""
+        executor, future._executor = future._executor, None
+        try:
+            if state == "CANCELLED":
+                future._settle_cancelled()
+            elif error is not None:
+                e = errors.rebuild(error, future._pickled)
+                if executor is not None and isinstance(e, errors.BrokenPoolError):
+                    executor._note_broken(e)
+                future.set_exception(e)
+            else:
+                self.set_result(future, result)
+        except Exception:
+            pass  # whoever holds it may have settled it already: then that counts
+        group = future._group
+        if group is not None:
+            group.discard(future)
+            if group.awaited is not None and not group:
+                group.awaited.set()
+        self.wake()
+
+    def set_result(self, future, result):
+        if future._pickled:
+            try:
+                result = pickle.loads(result)
+            except BaseException as e:
+                wrong = errors.TransferError("the result cannot be unpickled: %s: %s" % (type(e).__name__, e))
+                wrong.__cause__ = e
+                future.set_exception(wrong)
+                return
+        future.set_result(result)
+
+    # ---- what tasks say ----
+
+    def on_progress(self, id, done, total, note):
+        future = self.futures.get(id)
+        if future is None:
+            return
+        if note != PRINTED:
+            future.progress = (done, total, note)
+        elif future._follow is None:
+            self.follow(future, id)
+
+    def follow(self, future, id):
+        future._follow = Follow()
+        self.request(lambda error, result: self.on_first_output(id, error, result), "output", [id, {"stream": "both", "follow": True}])
+
+    def on_first_output(self, id, error, result):
+        if error is not None:
+            self.end_output(id, 2)
+            return
+        show("stdout", result["stdout"])
+        show("stderr", result["stderr"])
+
+    def on_output(self, id, stream, offset, data, eof):
+        show(stream, data)
+        if eof:
+            self.end_output(id, 1)
+
+    def end_output(self, id, streams):
+        future = self.futures.get(id)
+        if future is None or future._follow is None:
+            return
+        future._follow.left = max(0, future._follow.left - streams)
+        if not future._follow.left and future._held is not None:
+            del self.futures[id]
+            self.finish(future, *future._held)
+
+    def fail_all(self):
+        error = {"type": "BrokenPoolError", "message": str(self.lost)}
+        while self.asked:
+            try:
+                _, handler = self.asked.popitem()
+            except KeyError:
+                break
+            if callable(handler):
+                handler(error, None)
+            else:
+                self.finish(handler, "FINISHED", error, None)
+        while self.futures:
+            try:
+                _, future = self.futures.popitem()
+            except KeyError:
+                break
+            self.finish(future, *(future._held or ("FINISHED", error, None)))
+        with self.changed:
+            self.changed.notify_all()
+
+
+def show(stream, data):
+    """What a task printed, where the caller prints."""
+    if not data:
+        return
+    try:
+        out = getattr(sys, stream)
+        out.write(data.decode("utf-8", "replace"))
+        out.flush()
+    except Exception:
+        pass  # no stdout, or one that is closed: not the task's fault
+
+
+_lock = threading.Lock()
+_all = {}  # address wanted -> Connection
+
+
+def connection(address=None):
+    """This process's connection to that daemon (None: the usual one, which is started if need be)."""
+    with _lock:
+        address = address or os.environ.get("FUTURED_ADDRESS") or None
+        found = _all.get(address)
+        if found is None or found.lost is not None:
+            from futured.reach import reach
+            found = _all[address] = Connection(*reach(address))
+        else:
+            found.introduce_again()
+        return found
+
+
+def _forget():
+    """After a fork: the parent's connections are not ours."""
+    global _lock
+    _lock = threading.Lock()
+    for c in _all.values():
+        c.lost = Lost("this process was forked")
+        c.sock.close()
+    _all.clear()
+
+
+os.register_at_fork(after_in_child=_forget)

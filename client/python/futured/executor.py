@@ -1,0 +1,364 @@
+"""Executors: concurrent.futures.Executor over a pool of the daemon."""
+import concurrent.futures
+import itertools
+import logging
+import os
+import pickle
+import sys
+import threading
+import weakref
+
+import msgpack
+
+from futured import chunk, errors, mainmodule
+from futured.connection import connection
+from futured.future import Future, Group
+from futured.results import Results
+from futured.worker import CALL, INITIALIZE
+
+log = logging.getLogger("concurrent.futures")  # where its users look
+_groups = weakref.WeakSet()
+_exiting = False
+_HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_WORKER = "import sys; sys.path.insert(0, %r); from futured.worker import main; main(['--unpickle'])" % _HERE
+_OPTIONS = ("name", "tags", "priority", "timeout", "deadline", "delay", "after", "retries", "retry_delay", "key", "block", "bound", "retain")
+
+
+def _cpus():
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Executor(concurrent.futures.Executor):
+    """Runs calls in workers of futured.
+
+    Without `pool` it opens a pool of its own in the user's own daemon, which is started if need be: workers run this interpreter,
+    with this environment, directory and sys.path, and functions cross by pickle. With `pool` it uses one that the daemon's
+    configuration names: functions cross by import path with MessagePack values, or by pickle with `pickled=True` where the
+    administrator allowed it (--unpickle). `address` says which daemon."""
+    _kind = "process"
+
+    def __init__(self, max_workers=None, *, pool=None, address=None, pickled=None, initializer=None, initargs=(),
+                 max_tasks_per_child=None, thread_name_prefix=""):
+        if mainmodule.running:
+            raise mainmodule.Reached
+        if max_workers is not None and max_workers <= 0:
+            raise ValueError("max_workers must be greater than 0")
+        if initializer is not None and not callable(initializer):
+            raise TypeError("initializer must be a callable")
+        if max_tasks_per_child is not None:
+            if not isinstance(max_tasks_per_child, int):
+                raise TypeError("max_tasks_per_child must be an integer")
+            if max_tasks_per_child <= 0:
+                raise ValueError("max_tasks_per_child must be >= 1")
+        if pool is not None and (max_workers, initializer, max_tasks_per_child) != (None, None, None):
+            raise ValueError("max_workers, initializer and max_tasks_per_child are the configuration's for a pool that it names")
+        self._max_workers = max_workers or self._default_workers()
+        self._broken = False
+        self._shutdown = False
+        self._owned = pool is None
+        self._pickled = self._owned if pickled is None else pickled
+        self._options = {}
+        self._group = Group()
+        self._group.bound = self._owned
+        self._connection = connection(address)
+        if self._owned:
+            pool = self._open(initializer, initargs, max_tasks_per_child, thread_name_prefix)
+            self._finalizer = weakref.finalize(self, _close, self._connection, pool)
+            self._finalizer.atexit = False
+        self._pool = pool
+        self._head, self._tail = self._frame(pool)
+        _groups.add(self._group)
+
+    def _default_workers(self):
+        return min(32, _cpus() + 4) if self._kind == "thread" else _cpus()
+
+    def _frame(self, pool):
+        """What surrounds a pickled call in a submit without options of its own."""
+        parts = msgpack.packb(["submit", [pool, CALL, [b""], {"watch": True, **({"bound": True} if self._owned else {})}]])
+        head, tail = parts[1:].split(b"\xc4\x00", 1)
+        return head + b"\xc6", tail
+
+    def _open(self, initializer, initargs, max_tasks, prefix):
+        about = {"caller": mainmodule.describe(), "prefix": prefix, "initializer": None}
+        if initializer is not None:
+            about["initializer"] = _dumps((initializer, tuple(initargs)))
+        options = {
+            "like": "pythread" if self._kind == "thread" else "py", "workers": self._max_workers, "bound": True,
+            "command": [sys.executable, "-c", _WORKER], "env": {os.fsdecode(k): v for k, v in os.environb.items()},
+            "initializer": INITIALIZE, "initargs": [pickle.dumps(about, pickle.HIGHEST_PROTOCOL)],
+        }
+        if max_tasks is not None:
+            options["max_tasks_per_worker"] = max_tasks
+        return self._connection.call("open_pool", options)
+
+    # ---- submitting ----
+
+    def options(self, **options):
+        """This executor with options for what is submitted through it: executor.options(timeout=5, retries=2).submit(fn).
+
+        name, tags, priority, timeout, deadline, delay, after (futures or ids), retries, retry_delay, key, retain."""
+        for name in options:
+            if name not in _OPTIONS:
+                raise TypeError("options() got an unexpected keyword argument %r" % name)
+        if "after" in options:
+            after = options["after"]
+            after = [after] if isinstance(after, (int, concurrent.futures.Future)) else after
+            options["after"] = [f.id if isinstance(f, Future) else f for f in after]
+        view = object.__new__(_View)
+        view._executor, view._options = self, {**self._options, **options}
+        return view
+
+    def submit(self, fn, /, *args, **kwargs):
+        return self._submit(fn, args, kwargs, None)
+
+    def _check(self):
+        if self._broken:
+            raise errors.BrokenPoolError(str(self._broken)) from self._broken.__cause__
+        if self._shutdown:
+            raise RuntimeError("cannot schedule new futures after shutdown")
+        if _exiting:
+            raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+
+    def _submit(self, fn, args, kwargs, options):
+        self._check()
+        c = self._connection
+        future = Future(c, self._group, self._pickled, self)
+        try:
+            if not self._pickled:
+                path = fn if isinstance(fn, str) else import_path(fn)
+                params = [self._pool, path, args, {**(options or {}), "watch": True, **({"kwargs": kwargs} if kwargs else {})}]
+                msgpack.packb(params)
+            else:
+                blob = _dumps((fn, args, kwargs))
+                if len(blob) > c.limit - 65536:
+                    raise ValueError("a call of %d bytes is more than the daemon takes (limits.message: %d)" % (len(blob), c.limit))
+                params = [self._pool, CALL, [blob], {**options, "watch": True}] if options else None
+        except Exception as e:
+            future._executor = None
+            future.set_exception(e)
+            return future
+        self._group.add(future)
+        if params is None:
+            c.submit(future, self._head, blob, self._tail)
+        else:
+            if self._owned and "key" not in params[3]:
+                params[3].setdefault("bound", True)
+            c.request(future, "submit", params)
+        return future
+
+    def map(self, fn, *iterables, timeout=None, chunksize=1, buffersize=None):
+        return self._map(fn, iterables, timeout, chunksize, buffersize, None)
+
+    def _map(self, fn, iterables, timeout, chunksize, buffersize, options):
+        if chunksize < 1:
+            self._refuse_chunksize()
+            chunksize = 1
+        if buffersize is not None and not isinstance(buffersize, int):
+            raise TypeError("buffersize must be an integer or None")
+        if buffersize is not None and buffersize < 1:
+            raise ValueError("buffersize must be None or > 0")
+        items = zip(*iterables)
+        if chunksize == 1 or not self._pickled:
+            calls = (self._submit(fn, args, {}, options) for args in items)
+        else:
+            chunks = iter(lambda: list(itertools.islice(items, chunksize)), [])
+            calls = (self._submit(chunk.run, (fn, part), {}, options) for part in chunks)
+        return Results(self, calls, buffersize, timeout)
+
+    def _refuse_chunksize(self):
+        raise ValueError("chunksize must be >= 1.")
+
+    # ---- the end ----
+
+    def shutdown(self, wait=True, *, cancel_futures=False):
+        first, self._shutdown = not self._shutdown, True
+        if self._owned and (first or cancel_futures):
+            self._finalizer.detach()
+            self._connection.tell("close_pool", self._pool, {"wait": False, "cancel_futures": cancel_futures})
+        elif cancel_futures:
+            self._connection.cancel_all(list(self._group))
+        if wait:
+            _await_group(self._group, self._connection)
+            if self._owned and self._connection.lost is None:
+                self._await_gone()
+
+    def _await_gone(self):
+        """Its workers are no more."""
+        try:
+            self._connection.call("close_pool", self._pool, {"wait": True})
+        except errors.Error:
+            pass  # gone already
+
+    def terminate_workers(self):
+        """Ends the workers at once: what runs fails with BrokenPoolError, what waits is cancelled."""
+        self._end({"terminate": True})
+
+    def kill_workers(self):
+        """As terminate_workers, by SIGKILL."""
+        self._end({"kill": True})
+
+    def _end(self, how):
+        first, self._shutdown = not self._shutdown, True
+        if not self._owned:
+            raise ValueError("pool %s is not this executor's own" % self._pool)
+        self._finalizer.detach()
+        try:
+            self._connection.call("close_pool", self._pool, {"wait": False, **how})
+        except errors.Error:
+            if first:
+                raise
+
+    def _note_broken(self, e):
+        """By the first future that fails with it; an end that was asked for is none."""
+        if self._broken or self._shutdown or e.error.get("type") != "BrokenPoolError":
+            return
+        self._broken = e
+        log.critical("the pool is broken: %s%s", e, e.__cause__ or "")
+
+
+class _View(Executor):
+    """An executor with options; it shares everything else with the one it is of."""
+
+    def __init__(self):
+        raise TypeError("made by Executor.options")
+
+    def __getattr__(self, name):
+        return getattr(object.__getattribute__(self, "_executor"), name)
+
+    def submit(self, fn, /, *args, **kwargs):
+        return self._executor._submit(fn, args, kwargs, self._options)
+
+    def map(self, fn, *iterables, timeout=None, chunksize=1, buffersize=None):
+        return self._executor._map(fn, iterables, timeout, chunksize, buffersize, self._options)
+
+    def shutdown(self, wait=True, *, cancel_futures=False):
+        self._executor.shutdown(wait, cancel_futures=cancel_futures)
+
+    def terminate_workers(self):
+        self._executor.terminate_workers()
+
+    def kill_workers(self):
+        self._executor.kill_workers()
+
+
+class ProcessPoolExecutor(Executor):
+    """Shaped like concurrent.futures.ProcessPoolExecutor. `mp_context` is taken and means nothing: workers start afresh, as spawn's do."""
+
+    def __init__(self, max_workers=None, mp_context=None, initializer=None, initargs=(), *, max_tasks_per_child=None, address=None):
+        if max_tasks_per_child is not None and mp_context is not None and mp_context.get_start_method(allow_none=False) == "fork":
+            raise ValueError("max_tasks_per_child is incompatible with the 'fork' multiprocessing start method; supply a different mp_context.")
+        super().__init__(max_workers, address=address, initializer=initializer, initargs=initargs, max_tasks_per_child=max_tasks_per_child)
+
+
+class ThreadPoolExecutor(Executor):
+    """Shaped like concurrent.futures.ThreadPoolExecutor. Its threads share memory with each other, never with the caller."""
+    _kind = "thread"
+
+    def __init__(self, max_workers=None, thread_name_prefix="", initializer=None, initargs=(), *, address=None):
+        super().__init__(max_workers, address=address, initializer=initializer, initargs=initargs, thread_name_prefix=thread_name_prefix)
+
+    def _refuse_chunksize(self):
+        pass  # as the standard library's: it ignores it
+
+
+class InterpreterPoolExecutor(Executor):
+    """Shaped like concurrent.futures.InterpreterPoolExecutor. Each interpreter is a process of its own."""
+
+    def __init__(self, max_workers=None, thread_name_prefix="", initializer=None, initargs=(), *, address=None):
+        super().__init__(max_workers, address=address, initializer=initializer, initargs=initargs)
+
+    def _default_workers(self):
+        return min(32, _cpus() + 4)
+
+    def _submit(self, fn, args, kwargs, options):
+        if isinstance(fn, str):
+            raise TypeError("scripts not supported")
+        return super()._submit(fn, args, kwargs, options)
+
+    def _refuse_chunksize(self):
+        pass
+
+
+def import_path(fn):
+    """"module.function" of a callable that can be found by that everywhere."""
+    path = "%s.%s" % (getattr(fn, "__module__", None), getattr(fn, "__qualname__", None))
+    if path.startswith("builtins."):
+        return path[len("builtins."):]
+    if path.startswith(("__main__.", "None.")) or "<" in path or path.endswith(".None"):
+        raise ValueError("%r has no import path: this pool takes functions of modules that its workers can import "
+                         "(or pickled=True, where its administrator allows that)" % (fn,))
+    return path
+
+
+def _dumps(what):
+    """Pickled; by cloudpickle where pickle cannot and it is there."""
+    try:
+        return pickle.dumps(what, pickle.HIGHEST_PROTOCOL)
+    except Exception as e:
+        try:
+            import cloudpickle
+        except ImportError:
+            raise _explained(what[0], e) from e.__cause__
+        return cloudpickle.dumps(what)
+
+
+def _explained(fn, e):
+    name = getattr(fn, "__qualname__", "")
+    if "<lambda>" not in name and "<locals>" not in name:
+        return e
+    return pickle.PicklingError("cannot pickle %s: a lambda, or a function that is defined inside another, can be sent only where "
+                                "cloudpickle is installed (%s)" % (name, e))
+
+
+def _await_group(group, c):
+    if threading.current_thread() is c.reader:
+        c.await_that(lambda: not group)
+        return
+    while group:
+        group.awaited = group.awaited or threading.Event()
+        group.awaited.clear()
+        if group:
+            group.awaited.wait(1)
+
+
+def _close(c, pool):
+    """The executor was dropped: what it was given still runs."""
+    if c.lost is None:
+        c.tell("close_pool", pool, {"wait": False})
+
+
+def _at_exit():
+    """As in the standard library, the interpreter's end waits for what was submitted, here to pools of our own."""
+    global _exiting
+    _exiting = True
+    for group in list(_groups):
+        if group.bound:
+            for f in list(group)[:1]:
+                _await_group(group, f._connection)
+
+
+threading._register_atexit(_at_exit)
+
+
+def attach(id, *, address=None, pickled=True):
+    """The future of that id, from whatever process it was submitted. `pickled=False`: never unpickle what it holds."""
+    c = connection(address)
+    future = Future(c, None, False)
+    future._id, future._kept = id, True
+    about = c.call("show", id)
+    future._pickled = pickled and about.get("fn") == CALL
+    c.futures[id] = future
+    if c.call("watch", [id], {"result": True})["done"]:
+        _fetch(c, future, id)
+    return future
+
+
+def _fetch(c, future, id):
+    """It was done already: its outcome by asking."""
+    def answered(error, result):
+        if error is not None and error.get("type") == "CancelledError" and not error.get("task"):
+            c.settle(id, "CANCELLED", None, None)
+        else:
+            c.settle(id, "FINISHED", error, result)
+    c.request(answered, "result", [id, 0])
+    c.await_that(future.done)

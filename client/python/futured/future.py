@@ -1,0 +1,81 @@
+"""Future: a concurrent.futures.Future that belongs to the daemon."""
+import concurrent.futures
+from concurrent.futures._base import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED, PENDING
+
+DONE = (CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED)
+
+
+class Group(set):
+    """The futures of an executor that are not done. `left` is called when the last one has gone and somebody waits."""
+    bound = False
+    __hash__, __eq__ = object.__hash__, object.__eq__  # itself, whatever it holds
+    awaited = None  # an Event
+
+
+class Future(concurrent.futures.Future):
+    """As in the standard library, and: `id`, `kill()`, `progress`."""
+    progress = None  # (done, total, note) as the task said last
+
+    def __init__(self, connection, group, pickled, executor=None):
+        super().__init__()
+        self._connection, self._group, self._pickled = connection, group, pickled
+        self._id = None
+        self._kept = False     # somebody knows its id: it is not released with this object
+        self._doomed = False   # to be cancelled as soon as its id is known
+        self._follow = None    # what it prints, while it comes
+        self._held = None      # its outcome, until all that it printed is here
+        self._executor = executor  # to be told that the pool is broken; not there once it is done
+
+    @property
+    def id(self):
+        """The daemon's id: good for futured.attach and for fut, from any process. Waits for the daemon's answer to the submit."""
+        if self._id is None and not self.done():
+            self._connection.await_that(lambda: self._id is not None or self.done())
+        if self._id is not None:
+            self._kept = True
+        return self._id
+
+    def _known(self):
+        """Whether the daemon has it and it is not done, as far as we know."""
+        if self._id is None and not self.done():
+            self._connection.await_that(lambda: self._id is not None or self.done())
+        return self._id is not None and not self.done()
+
+    def cancel(self):
+        """Cancels it if it has not begun; the daemon decides. What runs goes on: see kill."""
+        return self._cancel({})
+
+    def kill(self, grace=None):
+        """Cancels it though it runs: its worker is terminated, and killed after `grace` seconds. Not in kind thread."""
+        return self._cancel({"running": "kill", **({} if grace is None else {"grace": grace})})
+
+    def _cancel(self, options):
+        if not self._known():
+            return self.cancelled()
+        if not self._connection.call("cancel", [self._id], options)[0]:
+            return False
+        if not options:
+            self._connection.settle(self._id, "CANCELLED", None, None)
+        self._connection.await_that(self.done)
+        return self.cancelled()
+
+    def running(self):
+        """Whether it has begun and is not over; asked of the daemon."""
+        if not self._known():
+            return False
+        return self._connection.call("state", [self._id])[0] == "RUNNING" and not self.done()
+
+    def _settle_cancelled(self):
+        with self._condition:
+            if self._state in DONE:
+                return
+            self._state = PENDING
+        super().cancel()
+        self.set_running_or_notify_cancel()
+
+    def __del__(self):
+        try:
+            if self._id is not None and not self._kept:
+                self._connection.forgotten.append(self._id)
+        except AttributeError:
+            pass  # it was never made

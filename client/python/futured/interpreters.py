@@ -1,0 +1,52 @@
+"""Shaped like concurrent.interpreters of Python 3.14: create, exec, call. Each interpreter is a process of its own, whose state is
+kept from one call to the next."""
+import sys
+import types
+
+from futured.executor import Executor
+
+
+class ExecutionFailed(Exception):
+    """What was run in an interpreter raised; the cause has its traceback."""
+
+
+class Interpreter:
+    def __init__(self):
+        self._executor = Executor(1)
+
+    def exec(self, code):
+        """Runs source text in the interpreter's __main__. Its names stay there."""
+        try:
+            self._executor.submit(_exec, code).result()
+        except Exception as e:
+            raise ExecutionFailed("%s: %s" % (type(e).__name__, e)) from e
+
+    def call(self, fn, /, *args, **kwargs):
+        try:
+            return self._executor.submit(fn, *args, **kwargs).result()
+        except Exception as e:
+            raise ExecutionFailed("%s: %s" % (type(e).__name__, e)) from e
+
+    def prepare_main(self, ns=None, /, **kwargs):
+        """Puts names into its __main__."""
+        self._executor.submit(_bind, {**(ns or {}), **kwargs}).result()
+
+    def close(self):
+        self._executor.shutdown()
+
+
+def create():
+    return Interpreter()
+
+
+def _namespace():
+    main = sys.modules.setdefault("__main__", types.ModuleType("__main__"))
+    return main.__dict__
+
+
+def _exec(code):
+    exec(compile(code, "<string>", "exec"), _namespace())
+
+
+def _bind(names):
+    _namespace().update(names)
