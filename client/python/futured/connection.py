@@ -237,6 +237,7 @@ class Connection:
         group = future._group
         if group is not None:
             group.discard(future)
+            group.served = True
             if group.awaited is not None and not group:
                 group.awaited.set()
         self.wake()

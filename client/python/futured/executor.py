@@ -172,15 +172,24 @@ class Executor(concurrent.futures.Executor):
 
     def shutdown(self, wait=True, *, cancel_futures=False):
         first, self._shutdown = not self._shutdown, True
-        if self._owned and (first or cancel_futures):
+        if cancel_futures:
+            self._cancel_waiting()
+        if self._owned and first:
             self._finalizer.detach()
-            self._connection.tell("close_pool", self._pool, {"wait": False, "cancel_futures": cancel_futures})
-        elif cancel_futures:
-            self._connection.cancel_all(list(self._group))
+            self._connection.tell("close_pool", self._pool, {"wait": False})
         if wait:
             _await_group(self._group, self._connection)
             if self._owned and self._connection.lost is None:
                 self._await_gone()
+
+    def _cancel_waiting(self):
+        """Where the first workers are still being started, what they are to begin with counts as begun: the standard library's
+        workers are there at once, and its users rely on it."""
+        waiting = list(self._group)
+        if self._owned and not self._group.served:
+            self._connection.await_that(lambda: all(f._id is not None or f.done() for f in waiting))
+            waiting = sorted((f for f in waiting if f._id is not None), key=lambda f: f._id)[self._max_workers:]
+        self._connection.cancel_all(waiting)
 
     def _await_gone(self):
         """Its workers are no more."""

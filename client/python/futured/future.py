@@ -10,6 +10,7 @@ class Group(set):
     bound = False
     __hash__, __eq__ = object.__hash__, object.__eq__  # itself, whatever it holds
     awaited = None  # an Event
+    served = False  # one of them was done: there are workers
 
 
 class Future(concurrent.futures.Future):

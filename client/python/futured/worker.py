@@ -304,7 +304,7 @@ class Host:
         with self.lock:
             first, self.failed = not self.failed, True
         if first:
-            self.tell("failed", {"type": type(e).__name__, "message": text_of(e), "traceback": traceback_of(e)})
+            self.tell("failed", {"type": type(e).__name__, "message": "%s: %s" % (type(e).__name__, text_of(e)), "traceback": traceback_of(e)})
 
     def listen(self, messages):
         for verb, *rest in messages:
