@@ -64,7 +64,7 @@ const struct key config_keys[] = {
 	 .help = "Whether clients may open pools."},
 	{"workers", "client_pools", .type = KEY_AUTO, CONFIG(client_pools_workers), .min = 1, .max = 1024,
 	 .standard = "auto", .reloadable = true,
-	 .help = "The most workers that an opened pool may have; auto is four for each CPU."},
+	 .help = "The most workers that an opened pool may have; auto is four for each CPU, at least 32."},
 	{"max", "client_pools", .type = KEY_COUNT, CONFIG(client_pools_max), .min = 1, .max = 4096, .standard = "64",
 	 .reloadable = true, .help = "Opened pools at once."},
 	{"pools", .type = KEY_POOLS, .standard_text = "the pools shell (command), py (process, python) and pythread (thread, python)", .reloadable = true,

@@ -91,7 +91,7 @@ server_is_ending(void)
 uint64_t
 server_client_workers(void)
 {
-	return config->client_pools_workers ? config->client_pools_workers : 4 * (uint64_t)cpus_usable();
+	return config->client_pools_workers ? config->client_pools_workers : cpus_usable() > 8 ? 4 * (uint64_t)cpus_usable() : 32;
 }
 
 const char *
