@@ -38,6 +38,7 @@ struct conn {
 	bool events;               /* gets event notifications */
 	struct pool *events_pool;  /* only of this pool; counted; NULL: all */
 	uint64_t events_lost;      /* not told, for want of room */
+	struct buf events_said;    /* encoded, and told behind the turn's responses */
 	struct watcher watcher;
 	struct backlog backlog;    /* futures that are done and not yet told; pinned */
 	struct turn_item notify;
@@ -47,6 +48,7 @@ struct conn {
 	struct id_run *bound;      /* futures that end with it; owned */
 	size_t bound_count, bound_size, bound_checked;
 	struct ids fed;            /* futures whose stdin it has fed */
+	uint64_t fed_compact;      /* how many of them make it worth forgetting those that are over */
 	struct follow *follows;    /* outputs it follows */
 	struct buf cache_head, cache_options; /* the last submit's pool and fn, and its options, as they came */
 	struct spec *cache_spec;   /* … and its spec; counted */

@@ -5,6 +5,8 @@
 
 #include "daemon/registry.h"
 
+enum { SPAN_MAX = 1 << 30 }; /* ids: 128 MiB of bits, of which only touched pages exist */
+
 bool
 ids_add(struct ids *ids, uint64_t first, uint64_t count)
 {
@@ -63,27 +65,6 @@ ids_rewind(struct ids *ids)
 	ids->offset = 0;
 }
 
-struct ranked {
-	uint64_t id;
-	size_t rank;
-};
-
-static int
-by_id(const void *a, const void *b)
-{
-	const struct ranked *x = a, *y = b;
-	if (x->id != y->id)
-		return x->id < y->id ? -1 : 1;
-	return x->rank < y->rank ? -1 : 1;
-}
-
-static int
-by_rank(const void *a, const void *b)
-{
-	const struct ranked *x = a, *y = b;
-	return x->rank < y->rank ? -1 : 1;
-}
-
 static bool
 overlaps(const struct ids *ids)
 {
@@ -93,28 +74,28 @@ overlaps(const struct ids *ids)
 	return false;
 }
 
-/* Something may be named twice: as single ids, sorted, the first mention of each kept, and back in the order asked. */
+/* Something may be named twice: the first mention of each is kept, in the order asked. A bit for each id between the smallest and the
+ * largest: ids that are to be had lie close together, and a span too wide for that is told apart by no cheaper means. */
 static bool
 keep_first_mentions(struct ids *ids)
 {
-	struct ranked *all = malloc((size_t)ids->total * sizeof *all);
+	uint64_t low = UINT64_MAX, high = 0, id;
 	struct ids out = { .runs = 0 };
-	size_t n = 0, kept = 0;
-	uint64_t id;
 
-	if (!all)
-		return false;
-	for (ids_rewind(ids); ids_next(ids, &id); n++)
-		all[n] = (struct ranked){ .id = id, .rank = n };
-	qsort(all, n, sizeof *all, by_id);
-	for (size_t i = 0; i < n; i++)
-		if (!kept || all[i].id != all[kept - 1].id)
-			all[kept++] = all[i];
-	qsort(all, kept, sizeof *all, by_rank);
-	bool done = true;
-	for (size_t i = 0; i < kept && done; i++)
-		done = ids_add(&out, all[i].id, 1);
-	free(all);
+	for (size_t i = 0; i < ids->runs; i++) {
+		const struct id_run *run = &ids->run[i];
+		low = run->first < low ? run->first : low;
+		high = run->first + run->count > high ? run->first + run->count : high;
+	}
+	uint8_t *seen = high - low <= SPAN_MAX ? calloc(1, (high - low) / 8 + 1) : NULL;
+	bool done = seen != NULL;
+	for (ids_rewind(ids); done && ids_next(ids, &id);) {
+		uint8_t *byte = &seen[(id - low) / 8], bit = (uint8_t)(1u << (id - low) % 8);
+		if (!(*byte & bit))
+			done = ids_add(&out, id, 1);
+		*byte |= bit;
+	}
+	free(seen);
 	free(ids->run);
 	*ids = out;
 	return done;

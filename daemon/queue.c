@@ -31,7 +31,7 @@ struct queue {
 	uint64_t length;
 };
 
-enum { LEVELS_KEPT = 64 };
+enum { LEVELS_KEPT = 64, PUSH_BACK_STEPS = 256 };
 
 struct queue *
 queue_new(void)
@@ -224,8 +224,9 @@ queue_push_back(struct queue *q, struct future *f)
 	if (!lane)
 		return false;
 	f->place = PLACE_QUEUE;
+	unsigned steps = 0;
 	TAILQ_FOREACH(at, &lane->futures, link) {
-		if (at->order > f->order)
+		if (at->order > f->order || steps++ == PUSH_BACK_STEPS)
 			break;
 	}
 	if (at)

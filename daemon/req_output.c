@@ -147,25 +147,38 @@ read_eof(struct request *r, const char *key, size_t len, struct reader *value, v
 	return option_unknown(r, key, len);
 }
 
-/* Its disconnect ends the input of what it fed. Ids of tasks that are over are forgotten now and then. */
+/* Drops those whose tasks are over. */
+static bool
+compact_fed(struct conn *c)
+{
+	struct ids kept = { .runs = 0 };
+	uint64_t id;
+	bool good = true;
+
+	ids_rewind(&c->fed);
+	while (good && ids_next(&c->fed, &id)) {
+		struct future *f = registry_find(id);
+		if (f && !future_is_final(f))
+			good = ids_add(&kept, id, 1);
+	}
+	ids_clear(&c->fed);
+	c->fed = kept;
+	c->fed_compact = 2 * kept.total + 64;
+	return good;
+}
+
+/* Its disconnect ends the input of what it fed. One that is fed in turn with others may stand there twice: that costs a little, until the next
+ * compaction, and changes nothing. */
 static bool
 remember_fed(struct conn *c, uint64_t id)
 {
-	struct ids kept = { .runs = 0 };
-	uint64_t other;
-	bool good = true, known = false;
+	const struct id_run *last = c->fed.runs ? &c->fed.run[c->fed.runs - 1] : NULL;
 
-	ids_rewind(&c->fed);
-	while (good && ids_next(&c->fed, &other)) {
-		struct future *f = registry_find(other);
-		known |= other == id;
-		if (f && !future_is_final(f))
-			good = ids_add(&kept, other, 1);
-	}
-	good = good && (known || ids_add(&kept, id, 1));
-	ids_clear(&c->fed);
-	c->fed = kept;
-	return good;
+	if (last && last->first + last->count - 1 == id)
+		return true;
+	if (c->fed.total > c->fed_compact && !compact_fed(c))
+		return false;
+	return ids_add(&c->fed, id, 1);
 }
 
 void

@@ -217,7 +217,12 @@ req_wait(struct request *r)
 		waiting_free(w);
 		return;
 	}
-	if (!ids_unique(&w->ids) || !request_pend(r, &w->pending, on_abandon)) {
+	if (!ids_unique(&w->ids)) {
+		waiting_free(w);
+		request_no_memory(r);
+		return;
+	}
+	if (!request_pend(r, &w->pending, on_abandon)) {
 		waiting_free(w);
 		return;
 	}

@@ -1,12 +1,15 @@
 #include "daemon/retention.h"
 
 #include <stdlib.h>
-#include <utlist.h>
+
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
 
 #include "daemon/clock.h"
 #include "daemon/container.h"
 #include "daemon/log.h"
 #include "daemon/pool.h"
+#include "daemon/turn.h"
 #include "proto/error.h"
 
 enum { EXPIRED_PER_TURN = 1000 };
@@ -15,10 +18,10 @@ struct retention {
 	uint64_t retain_us;
 	struct future_list kept; /* in the order of finishing */
 	struct timer timer;      /* when the first one expires */
-	struct retention *next;
+	UT_hash_handle hh;
 };
 
-static struct retention *retentions; /* as many as different durations are in use */
+static struct retention *retentions; /* by duration: as many as are in use */
 
 static void on_expiry(struct timer *t);
 
@@ -26,16 +29,18 @@ static struct retention *
 get(uint64_t retain_us)
 {
 	struct retention *r;
-	LL_FOREACH(retentions, r) {
-		if (r->retain_us == retain_us)
-			return r;
-	}
+	HASH_FIND(hh, retentions, &retain_us, sizeof retain_us, r);
+	if (r)
+		return r;
 	if (!(r = calloc(1, sizeof *r)))
 		return retentions; /* kept for another time: better than lost */
 	r->retain_us = retain_us;
 	TAILQ_INIT(&r->kept);
-	LL_PREPEND(retentions, r);
-	return r;
+	HASH_ADD(hh, retentions, retain_us, sizeof r->retain_us, r);
+	if (r->hh.tbl)
+		return r;
+	free(r);
+	return retentions;
 }
 
 static void
@@ -52,7 +57,7 @@ free_if_empty(struct retention *r)
 	if (!TAILQ_EMPTY(&r->kept))
 		return;
 	timer_unset(&r->timer);
-	LL_DELETE(retentions, r);
+	HASH_DEL(retentions, r);
 	free(r);
 }
 
@@ -81,10 +86,13 @@ on_expiry(struct timer *t)
 		if (f->failed && !f->seen)
 			log_unseen(f);
 		future_release(f); /* unlinks it, and frees r with the last one */
+		turn_count(1, 0);
 		if (last)
 			return;
 	}
 	set_timer(r);
+	if (r->timer.due_us <= clock_now())
+		timer_set(&r->timer, clock_now() + 1, on_expiry); /* the rest in the next turn */
 }
 
 void
@@ -116,9 +124,9 @@ retention_evict(unsigned max)
 	unsigned n = 0;
 	struct retention *r, *next;
 
-	LL_FOREACH_SAFE(retentions, r, next) {
+	HASH_ITER(hh, retentions, r, next) {
 		struct future *f = TAILQ_FIRST(&r->kept);
-		while (f && n < max) {
+		for (unsigned steps = 0; f && n < max && steps < max; steps++) {
 			struct future *after = TAILQ_NEXT(f, link);
 			if (f->failed && !f->seen) { /* an error that nobody saw stays */
 				f = after;

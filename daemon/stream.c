@@ -103,7 +103,7 @@ give_frames(struct stream *s, const uint8_t *bytes, size_t len, unsigned max, bo
 			*more = true;
 			return start;
 		}
-		if (s->paused) {
+		if (s->paused || (s->yields && !turn_budget())) {
 			*more = true;
 			return start;
 		}

@@ -52,6 +52,7 @@ struct stream {
 	struct evbuffer *out;    /* not yet taken by the socket; made when first needed */
 	uint64_t moved_us;       /* when the peer last took or gave a byte */
 	uint64_t read_total;
+	bool yields;             /* takes no more frames in a turn whose budget is used up */
 	bool paused;             /* not read from */
 	bool ended;              /* on_end was called, or the owner ended it */
 	bool blocked;            /* waits for the socket to take more */

@@ -11,7 +11,7 @@ enum { FUTURES_PER_TURN = 4000, TIMERS_PER_TURN = 2000 };
 static struct event_base *base;
 static struct event *wakeup; /* the timer heap's only event */
 static struct turn_item *waiting[TURN_PHASES];
-static unsigned futures;
+static unsigned futures, budget_from;
 static uint64_t bytes;
 static struct turn_gauges gauges;
 static void (*before_flush)(void);
@@ -59,7 +59,7 @@ run_phase(enum turn_phase phase)
 	if (!waiting[phase])
 		return;
 	DL_APPEND(waiting[phase], &last);
-	while (waiting[phase] != &last) {
+	while (waiting[phase] != &last && (phase != TURN_WORK || turn_budget())) { /* whom the budget did not reach is first in the next turn */
 		struct turn_item *item = waiting[phase];
 		turn_unschedule(item);
 		item->run(item);
@@ -119,6 +119,8 @@ turn_run(void)
 	wait_for_events(timers_due);
 	timers_due = timer_run(clock_refresh(), TIMERS_PER_TURN);
 	for (int phase = 0; phase < TURN_PHASES; phase++) {
+		if (phase == TURN_WORK || phase == TURN_NOTIFY)
+			budget_from = futures; /* each has its own */
 		if (phase == TURN_FLUSH && before_flush)
 			before_flush();
 		run_phase((enum turn_phase)phase);
@@ -129,7 +131,7 @@ turn_run(void)
 		gauges.futures_max = futures;
 	if (bytes > gauges.bytes_max)
 		gauges.bytes_max = bytes;
-	futures = 0;
+	futures = budget_from = 0;
 	bytes = 0;
 }
 
@@ -147,7 +149,8 @@ turn_end(void)
 unsigned
 turn_budget(void)
 {
-	return futures < FUTURES_PER_TURN ? FUTURES_PER_TURN - futures : 0;
+	unsigned used = futures - budget_from;
+	return used < FUTURES_PER_TURN ? FUTURES_PER_TURN - used : 0;
 }
 
 void

@@ -22,7 +22,7 @@ find(const struct watcher *w, uint64_t id)
 
 	if (w->last && w->last->page == id / REGISTRY_PAGE)
 		return w->last;
-	if (!page)
+	if (!page || !w->watches)
 		return NULL;
 	DL_FOREACH(page->watches, watch) {
 		if (watch->watcher == w)
