@@ -68,6 +68,12 @@ block_total(void)
 	return total;
 }
 
+void
+bytes_account(int64_t bytes)
+{
+	total += (uint64_t)bytes;
+}
+
 static struct bytes
 near_bytes(const void *data, size_t len)
 {

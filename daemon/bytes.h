@@ -50,6 +50,8 @@ void block_drop(struct block *block);
 struct block *bytes_block(const struct bytes *b);
 void block_hold(struct block *block);
 const uint8_t *block_data(const struct block *block);
+/* Counts memory that a client's request holds otherwise, so that limits.memory bounds it too. */
+void bytes_account(int64_t bytes);
 /* Payload bytes held in blocks by the whole process. */
 uint64_t block_total(void);
 

@@ -129,6 +129,7 @@ conn_new(int fd, uid_t uid)
 		conn_close(c, NULL);
 		return false;
 	}
+	c->stream.yields = true;
 	if (!timer_is_set(&patrol))
 		timer_set(&patrol, clock_now() + 1000000, on_patrol);
 	log_debug("conn", "%llu: accepted, uid %u", (unsigned long long)c->id, (unsigned)uid);
@@ -333,7 +334,7 @@ conn_has_room(const struct conn *c)
 void
 conn_wake(struct conn *c)
 {
-	if (!backlog_is_empty(&c->backlog) || c->follows || c->events_lost)
+	if (!backlog_is_empty(&c->backlog) || c->follows || c->events_said.len || c->events_lost)
 		turn_schedule(TURN_NOTIFY, &c->notify, on_notify);
 }
 
@@ -422,7 +423,7 @@ on_notify(struct turn_item *item)
 		turn_count(1, 0);
 	}
 	if (conn_has_room(c))
-		events_say_lost(c);
+		events_say(c);
 	if (backlog_is_empty(&c->backlog))
 		follow_say(c);
 	else if (conn_has_room(c))

@@ -163,7 +163,7 @@ pack_common(struct buf *b, const struct future *f, size_t args_most)
 	pack_key(b, "pool");
 	pack_cstr(b, spec->pool->name);
 	pack_key(b, "fn");
-	pack_text(b, spec->fn, spec->fn_len);
+	pack_text(b, spec->fn, args_most == ARGS_ROW && spec->fn_len > ARGS_ROW ? ARGS_ROW : spec->fn_len);
 	pack_text_or_nil(b, "name", spec->name);
 	pack_key(b, "tags");
 	if (bytes_len(&spec->tags))
@@ -177,7 +177,7 @@ pack_common(struct buf *b, const struct future *f, size_t args_most)
 	pack_key(b, "priority");
 	pack_int(b, spec->priority);
 	pack_key(b, "attempt");
-	pack_uint(b, f->attempt - (f->place == PLACE_SLOT && f->state == FUTURE_PENDING)); /* one sent ahead has not begun */
+	pack_uint(b, f->place == PLACE_SLOT && f->state == FUTURE_PENDING ? f->attempt - 1u : f->attempt); /* one sent ahead has not begun */
 	pack_time(b, "submitted", f->submitted_us);
 	pack_time(b, "started", f->started_us);
 	pack_time(b, "finished", f->finished_us);

@@ -73,7 +73,7 @@ error_cause(const struct future *f)
 	struct bytes out;
 
 	reader_init(&r, bytes_data(&f->value), bytes_len(&f->value));
-	if (f->state != FUTURE_CANCELLED && error_read(&r, &view) && view.status == STATUS_DEPENDENCY &&
+	if (f->state != FUTURE_CANCELLED && error_read(&r, &view) && view.status == STATUS_DEPENDENCY && !view.task &&
 	    find(&f->value, "cause", &cause) && bytes_copy(&out, cause.at, (size_t)(cause.end - cause.at)))
 		return out;
 	return error_of(f);

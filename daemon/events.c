@@ -7,13 +7,19 @@
 #include "proto/message.h"
 #include "proto/pack.h"
 
+enum { EVENTS_ROOM = 128 * 1024 };
+
 static unsigned subscribers;
 
 void
-events_say_lost(struct conn *c)
+events_say(struct conn *c)
 {
 	struct buf *b;
 
+	if (c->events_said.len) {
+		buf_append(conn_say(c), c->events_said.data, c->events_said.len);
+		buf_clear(&c->events_said);
+	}
 	if (!c->events_lost)
 		return;
 	b = conn_say(c);
@@ -28,14 +34,13 @@ events_say_lost(struct conn *c)
 static void
 say_change(struct conn *c, const struct future *f)
 {
-	struct buf *b;
+	struct buf *b = &c->events_said;
 
-	if (!conn_has_room(c)) {
-		c->events_lost++;
+	if (!conn_has_room(c) || b->len > EVENTS_ROOM || c->events_lost) {
+		c->events_lost++; /* told before the next one */
+		conn_wake(c);
 		return;
 	}
-	events_say_lost(c);
-	b = conn_say(c);
 	message_notification(b, "event");
 	pack_array(b, 1);
 	pack_map(b, 7);
@@ -56,6 +61,7 @@ say_change(struct conn *c, const struct future *f)
 	pack_uint(b, f->attempt);
 	pack_key(b, "failed");
 	pack_bool(b, f->failed);
+	conn_wake(c);
 }
 
 static void
@@ -92,6 +98,7 @@ events_unsubscribe(struct conn *c)
 	if (!c->events)
 		return;
 	c->events = false;
+	buf_clear(&c->events_said);
 	pool_drop(c->events_pool);
 	c->events_pool = NULL;
 	if (!--subscribers)

@@ -11,8 +11,8 @@ struct pool;
 void events_subscribe(struct conn *c, struct pool *p);
 /* Whether anybody gets events. */
 bool events_wanted(void);
-/* There is room again: says how many were lost. */
-void events_say_lost(struct conn *c);
+/* Says what was kept for it, and how many were lost. */
+void events_say(struct conn *c);
 void events_unsubscribe(struct conn *c);
 
 #endif

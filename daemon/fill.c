@@ -76,6 +76,9 @@ fill_args(struct future *f, struct bytes *error)
 	for (uint32_t i = 0; i < count; i++) {
 		const uint8_t *raw;
 		size_t len;
+		why = "with it the arguments are larger than a message may be";
+		if (b.len > run_frame_limit())
+			goto refused;
 		if (fill_read_reference(&r, &id)) {
 			if (!append_value(&b, id, command, &why))
 				goto refused;

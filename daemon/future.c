@@ -13,6 +13,7 @@
 #include "daemon/container.h"
 #include "daemon/errors.h"
 #include "daemon/gate.h"
+#include "daemon/input.h"
 #include "daemon/key.h"
 #include "daemon/output.h"
 #include "daemon/pool.h"
@@ -123,6 +124,7 @@ drop_unfinished_parts(struct future *f)
 	if (!more)
 		return;
 	timer_unset(&more->timer);
+	input_end_of_task(f);
 	bytes_drop(&more->filled_args);
 	bytes_drop(&more->filled_stdin);
 	gate_free(more->own_gate);
@@ -171,6 +173,8 @@ future_set_state(struct future *f, enum future_state state)
 		on_change(f);
 	if (future_is_final(f))
 		become_final(f);
+	else if (state == FUTURE_RUNNING)
+		input_begin(f);
 }
 
 void

@@ -11,7 +11,7 @@
 struct needed {
 	struct waiter waiter;
 	struct gate *gate;
-	uint64_t id; /* pinned */
+	uint64_t id; /* pinned; 0: it was gone already */
 	bool waiting;
 };
 
@@ -37,14 +37,24 @@ is_open(const struct gate *g)
 	return g->failed || g->left == 0;
 }
 
+/* The first failure counts. Takes the cause. */
+static void
+fail(struct gate *g, struct bytes cause)
+{
+	if (g->failed)
+		bytes_drop(&cause);
+	else
+		g->cause = cause;
+	g->failed = true;
+	turn_schedule(TURN_WORK, &g->item, run);
+}
+
 /* Takes notice of a dependency in its final state. */
 static void
 take_notice(struct gate *g, struct future *f)
 {
-	if (!g->failed && (f->state == FUTURE_CANCELLED || f->failed)) {
-		g->failed = true;
-		g->cause = error_cause(f);
-	}
+	if (f->state == FUTURE_CANCELLED || f->failed)
+		fail(g, error_cause(f));
 	if (is_open(g))
 		turn_schedule(TURN_WORK, &g->item, run);
 }
@@ -65,11 +75,18 @@ gate_new(const uint64_t *ids, size_t count, bool own)
 	if (!g)
 		return NULL;
 	TAILQ_INIT(&g->held);
+	bytes_account((int64_t)(count * sizeof *g->needed));
+	turn_count((unsigned)count, 0);
 	g->own = own;
 	g->filling = !own;
 	g->count = g->left = count; /* all of them, before the first is looked at: it is not open until the last is */
 	for (size_t i = 0; i < count; i++) {
 		struct future *f = registry_find(ids[i]);
+		if (!f) { /* released, or evicted, since it was named */
+			g->left--;
+			fail(g, error_bytes(STATUS_EXPIRED_FUTURE, ids[i], "future %llu is not to be had any more", (unsigned long long)ids[i]));
+			continue;
+		}
 		g->needed[i] = (struct needed){ .gate = g, .id = ids[i], .waiter.wake = on_done };
 		future_pin(f);
 		if (future_is_final(f)) {
@@ -128,7 +145,10 @@ gate_free(struct gate *g)
 	if (!g)
 		return;
 	turn_unschedule(&g->item);
+	bytes_account(-(int64_t)(g->count * sizeof *g->needed));
 	for (size_t i = 0; i < g->count; i++) {
+		if (!g->needed[i].id)
+			continue;
 		struct future *f = registry_pinned(g->needed[i].id);
 		if (g->needed[i].waiting)
 			future_unwait(f, &g->needed[i].waiter);

@@ -4,11 +4,9 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-#include "daemon/clock.h"
-#include "daemon/container.h"
 #include "daemon/slot.h"
 
-enum { WINDOW = 256 * 1024, BUFFERED = 1024 * 1024, CHUNK = 64 * 1024, RUNNING_POLL_US = 1000 };
+enum { WINDOW = 256 * 1024, BUFFERED = 1024 * 1024, CHUNK = 64 * 1024 };
 
 struct input {
 	struct future *future;
@@ -17,10 +15,7 @@ struct input {
 	uint64_t feeder;        /* connection that fed last */
 	bool eof, eof_said;
 	struct input_waiter *waiters;
-	struct timer timer;     /* looks whether the task has begun */
 };
-
-static void pump(struct input *in);
 
 bool
 input_is_open(const struct future *f)
@@ -28,12 +23,6 @@ input_is_open(const struct future *f)
 	if (f->spec->stdin_kind != SPEC_STDIN_OPEN || future_is_final(f))
 		return false;
 	return !(f->more && f->more->input && f->more->input->eof);
-}
-
-static void
-on_timer(struct timer *t)
-{
-	pump(container(t, struct input, timer));
 }
 
 static void
@@ -54,15 +43,8 @@ pump(struct input *in)
 {
 	struct future *f = in->future;
 
-	if (f->place == PLACE_SLOT)
-		slot_look(f);
-	if (f->state != FUTURE_RUNNING) {
-		if (f->place == PLACE_SLOT)
-			timer_set(&in->timer, clock_now() + RUNNING_POLL_US, on_timer);
-		else
-			timer_set(&in->timer, clock_now() + 5 * RUNNING_POLL_US, on_timer);
-		return;
-	}
+	if (f->state != FUTURE_RUNNING)
+		return; /* until input_begin */
 	struct host *h = f->at.slot->host;
 	size_t given = 0;
 	do {
@@ -108,6 +90,8 @@ input_feed(struct future *f, const void *data, size_t len, bool eof, uint64_t fe
 		return false;
 	}
 	in->eof |= eof;
+	if (f->place == PLACE_SLOT)
+		slot_look(f); /* it may have begun, which pumps */
 	pump(in);
 	return true;
 }
@@ -122,6 +106,13 @@ void
 input_unwait(struct future *f, struct input_waiter *w)
 {
 	DL_DELETE(f->more->input->waiters, w);
+}
+
+void
+input_begin(struct future *f)
+{
+	if (f->more && f->more->input)
+		pump(f->more->input);
 }
 
 void
@@ -157,7 +148,6 @@ input_end_of_task(struct future *f)
 		DL_DELETE(in->waiters, w);
 		w->answer(w, false);
 	}
-	timer_unset(&in->timer);
 	buf_clear(&in->waiting);
 	free(in);
 }

@@ -26,6 +26,8 @@ bool input_is_open(const struct future *f);
 bool input_feed(struct future *f, const void *data, size_t len, bool eof, uint64_t feeder, bool *failed);
 void input_wait(struct future *f, struct input_waiter *w);
 void input_unwait(struct future *f, struct input_waiter *w);
+/* The task runs: what was buffered for it is given. */
+void input_begin(struct future *f);
 /* The host says that the task took n bytes. */
 void input_taken(struct future *f, uint64_t n);
 /* The feeder's connection ended: that is the end of the input, if it was the one that fed last. */

@@ -10,6 +10,7 @@ struct keyed {
 	UT_hash_handle hh;
 	uint64_t first, count;
 	uint64_t alive;    /* futures that still hold it */
+	bool ready;
 	size_t len;
 	uint8_t name[];    /* the owner's address, then the key: what is hashed */
 };
@@ -36,12 +37,11 @@ key_find(const struct owner *owner, const char *key, size_t len)
 }
 
 struct keyed *
-key_new(const struct owner *owner, const char *key, size_t len, uint64_t first, uint64_t count)
+key_new(const struct owner *owner, const char *key, size_t len, uint64_t count)
 {
 	struct keyed *k = calloc(1, sizeof *k + sizeof owner + len);
 	if (!k)
 		return NULL;
-	k->first = first;
 	k->count = count;
 	k->alive = count;
 	k->len = hash_name(owner, key, len, k->name);
@@ -51,6 +51,19 @@ key_new(const struct owner *owner, const char *key, size_t len, uint64_t first, 
 		return NULL;
 	}
 	return k;
+}
+
+void
+key_ready(struct keyed *k, uint64_t first)
+{
+	k->first = first;
+	k->ready = true;
+}
+
+bool
+key_is_ready(const struct keyed *k)
+{
+	return k->ready;
 }
 
 void

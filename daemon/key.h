@@ -3,6 +3,7 @@
 #ifndef FUTURED_DAEMON_KEY_H
 #define FUTURED_DAEMON_KEY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -11,8 +12,11 @@ struct owner;
 
 /* NULL if the owner has no such key. Borrowed. */
 struct keyed *key_find(const struct owner *owner, const char *key, size_t len);
-/* The key now stands for [first, first + count); the caller holds one count for each of them. NULL without memory. */
-struct keyed *key_new(const struct owner *owner, const char *key, size_t len, uint64_t first, uint64_t count);
+/* The key will stand for a run of `count` futures; the caller holds one count for each of them. NULL without memory. */
+struct keyed *key_new(const struct owner *owner, const char *key, size_t len, uint64_t count);
+/* From now on it stands for [first, first + count), which is to be had. */
+void key_ready(struct keyed *k, uint64_t first);
+bool key_is_ready(const struct keyed *k);
 void key_drop(struct keyed *k);
 void key_run(const struct keyed *k, uint64_t *first, uint64_t *count);
 

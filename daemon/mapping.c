@@ -35,6 +35,8 @@ struct mapping {
 	bool plain;            /* goes straight into the queue */
 	bool any_refs;
 	struct gate *gate;
+	struct keyed *key;     /* NULL: none */
+	uint32_t key_left;     /* counts of it that no future holds yet */
 	uint64_t conn_id;
 };
 
@@ -50,6 +52,8 @@ mapping_free(struct mapping *m)
 			conn_wake(c);
 	}
 	turn_unschedule(&m->item);
+	while (m->key && m->key_left--)
+		key_drop(m->key);
 	submission_clear(&m->s);
 	block_drop(m->block);
 	free(m);
@@ -120,6 +124,10 @@ make_one(struct mapping *m)
 	if (m->any_refs && !arguments_check(&r, m->s.spec->pool, "args", raw, len, &a))
 		return false; /* what it refers to has gone in between; answered */
 	bool good = m->plain || submission_prepare(f, &m->s, &a);
+	if (good && m->key && (good = future_more(f) != NULL)) {
+		f->more->key = m->key;
+		m->key_left--;
+	}
 	arguments_clear(&a);
 	f->place = m->plain ? PLACE_QUEUE : PLACE_NONE;
 	m->at++;
@@ -139,18 +147,7 @@ show(struct mapping *m)
 {
 	struct conn *c = conn_find(m->conn_id);
 	struct spec *spec = m->s.spec;
-	struct keyed *k = NULL;
 
-	if (m->s.key && !(k = key_new(c->owner, m->s.key, m->s.key_len, m->first, m->count)))
-		return false;
-	if (k) {
-		struct future *f;
-		TAILQ_FOREACH(f, &m->made, link) {
-			if (!future_more(f))
-				return false;
-			f->more->key = k;
-		}
-	}
 	if (spec->bound_to && !bound_add(c, m->first, m->count))
 		return false;
 	if (m->s.after_count && !(m->gate = gate_new(m->s.after, m->s.after_count, false)))
@@ -158,6 +155,8 @@ show(struct mapping *m)
 	if (m->plain && !queue_push_list(spec->pool->queue, &m->made, m->count))
 		return false;
 	registry_show(m->first, m->count);
+	if (m->key)
+		key_ready(m->key, m->first);
 	store_accept(registry_find(m->first), m->count);
 	struct buf *b = answer_result(c, m->pending.msgid);
 	pack_array(b, 2);
@@ -240,6 +239,19 @@ make(struct mapping *m)
 	}
 	m->phase = PLACING;
 	m->at = m->plain && !m->s.spec->watch && !events_wanted() ? m->count : 0;
+}
+
+/* From here on the key stands for the run: another request with it waits until the run is to be had. */
+static bool
+take_key(struct mapping *m)
+{
+	struct conn *c = conn_find(m->conn_id);
+
+	if (!m->s.key)
+		return true;
+	m->key = key_new(c->owner, m->s.key, m->s.key_len, m->count);
+	m->key_left = m->key ? m->count : 0;
+	return m->key != NULL;
 }
 
 /* One slice. True when the map is over and m is freed. */
@@ -333,6 +345,8 @@ mapping_begin(struct request *r, struct submission *s)
 	}
 	m->pended = true;
 	r->conn->holding++;
+	if (!take_key(m))
+		fail(m);
 	if (!step(m))
 		turn_schedule(TURN_WORK, &m->item, step_item);
 }

@@ -14,7 +14,7 @@
 #include "proto/pack.h"
 #include "proto/worker.h"
 
-enum { NAME_MAX_BYTES = 1024, TAGS_MAX = 64, AFTER_MAX = 100000, PATH_BYTES = 4096, UMASK_DEFAULT = 022 };
+enum { NAME_MAX_BYTES = 1024, TAGS_MAX = 64, AFTER_MAX = 10000, PATH_BYTES = 4096, UMASK_DEFAULT = 022 };
 
 /* What is being read; the run options are collected here. */
 struct reading {

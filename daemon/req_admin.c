@@ -18,6 +18,7 @@
 #include "daemon/run.h"
 #include "daemon/server.h"
 #include "daemon/slot.h"
+#include "daemon/spec.h"
 #include "daemon/store.h"
 #include "proto/pack.h"
 
@@ -81,6 +82,8 @@ become_task(struct request *r, const struct greeting *g)
 	r->conn->parent = parent->id;
 	r->conn->owner = owner_hold(parent->spec->owner);
 	owner_drop(before);
+	spec_drop(r->conn->cache_spec); /* it is the former owner's */
+	r->conn->cache_spec = NULL;
 	return true;
 }
 

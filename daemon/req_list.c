@@ -9,7 +9,7 @@
 #include "daemon/walk.h"
 #include "proto/pack.h"
 
-enum { LIST_MAX = 10000 };
+enum { LIST_MAX = 10000, LIST_BYTES = 8 * 1024 * 1024 };
 
 struct filter {
 	bool has_state;
@@ -147,6 +147,8 @@ visit(struct walk *w, struct conn *c, uint64_t id, struct future *f)
 		return false;
 	if (!matches(want, f))
 		return true;
+	if (w->out.len > conn_message_limit() / 2 || w->out.len > LIST_BYTES)
+		return false; /* the rest is had with `after` */
 	describe_future(&w->out, f, want->failures ? DESCRIBE_ERROR : DESCRIBE_ROW);
 	if (want->see)
 		future_see(f);

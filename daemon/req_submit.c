@@ -107,10 +107,6 @@ may_enter(struct request *r, const struct spec *spec, uint64_t count)
 
 	if (!is_open_for_submits(r, p))
 		return false;
-	if (server_is_full()) {
-		request_fail(r, STATUS_QUEUE_FULL, 0, "limits.memory: as many bytes are held as may be");
-		return false;
-	}
 	if (pool_has_room(p, count) && !p->room)
 		return true;
 	if (spec->block && count <= p->config->queue) {
@@ -146,7 +142,9 @@ accept_one(struct request *r, struct submission *s, const struct arguments *a)
 	if (good && s->after && !(f->more && f->more->own_gate))
 		good = (gate = gate_new(s->after, s->after_count, false)) != NULL;
 	if (good && s->key)
-		good = future_more(f) && (f->more->key = key_new(r->conn->owner, s->key, s->key_len, id, 1));
+		good = future_more(f) && (f->more->key = key_new(r->conn->owner, s->key, s->key_len, 1));
+	if (good && s->key)
+		key_ready(f->more->key, id);
 	if (good && s->spec->bound_to && s->kind != SUBMISSION_CALL)
 		good = bound_add(r->conn, id, 1);
 	if (!good) {
@@ -173,6 +171,59 @@ watch_it(struct conn *c, struct future *f)
 		watch_add(&c->watcher, f, true, &added);
 }
 
+/* A request whose key stands for a map that is still being made: handled again when that is to be had. */
+struct postponed {
+	struct pending pending;
+	struct turn_item item;
+	struct buf frame;
+};
+
+static void
+postponed_free(struct postponed *p)
+{
+	turn_unschedule(&p->item);
+	buf_clear(&p->frame);
+	free(p);
+}
+
+static void
+on_again(struct turn_item *item)
+{
+	struct postponed *p = container(item, struct postponed, item);
+	struct conn *c = conn_find(p->pending.conn_id);
+
+	conn_unpend(&p->pending);
+	request_handle(c, p->frame.data, p->frame.len);
+	postponed_free(p);
+}
+
+static void
+on_postponed_abandon(struct pending *pending)
+{
+	postponed_free(container(pending, struct postponed, pending));
+}
+
+/* True if the key is not ready: the request waits a turn (or has been answered with an error). */
+static bool
+postpone(struct request *r, const struct submission *s)
+{
+	struct keyed *k = s->key ? key_find(r->conn->owner, s->key, s->key_len) : NULL;
+	struct postponed *p;
+
+	if (!k || key_is_ready(k))
+		return false;
+	p = calloc(1, sizeof *p);
+	if (!p || !buf_append(&p->frame, r->frame, r->frame_len)) {
+		free(p);
+		request_no_memory(r);
+	} else if (request_pend(r, &p->pending, on_postponed_abandon)) {
+		turn_schedule(TURN_WORK, &p->item, on_again);
+	} else {
+		postponed_free(p);
+	}
+	return true;
+}
+
 /* The future that a known key stands for; NULL if it is not known. */
 static struct future *
 find_by_key(const struct request *r, const struct submission *s)
@@ -183,7 +234,15 @@ find_by_key(const struct request *r, const struct submission *s)
 	if (!k)
 		return NULL;
 	key_run(k, &first, &count);
-	return registry_find(first);
+	uint64_t known = registry_after(first);
+	return known && known < first + count ? registry_find(known) : NULL;
+}
+
+static struct future *
+refuse_full(struct request *r)
+{
+	request_fail(r, STATUS_QUEUE_FULL, 0, "limits.memory: as many bytes are held as may be");
+	return NULL;
 }
 
 /* What submit and call do: read, and find or make the future. NULL: answered already. */
@@ -193,10 +252,15 @@ submit_one(struct request *r, struct submission *s)
 	struct arguments a;
 	struct future *f;
 
+	bool full = server_is_full(); /* which may forget finished futures: before any is named */
 	if (!submission_read(r, s->kind, s))
+		return NULL;
+	if (postpone(r, s))
 		return NULL;
 	if ((f = find_by_key(r, s)))
 		return f;
+	if (full)
+		return refuse_full(r);
 	if (!arguments_check(r, s->spec->pool, "args", s->args, s->args_len, &a))
 		return NULL;
 	f = may_enter(r, s->spec, 1) ? accept_one(r, s, &a) : NULL;
@@ -244,8 +308,13 @@ req_map(struct request *r)
 	struct keyed *k;
 	struct reader args;
 	uint32_t elements;
+	bool full = server_is_full();
 
 	if (!submission_read(r, SUBMISSION_MAP, &s)) {
+		submission_clear(&s);
+		return;
+	}
+	if (postpone(r, &s)) {
 		submission_clear(&s);
 		return;
 	}
@@ -265,6 +334,8 @@ req_map(struct request *r)
 			pack_uint(b, registry_next());
 			pack_uint(b, 0);
 		}
+	} else if (full) {
+		refuse_full(r);
 	} else if (may_enter(r, s.spec, elements)) {
 		mapping_begin(r, &s);
 	}

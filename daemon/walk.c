@@ -6,6 +6,8 @@
 #include "daemon/registry.h"
 #include "proto/message.h"
 
+enum { SLICE_BYTES = 256 * 1024 };
+
 static void
 walk_free(struct walk *w)
 {
@@ -58,7 +60,7 @@ slice(struct turn_item *item)
 	size_t before = w->out.len;
 
 	while (!w->over) {
-		if (!turn_budget()) {
+		if (!turn_budget() || w->out.len - before > SLICE_BYTES) {
 			turn_count(0, w->out.len - before);
 			turn_schedule(TURN_WORK, &w->item, slice);
 			return;
@@ -95,6 +97,7 @@ walk_begin(struct request *r, const struct walk *from)
 		if (rest.clear)
 			rest.clear(&rest);
 		ids_clear(&rest.ids);
+		buf_clear(&rest.out);
 		free(w);
 		return;
 	}
