@@ -279,6 +279,11 @@ apply_value(const struct answer *a, struct future *f, struct stream *st, const u
 static void
 apply_error(const struct answer *a, struct future *f, struct host *h)
 {
+	unsigned depth = reader_depth(&a->body);
+	if (depth > WORKER_VALUE_DEPTH + 1) {
+		future_fail(f, error_bytes(STATUS_VALUE, f->id, "the task's error nests %u deep; its data may nest %d", depth, WORKER_VALUE_DEPTH));
+		return;
+	}
 	struct bytes error = error_adopt(a->body, f->id, true);
 	if (!bytes_len(&error)) {
 		host_kill(h, "its error is no error map");

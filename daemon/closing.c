@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "daemon/container.h"
+#include "daemon/host.h"
 #include "daemon/pool.h"
 #include "daemon/registry.h"
 #include "daemon/slot.h"
@@ -63,6 +64,20 @@ closing_cancel_pending(struct pool *p)
 	sweep(&s->item);
 }
 
+/* A thread cannot be stopped: its host is, with all that runs in it. */
+static void
+end_hosts(struct pool *p, bool kill)
+{
+	struct host *h;
+
+	if (!kill) {
+		pool_end_hosts(p, p->config->grace_us);
+		return;
+	}
+	for (h = p->hosts; h; h = h->next)
+		host_kill(h, NULL);
+}
+
 void
 closing_stop_running(struct pool *p, bool kill)
 {
@@ -73,6 +88,8 @@ closing_stop_running(struct pool *p, bool kill)
 		f->abandon = true;
 		slot_stop(f, pool_can_kill(p), kill ? 0 : UINT64_MAX);
 	}
+	if (!pool_can_kill(p))
+		end_hosts(p, kill);
 }
 
 static bool

@@ -28,7 +28,7 @@
 #include "proto/pack.h"
 #include "proto/worker.h"
 
-enum { READY_SECONDS = 60, SUSPECT_US = 100000, LAST_LINE = 500 };
+enum { READY_SECONDS = 60, SUSPECT_US = 100000, STDERR_READS = 16, LAST_LINE = 500 };
 
 static bool on_control(struct stream *st, const uint8_t *bytes, size_t len);
 static void on_control_end(struct stream *st, enum stream_end how, enum frame_verdict verdict);
@@ -308,13 +308,28 @@ host_say_input(struct host *h, uint64_t id, const void *bytes, size_t len, bool 
 void
 host_end(struct host *h, uint64_t grace_us)
 {
+	uint64_t due = clock_now() + grace_us;
+
+	if (h->state == HOST_ENDING && due < h->timer.due_us)
+		timer_set(&h->timer, due, on_timer); /* sooner than was said before */
 	if (h->state == HOST_DEAD || h->state == HOST_ENDING)
 		return;
 	h->state = HOST_ENDING;
 	struct buf *b = stream_say(&h->control);
 	pack_array(b, 1);
 	pack_cstr(b, "end");
-	timer_set(&h->timer, clock_now() + grace_us, on_timer);
+	timer_set(&h->timer, due, on_timer);
+}
+
+void
+host_note_answer(struct host *h)
+{
+	if (h->state != HOST_ENDING)
+		return;
+	for (unsigned i = 0; i < h->slots; i++)
+		if (h->slot[i] && h->slot[i]->in_flight)
+			return;
+	host_end(h, h->pool->config->grace_us);
 }
 
 void
@@ -545,7 +560,7 @@ on_exit_(struct child *c, int status)
 	stream_drain(&h->control);
 	for (unsigned i = 0; i < h->slots; i++)
 		stream_drain(&h->slot[i]->stream);
-	if (h->err_fd >= 0)
+	for (int i = 0; i < STDERR_READS && h->err_fd >= 0; i++) /* a pipe holds no more than that */
 		on_stderr(h->err_fd, 0, h);
 	h->state = HOST_DEAD;
 	h->oom = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && !h->killed && launch_oom_kills() != h->oom_before;

@@ -56,6 +56,8 @@ struct host {
 struct host *host_new(struct pool *pool, unsigned slots, char *why, size_t why_size);
 /* Asks it to finish what runs and exit; it is killed if it has not after `grace_us`. */
 void host_end(struct host *h, uint64_t grace_us);
+/* A task of it is over: one that is ending and runs nothing more has its grace from now. */
+void host_note_answer(struct host *h);
 /* Kills it at once. `why` (may be NULL) goes into the log and the errors of its tasks. */
 void host_kill(struct host *h, const char *why);
 /* Control messages to a host that takes them. */

@@ -86,11 +86,13 @@ pool_open(struct pool *like, unsigned workers, struct owner *owner, uint64_t bou
 {
 	static uint64_t opened;
 	char name[128];
-	struct pool *p = pool_new(like->config);
 
+	do
+		snprintf(name, sizeof name, "%.60s-%llu", like->name, (unsigned long long)++opened);
+	while (pool_find(name, strlen(name)));
+	struct pool *p = pool_new(like->config);
 	if (!p)
 		return NULL;
-	snprintf(name, sizeof name, "%.60s-%llu", like->name, (unsigned long long)++opened);
 	free(p->name);
 	p->name = strdup(name);
 	p->own = *like->config;
@@ -98,6 +100,7 @@ pool_open(struct pool *like, unsigned workers, struct owner *owner, uint64_t bou
 	p->like = pool_hold(like);
 	p->owner = owner_hold(owner);
 	p->bound_to = bound_to;
+	p->initargs = bytes_share(like->initargs);
 	if (workers)
 		p->workers = workers;
 	if (p->name)
@@ -375,6 +378,7 @@ void
 pool_set_initializer(struct pool *p, char *initializer, struct bytes initargs)
 {
 	p->initializer = p->own.initializer = initializer;
+	bytes_drop(&p->initargs);
 	p->initargs = initargs;
 	p->own.initargs = NULL;
 	p->own.initargs_len = bytes_len(&initargs);
@@ -506,7 +510,11 @@ static void
 on_healing(struct timer *t)
 {
 	struct pool *p = container(t, struct pool, healing);
-	if (bytes_len(&p->broken) && !p->gone && !p->starting && workers_try(p))
+	if (!bytes_len(&p->broken) || p->gone)
+		return;
+	if (p->starting) /* the last try is not over */
+		timer_set(&p->healing, clock_now() + SECOND, on_healing);
+	else if (workers_try(p))
 		log_info("pool", "%s: tries to start a worker", p->name);
 }
 

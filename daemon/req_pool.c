@@ -45,6 +45,10 @@ req_pause(struct request *r)
 
 	if (!p)
 		return;
+	if (server_is_ending() || p->closed) { /* it must come to an end */
+		request_fail(r, STATUS_SHUTDOWN, 0, "pool %s is being shut down: it cannot be paused", p->name);
+		return;
+	}
 	pool_pause(p, true);
 	request_nil(r);
 }
@@ -74,6 +78,18 @@ read_workers(struct request *r, int64_t *workers)
 	return true;
 }
 
+/* An opened pool's bound. */
+static bool
+workers_allowed(struct request *r, uint64_t workers)
+{
+	uint64_t most = server_client_workers();
+
+	if (workers <= most)
+		return true;
+	request_fail(r, STATUS_LIMIT, 0, "client_pools.workers: expected at most %llu workers, got %llu", (unsigned long long)most, (unsigned long long)workers);
+	return false;
+}
+
 void
 req_resize(struct request *r)
 {
@@ -82,7 +98,7 @@ req_resize(struct request *r)
 	size_t len;
 	int64_t workers;
 
-	if (!param_str(r, "pool", &name, &len) || !read_workers(r, &workers) || !(p = request_pool(r, name, len)))
+	if (!param_str(r, "pool", &name, &len) || !read_workers(r, &workers) || !(p = request_pool(r, name, len)) || (p->like && !workers_allowed(r, (uint64_t)workers)))
 		return;
 	pool_resize(p, (unsigned)workers);
 	request_nil(r);
@@ -173,8 +189,6 @@ static bool
 may_open(struct request *r, const struct opening *o)
 {
 	const struct config *c = server_config();
-	uint64_t most = server_client_workers();
-
 	if (!o->like) {
 		request_fail(r, STATUS_VALUE, 0, "open_pool: like: expected the name of a pool, got nothing");
 		return false;
@@ -192,10 +206,8 @@ may_open(struct request *r, const struct opening *o)
 		    pool_kind_name(o->like));
 		return false;
 	}
-	if ((uint64_t)o->workers > most) {
-		request_fail(r, STATUS_LIMIT, 0, "client_pools.workers: expected at most %llu workers, got %lld", (unsigned long long)most, (long long)o->workers);
+	if (!workers_allowed(r, o->workers ? (uint64_t)o->workers : o->like->workers))
 		return false;
-	}
 	if (opened_pools() >= c->client_pools_max) {
 		request_fail(r, STATUS_LIMIT, 0, "client_pools.max: %llu pools are open already", (unsigned long long)c->client_pools_max);
 		return false;

@@ -146,6 +146,7 @@ let_go(struct pool *p, struct slot *s)
 		}
 	}
 	host_end(h, FOREVER); /* running tasks finish */
+	host_note_answer(h);  /* or there are none */
 }
 
 void
