@@ -72,11 +72,19 @@ depth(const struct slot *s)
 	return ahead + 1 < s->host->depth ? ahead + 1 : s->host->depth;
 }
 
+/* From that of the task in front to the last one sent; those taken back in between are not used again before it is answered. */
+static unsigned
+entries_used(const struct slot *s)
+{
+	const struct future *front = TAILQ_FIRST(&s->sent);
+	return front ? (unsigned)((s->next - front->sequence - 1) % BOARD_ENTRIES) + 1 : 0;
+}
+
 unsigned
 slot_room(const struct slot *s)
 {
 	unsigned most = depth(s);
-	uint64_t used = s->next - s->answered; /* entries that the host may still look at */
+	unsigned used = entries_used(s);
 
 	if (s->leaving || s->in_flight >= most || used >= BOARD_ENTRIES)
 		return 0;
@@ -84,7 +92,7 @@ slot_room(const struct slot *s)
 	uint64_t tasks = s->host->pool->config->max_tasks_per_worker;
 	if (tasks && room > tasks - (s->served < tasks ? s->served : tasks))
 		room = (unsigned)(tasks - (s->served < tasks ? s->served : tasks));
-	return room < BOARD_ENTRIES - used ? room : (unsigned)(BOARD_ENTRIES - used);
+	return room < BOARD_ENTRIES - used ? room : BOARD_ENTRIES - used;
 }
 
 /* 16 random bytes; drawn from the system 4 KiB at a time. */
@@ -112,7 +120,8 @@ slot_send(struct slot *s, struct future *f)
 {
 	unsigned entry = s->next % BOARD_ENTRIES;
 
-	draw_secret(s->secret[entry]);
+	if (atomic_load(&s->board->entry[entry].id) != f->id) /* else the host may still have the message that told it the old one */
+		draw_secret(s->secret[entry]);
 	f->attempt++;
 	if (!run_encode(s, f, entry, s->secret[entry])) /* it has failed */
 		return false;
@@ -153,8 +162,8 @@ slot_look(struct future *f)
 	struct slot *s = f->at.slot;
 	uint64_t start, now = clock_now();
 
-	if (f->place != PLACE_SLOT || f->state != FUTURE_PENDING)
-		return;
+	if (f->place != PLACE_SLOT || f->state != FUTURE_PENDING || f != TAILQ_FIRST(&s->sent))
+		return; /* where one behind the first is claimed, the first is done, and its answer about to be read */
 	enum board_state state = board_look(&s->board->entry[f->sequence], &start);
 	if (state != BOARD_CLAIMED && state != BOARD_STOP)
 		return;
@@ -223,8 +232,11 @@ slot_stop(struct future *f, bool kill, uint64_t grace_us)
 		return;
 	}
 	board_stop(&s->board->entry[f->sequence]);
-	if (kill && h->pool->config->kind == CONFIG_PROCESS)
-		host_kill(h, NULL);
+	if (kill && h->pool->config->kind == CONFIG_PROCESS) {
+		slot_take_back_ahead(s, UINT32_MAX); /* the host can begin nothing else now … */
+		if (f == TAILQ_LAST(&s->sent, future_list)) /* … and if it had, this one's answer is under way */
+			host_kill(h, NULL);
+	}
 	else if (kill && h->pool->config->kind == CONFIG_INTERPRETER)
 		kill_host_unless_stopped(s, f, grace_us);
 }
@@ -257,19 +269,19 @@ slot_running(struct slot *s)
 struct future *
 slot_find_secret(struct slot *s, const uint8_t secret[SLOT_SECRET])
 {
-	struct future *f = slot_running(s);
-	return f && memcmp(s->secret[f->sequence], secret, SLOT_SECRET) == 0 ? f : NULL;
+	struct future *f;
+
+	TAILQ_FOREACH(f, &s->sent, link) {
+		if (memcmp(s->secret[f->sequence], secret, SLOT_SECRET) != 0)
+			continue;
+		if (f != TAILQ_FIRST(&s->sent))
+			stream_drain(&s->stream); /* what came before it is done: hear that first */
+		return slot_running(s) == f ? f : NULL;
+	}
+	return NULL;
 }
 
 /* ---- what comes from the host ---- */
-
-/* The entries up to and with this future's are free again. */
-static void
-entries_answered(struct slot *s, const struct future *f)
-{
-	s->answered += ((uint64_t)f->sequence - s->answered) % BOARD_ENTRIES + 1;
-	s->batch++;
-}
 
 static bool
 on_frame(struct stream *st, const uint8_t *bytes, size_t len)
@@ -292,9 +304,10 @@ on_frame(struct stream *st, const uint8_t *bytes, size_t len)
 		answer_apply_early(&a, f);
 		return !st->ended;
 	}
-	entries_answered(s, f);
+	s->batch++;
 	answer_apply(&a, f, st, bytes, len);
 	pool_wake(h->pool);
+	host_note_answer(h);
 	return !st->ended;
 }
 

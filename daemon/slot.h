@@ -20,7 +20,6 @@ struct slot {
 	struct future_list sent;    /* in the order sent: the first is running, or the next to run */
 	unsigned in_flight;         /* how many */
 	uint64_t next;              /* sequence number of the next to be sent; entry next % 64 */
-	uint64_t answered;          /* … above the last one answered: entries from here on may still be in use */
 	uint64_t mark_us;           /* when the last batch of answers came, or the first task was sent */
 	unsigned batch;             /* answers since then */
 	uint64_t served;            /* tasks, for max_tasks_per_worker */
@@ -41,7 +40,7 @@ void slot_free(struct slot *s);
 unsigned slot_room(const struct slot *s);
 /* Hands a PENDING future over. False if it could not be (it has failed then). */
 bool slot_send(struct slot *s, struct future *f);
-/* Learns from the board whether a sent future has begun, and makes it RUNNING if so. */
+/* Learns from the board whether the first of those sent has begun, and makes it RUNNING if so. */
 void slot_look(struct future *f);
 /* Takes a sent future back: true if it will not run now. It is in no place then. */
 bool slot_take_back(struct future *f);
@@ -57,7 +56,7 @@ void slot_unlink(struct future *f);
 void slot_settle(struct slot *s, int wait_status);
 /* The future that runs in it; NULL if none was seen to. */
 struct future *slot_running(struct slot *s);
-/* Whether the secret is that of a task running in it. */
+/* The task running in it whose secret this is; NULL if none has it. May read what the host has said, and so end other futures. */
 struct future *slot_find_secret(struct slot *s, const uint8_t secret[SLOT_SECRET]);
 
 #endif

@@ -1,5 +1,5 @@
-/* The claim board: plain compare-and-exchange on one word. The id is written before the word that makes it count
- * (release), and read after it (acquire); it never changes while the word is SENT, CLAIMED or STOP. */
+/* The claim board: plain compare-and-exchange on one word. While it is SENT the word holds the id too, so that a claim can win
+ * only the very task that it was meant for, though the entry may have been revoked and sent again meanwhile. */
 #include <stddef.h>
 
 #include "proto/board.h"
@@ -17,25 +17,23 @@ void
 board_send(struct board_entry *e, uint64_t id)
 {
 	atomic_store_explicit(&e->id, id, memory_order_relaxed);
-	atomic_store_explicit(&e->word, BOARD_SENT, memory_order_release);
+	atomic_store_explicit(&e->word, id << STATE_BITS | BOARD_SENT, memory_order_release);
 }
 
 bool
 board_claim(struct board_entry *e, uint64_t id, uint64_t now_us)
 {
-	uint64_t sent = atomic_load_explicit(&e->word, memory_order_acquire);
+	uint64_t sent = id << STATE_BITS | BOARD_SENT;
 
-	if (sent != BOARD_SENT || atomic_load_explicit(&e->id, memory_order_relaxed) != id)
-		return false;
 	return atomic_compare_exchange_strong(&e->word, &sent, now_us << STATE_BITS | BOARD_CLAIMED);
 }
 
 bool
 board_revoke(struct board_entry *e)
 {
-	uint64_t sent = BOARD_SENT;
+	uint64_t sent = atomic_load(&e->word);
 
-	return atomic_compare_exchange_strong(&e->word, &sent, BOARD_REVOKED);
+	return state_of(sent) == BOARD_SENT && atomic_compare_exchange_strong(&e->word, &sent, BOARD_REVOKED);
 }
 
 bool

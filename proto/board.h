@@ -1,8 +1,8 @@
 /* The claim board: one per slot, in a mapping that the daemon and the slot's host share.
  *
  * The daemon sends tasks ahead of time; the board decides, without a message, which of them began. An entry holds the
- * task's id and one atomic word: a state in the low 3 bits and, once claimed, the start in CLOCK_MONOTONIC
- * microseconds above them. Every change is one compare-and-exchange, and whoever wins it is right:
+ * task's id and one atomic word: a state in the low 3 bits, and above them the id while it is SENT, the start in CLOCK_MONOTONIC
+ * microseconds once it is claimed. Every change is one compare-and-exchange, and whoever wins it is right:
  *
  *     EMPTY ──send(daemon)──► SENT ──claim(host)──► CLAIMED ──stop(daemon)──► STOP
  *                              └────revoke(daemon)─► REVOKED   (the host passes over it, silently)
@@ -10,9 +10,8 @@
  * A cancelled task therefore never runs, a running one is never reported cancelled, and when a host dies the entry that is
  * CLAIMED or STOP, and unanswered, is what it was executing. The mapping is input like any other to the daemon.
  *
- * An entry may be sent again only when the host cannot still hold the `run` that named it before: once that task, or one
- * sent after it on the same slot, has been answered. Sooner, a host about to claim the revoked task could win the
- * entry of the new one: SENT looks the same for both. */
+ * A revoked entry may be sent again at once: the host may still hold the `run` that named it before, but its claim is for another
+ * id, and fails. */
 #ifndef FUTURED_PROTO_BOARD_H
 #define FUTURED_PROTO_BOARD_H
 

@@ -145,7 +145,7 @@ class Host:
         return self.word(entry) & 7
 
     def put(self, entry, task, word):
-        struct.pack_into("=QQ", self.board, 16 * entry, task, word)
+        struct.pack_into("=QQ", self.board, 16 * entry, task, task << 3 | SENT if word == SENT else word)
 
     # tasks
 

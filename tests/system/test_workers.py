@@ -112,7 +112,8 @@ def test_a_busy_pool_grows(start, pool):
     assert client.call("resize", pool, 3) is None
     held += hold(client, pool, go, 2)
     assert shown(client, pool)["workers"] == 3 and shown(client, pool)["alive"] == 3
-    assert len(descendants(daemon.pid)) - (3 if pool == "lua" else 0) <= (3 if pool == "cpu" else 1)
+    if pool != "lua":  # whose tasks wait in other programs
+        assert len(descendants(daemon.pid)) == (3 if pool == "cpu" else 1)
     more = client.call("submit", pool, "add", [1, 1])
     assert client.call("state", [more]) == ["PENDING"]
     let_go(go)

@@ -98,7 +98,7 @@ class Slot(Stream):
     def place(self, id, state=SENT):
         """Puts a task on the board; returns its entry."""
         entry, self.entry = self.entry, (self.entry + 1) % ENTRIES
-        struct.pack_into("=QQ", self.host.board, self.offset(entry), id, state)
+        struct.pack_into("=QQ", self.host.board, self.offset(entry), id, id << 3 | state if state == SENT else state)
         return entry
 
     def message(self, fn, args=(), attempt=1, options=None, state=SENT):

@@ -209,6 +209,42 @@ claim_or_revoke_exactly_one_wins(void **state)
 	assert_int_equal(claims + revokes, ROUNDS);
 }
 
+/* The host lags behind: what it is about to claim may be revoked, and its entry stand for the next task. */
+static void *
+late_host(void *data)
+{
+	struct race *race = data;
+
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		await(&race->sent, i + 1);
+		race->claimed[i] = board_claim(&race->entry, i + 1, i);
+		atomic_store(&race->host_done, i + 1);
+	}
+	return NULL;
+}
+
+static void
+a_late_claim_never_wins_the_next_task(void **state)
+{
+	static struct race race;
+	pthread_t thread;
+
+	(void)state;
+	assert_int_equal(pthread_create(&thread, NULL, late_host, &race), 0);
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		board_send(&race.entry, i + 1);
+		atomic_store(&race.sent, i + 1);
+		if (i % 8 == 0)
+			await(&race.host_done, i);
+		race.revoked[i] = board_revoke(&race.entry);
+		if (!race.revoked[i])
+			await(&race.host_done, i + 1);
+	}
+	pthread_join(thread, NULL);
+	for (unsigned i = 0; i < ROUNDS; i++)
+		assert_true(race.claimed[i] != race.revoked[i]);
+}
+
 int
 main(void)
 {
@@ -221,6 +257,7 @@ main(void)
 		cmocka_unit_test(stop_reaches_a_claimed_task_only_and_keeps_its_start),
 		cmocka_unit_test(a_state_that_is_none_is_empty),
 		cmocka_unit_test(claim_or_revoke_exactly_one_wins),
+		cmocka_unit_test(a_late_claim_never_wins_the_next_task),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
