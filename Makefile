@@ -25,7 +25,7 @@ FUT    := main verbs common args help text words jsonout jsonin writer list outc
           submit call wait result cancel ls about events pool daemon map mapout items template progress
 UNIT   := buf utf8 frame reader message error board address config config_broken number client_core client_pack client_memory client_blocking \
           client_rules client_map client_reconnect \
-          queue timer ids backlog registry watch gate key turn bytes future retention
+          queue timer ids backlog registry watch gate key turn bytes future future_places retention
 
 PKGS    = libevent_core msgpack yaml-0.1 jansson
 WARN    = -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
