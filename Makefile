@@ -65,7 +65,7 @@ check-all: check
 	$(BUILD) fuzz
 
 $(B)/bin/futured: $(B)/obj/daemon/main.o $(DAEMON_A) $(CONFIG_A) $(PROTO_A)
-	$(LINK) $^ -levent_core -lmsgpackc -lyaml
+	$(LINK) $^ -levent_core -lmsgpackc -lyaml -lm
 $(B)/libexec/futured-worker: $(call objs,worker,$(WORKER)) $(PROTO_A)
 	$(LINK) -rdynamic $^ -lmsgpackc -llua5.4 -ldl -lm
 $(B)/bin/fut: $(call objs,client/fut,$(FUT)) $(CLIENT_A)
@@ -118,7 +118,7 @@ $(B)/modules/%.so: tests/modules/%.c
 
 # Unit tests: tests/unit/test_NAME.c, one program each.
 $(B)/tests/test_%: $(B)/obj/tests/unit/test_%.o $(DAEMON_A) $(CONFIG_A) $(PROTO_A)
-	$(LINK) $^ -levent_core -lmsgpackc -lyaml -lcmocka
+	$(LINK) $^ -levent_core -lmsgpackc -lyaml -lcmocka -lm
 $(B)/tests/test_client_%: $(B)/obj/tests/unit/test_client_%.o $(CLIENT_A)
 	$(LINK) $^ -lmsgpackc -lcmocka
 $(B)/tests/test_client_rules $(B)/tests/test_client_map $(B)/tests/test_client_reconnect: | $(B)/bin/futured $(B)/libexec/futured-worker modules
