@@ -133,9 +133,27 @@ class Connection:
         ids = [f._id for f in futures if f._id is not None and not f.done()]
         if not ids or self.lost is not None:
             return
-        for id, gone in zip(ids, self.call("cancel", ids)):
-            if gone:
-                self.settle(id, "CANCELLED", None, None)
+        self.cancel(ids)
+
+    def cancel(self, ids):
+        """Cancels what has not begun; True for each that is. Callbacks run here, not in the reader: it leaves them to us."""
+        mine, answer = [], []
+
+        def answered(error, result):
+            if mine is not None and error is None:
+                mine.extend(self.futures.pop(id, None) if gone else None for id, gone in zip(ids, result))
+            answer.append((error, result))
+        self.request(answered, "cancel", [ids])
+        try:
+            self.await_that(lambda: answer)
+        finally:
+            taken, mine = mine, None
+            for future in filter(None, taken):
+                self.finish(future, "CANCELLED", None, None)
+        error, result = answer[0]
+        if error is not None:
+            raise errors.rebuild(error, False)
+        return result
 
     # ---- receiving ----
 
@@ -144,7 +162,7 @@ class Connection:
             while True:
                 self.step()
         except (OSError, EOFError, ValueError, msgpack.UnpackException) as e:
-            self.lost = Lost("the connection to the daemon at %s is lost: %s" % (self.address, e or "it closed it"))
+            self.lost = Lost("the connection to the daemon at %s is lost: %s" % (self.address, str(e) or "it closed it"))
         self.sock.close()
         self.fail_all()
 
@@ -199,10 +217,18 @@ class Connection:
         if error is not None:
             self.finish(future, "FINISHED", error, None)
             return
-        self.futures[id] = future
         future._id = id
+        self.enter(id, future)
         if future._doomed:
             self.tell("cancel", [id])
+
+    def enter(self, id, future):
+        """In the reader thread. Two objects may stand for one future: `key`, or attach."""
+        other = self.futures.setdefault(id, future)
+        if other is not future:
+            other._twins = other._twins + (future,)
+            if other.done():
+                self.futures[id] = future
 
     def settle(self, id, state, error, result):
         """The future is final. Told by the daemon, or by who cancelled it: the first one counts."""
@@ -234,6 +260,8 @@ class Connection:
                 self.set_result(future, result)
         except Exception:
             pass  # whoever holds it may have settled it already: then that counts
+        for twin in future._twins:
+            self.finish(twin, state, error, result)
         group = future._group
         if group is not None:
             group.discard(future)

@@ -354,9 +354,17 @@ def attach(id, *, address=None, pickled=True):
     c = connection(address)
     future = Future(c, None, False)
     future._id, future._kept = id, True
-    about = c.call("show", id)
-    future._pickled = pickled and about.get("fn") == CALL
-    c.futures[id] = future
+    answer = []
+
+    def shown(error, about):
+        if error is None:
+            future._pickled = pickled and about.get("fn") == CALL
+            c.enter(id, future)
+        answer.append(error)
+    c.request(shown, "show", [id])
+    c.await_that(lambda: answer)
+    if answer[0] is not None:
+        raise errors.rebuild(answer[0], False)
     if c.call("watch", [id], {"result": True})["done"]:
         _fetch(c, future, id)
     return future

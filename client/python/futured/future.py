@@ -16,6 +16,7 @@ class Group(set):
 class Future(concurrent.futures.Future):
     """As in the standard library, and: `id`, `kill()`, `progress`."""
     progress = None  # (done, total, note) as the task said last
+    _twins = ()      # other objects for the same future
 
     def __init__(self, connection, group, pickled, executor=None):
         super().__init__()
@@ -53,10 +54,8 @@ class Future(concurrent.futures.Future):
     def _cancel(self, options):
         if not self._known():
             return self.cancelled()
-        if not self._connection.call("cancel", [self._id], options)[0]:
+        if not (self._connection.call("cancel", [self._id], options) if options else self._connection.cancel([self._id]))[0]:
             return False
-        if not options:
-            self._connection.settle(self._id, "CANCELLED", None, None)
         self._connection.await_that(self.done)
         return self.cancelled()
 

@@ -1,0 +1,377 @@
+"""futured.Executor against a daemon: what holds beyond CPython's own tests (see test_python_cpython.py)."""
+import concurrent.futures
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+import helpers
+from helpers import eventually
+
+sys.path.insert(0, os.path.join(helpers.ROOT, "client", "python"))
+import futured  # noqa: E402
+from futured import errors  # noqa: E402
+
+CONFIG = {"pools": {"py": {"kind": "process", "runtime": "python", "workers": 2},
+                    "pythread": {"kind": "thread", "runtime": "python", "workers": 2}}}
+SHAPES = {"process": futured.ProcessPoolExecutor, "thread": futured.ThreadPoolExecutor}
+
+
+@pytest.fixture(params=SHAPES)
+def pool(request, shared_daemon):
+    """An executor of each kind, two workers."""
+    with SHAPES[request.param](2, address="unix:" + shared_daemon.address) as executor:
+        yield executor
+
+
+@pytest.fixture
+def processes(shared_daemon):
+    with futured.ProcessPoolExecutor(2, address="unix:" + shared_daemon.address) as executor:
+        yield executor
+
+
+# Tasks; workers import this module as pytest does.
+
+def until_file(path):
+    eventually(lambda: os.path.exists(path), 20)
+    return path
+
+
+def say(*lines):
+    for line in lines:
+        print(line)
+    print("warning", file=sys.stderr)
+    return len(lines)
+
+
+def fail_third(n):
+    if n % 3 == 2:
+        raise LookupError(n)
+    return n
+
+
+def stop_iteration():
+    raise StopIteration
+
+
+class Odd(Exception):
+    """Its unpickling fails: __init__ wants what args does not have."""
+
+    def __init__(self, one, two):
+        super().__init__("odd")
+
+
+def raise_odd():
+    raise Odd(1, 2)
+
+
+def steps():
+    futured.progress(1, 2, "half")
+
+
+def state_of(executor, future):
+    return executor._connection.call("state", [future.id])[0]
+
+
+def touch(path):
+    with open(path, "w"):
+        pass
+
+
+def test_results_are_futures_of_the_standard_library(pool):
+    f = pool.submit(pow, 2, 10)
+    assert isinstance(f, concurrent.futures.Future)
+    assert concurrent.futures.wait([f]).done == {f}
+    assert f.result() == 1024 and isinstance(f.id, int)
+
+
+def test_a_running_one_is_running_and_not_cancelled(pool, tmp_path):
+    path = str(tmp_path / "go")
+    f = pool.submit(until_file, path)
+    eventually(f.running)
+    assert f.cancel() is False and f.running()
+    touch(path)
+    assert f.result(10) == path and not f.running()
+
+
+def test_a_pending_one_is_cancelled_and_told_at_once(pool, tmp_path):
+    path = str(tmp_path / "go")
+    busy = [pool.submit(until_file, path) for _ in range(2)]
+    eventually(lambda: all(f.running() for f in busy))
+    f, told = pool.submit(pow, 2, 2), []
+    f.add_done_callback(lambda f: told.append(threading.get_ident()))
+    assert f.cancel() is True and told == [threading.get_ident()]
+    assert concurrent.futures.wait([f], timeout=0).done == {f}
+    assert f.cancel() is True and len(told) == 1
+    with pytest.raises(concurrent.futures.CancelledError):
+        f.result()
+    touch(path)
+    assert [b.result(10) for b in busy] == [path, path]
+
+
+def test_kill_ends_a_running_one(processes):
+    f = processes.submit(until_file, "/nonexistent/never")
+    eventually(f.running)
+    assert f.kill() is True and f.cancelled()
+    assert processes.submit(pow, 2, 2).result() == 4
+
+
+def test_a_thread_cannot_be_killed(shared_daemon, tmp_path):
+    path = str(tmp_path / "go")
+    with futured.ThreadPoolExecutor(1, address="unix:" + shared_daemon.address) as pool:
+        f = pool.submit(until_file, path)
+        eventually(f.running)
+        with pytest.raises(errors.UnsupportedError):
+            f.kill()
+        touch(path)
+        assert f.result(10) == path
+
+
+def test_the_death_of_a_worker_costs_one_task(processes, tmp_path):
+    path = str(tmp_path / "go")
+    spared = processes.submit(until_file, path)
+    victim = processes.submit(until_file, "/nonexistent/never")
+    eventually(lambda: victim.running() and spared.running())
+    os.kill(processes._connection.call("show", victim.id)["pid"], signal.SIGKILL)
+    with pytest.raises(concurrent.futures.process.BrokenProcessPool) as caught:
+        victim.result(10)
+    assert isinstance(caught.value, futured.WorkerLostError) and caught.value.signal == signal.SIGKILL
+    touch(path)
+    assert spared.result(10) == path and processes.submit(pow, 2, 3).result() == 8
+
+
+def test_what_a_task_prints_appears_here_in_order_and_in_its_log(pool, capfd):
+    lines = ["line %d" % i for i in range(2000)]
+    f = pool.submit(say, *lines)
+    assert f.result(10) == 2000
+    out, err = capfd.readouterr()
+    assert out.splitlines() == lines and err == "warning\n"
+    assert pool._connection.call("output", f.id).decode().splitlines() == lines
+
+
+def test_map_goes_on_after_an_error_and_loses_nothing_of_a_chunk(pool):
+    results, seen = pool.map(fail_third, range(7), chunksize=4), []
+    while True:
+        try:
+            seen.append(next(results))
+        except LookupError as e:
+            assert "raise LookupError(n)" in str(e.__cause__)
+            seen.append(e.args)
+        except StopIteration:
+            break
+    assert seen == [0, 1, (2,), 3, 4, (5,), 6]
+
+
+def test_map_pulls_its_input_as_it_goes(pool):
+    pulled = []
+
+    def numbers():
+        for i in range(10):
+            pulled.append(i)
+            yield i
+    results = pool.map(abs, numbers(), buffersize=3)
+    assert pulled == [0, 1, 2]
+    assert next(results) == 0 and pulled == [0, 1, 2, 3]
+    assert list(results) == list(range(1, 10))
+
+
+@pytest.mark.parametrize("buffersize, error", [(0, ValueError), (-1, ValueError), (1.5, TypeError), ("2", TypeError)])
+def test_map_refuses_a_bad_buffersize(pool, buffersize, error):
+    with pytest.raises(error):
+        pool.map(abs, [1], buffersize=buffersize)
+
+
+def test_closing_map_cancels_what_has_not_begun(pool, tmp_path):
+    path = str(tmp_path / "go")
+    results = pool.map(until_file, [path] * 6, timeout=0)
+    with pytest.raises(concurrent.futures.TimeoutError):
+        next(results)
+    with pytest.raises(StopIteration):
+        next(results)
+    touch(path)
+    assert all(f.cancelled() or f.result(10) == path for f in list(pool._group))
+
+
+def test_stop_iteration_of_a_task_does_not_end_the_loop(pool):
+    with pytest.raises(RuntimeError, match="generator raised StopIteration"):
+        list(pool.map(lambda_free_stop, [1]))
+
+
+def lambda_free_stop(_):
+    stop_iteration()
+
+
+def test_an_exception_that_cannot_be_made_again_breaks_nothing(pool):
+    with pytest.raises(futured.RemoteError) as caught:
+        pool.submit(raise_odd).result(10)
+    assert caught.value.type == "Odd" and "raise Odd(1, 2)" in caught.value.traceback
+    assert pool.submit(pow, 2, 2).result() == 4
+
+
+@pytest.mark.parametrize("what", [lambda: 1, threading.Lock().acquire])
+def test_what_cannot_be_pickled_fails_its_future_alone(pool, what):
+    f = pool.submit(what)
+    assert isinstance(f.exception(), Exception)
+    assert pool.submit(pow, 2, 2).result() == 4
+
+
+def test_a_lambda_says_that_it_wants_cloudpickle(pool):
+    try:
+        import cloudpickle  # noqa: F401
+        pytest.skip("cloudpickle is installed")
+    except ImportError:
+        assert "cloudpickle" in str(pool.submit(lambda: 1).exception())
+
+
+def test_callbacks_may_use_the_executor(pool):
+    seen, over = [], threading.Event()
+
+    def then(f):
+        seen.append(pool.submit(pow, f.result(), 2).id)
+        later = pool.submit(until_file, "/")
+        later.cancel(), later.running()
+        over.set()
+    pool.submit(pow, 2, 2).add_done_callback(then)
+    assert over.wait(10) and isinstance(seen[0], int)
+
+
+def test_attach_finds_a_future_from_another_process(pool, shared_daemon):
+    f = pool.submit(divmod, 7, 2)
+    id = f.id
+    script = "import futured; print(futured.attach(%d).result(10))" % id
+    env = {**os.environ, "PYTHONPATH": os.path.join(helpers.ROOT, "client", "python"), "FUTURED_ADDRESS": "unix:" + shared_daemon.address}
+    assert subprocess.check_output(["/usr/bin/python3", "-c", script], env=env, text=True) == "(3, 1)\n"
+
+
+def test_attach_to_what_is_not_done_is_told_later(pool, shared_daemon, tmp_path):
+    path = str(tmp_path / "go")
+    first = pool.submit(until_file, path)
+    again = futured.attach(pool.options(key="again" + path).submit(until_file, path).id, address="unix:" + shared_daemon.address)
+    assert not again.done()
+    touch(path)
+    assert again.result(10) == first.result(10) == path
+
+
+def test_futures_that_nobody_can_name_are_released(pool):
+    before = pool._connection.call("stats")["futures"]["FINISHED"]
+    assert list(pool.map(abs, range(3000))) == list(range(3000))
+    eventually(lambda: pool.submit(abs, 1).result() and pool._connection.call("stats")["futures"]["FINISHED"] - before < 1000)
+
+
+def test_options_travel_with_the_task(processes):
+    f = processes.options(name="slow", tags=["a"], priority=7, timeout=0.05).submit(until_file, "/nonexistent/never")
+    shown = processes._connection.call("show", f.id)
+    assert (shown["name"], shown["tags"], shown["priority"]) == ("slow", ["a"], 7)
+    assert isinstance(f.exception(10), futured.TaskTimeoutError)
+    with pytest.raises(TypeError):
+        processes.options(prioritty=1)
+
+
+def test_a_dependency_that_failed_is_the_cause(processes):
+    first = processes.submit(divmod, 1, 0)
+    error = processes.options(after=first).submit(pow, 2, 2).exception(10)
+    assert isinstance(error, futured.DependencyError) and isinstance(error.__cause__, Exception)
+
+
+def test_progress_is_told(pool):
+    f = pool.submit(steps)
+    f.result(10)
+    assert f.progress == (1, 2, "half")
+
+
+def test_a_failing_initializer_breaks_the_pool_and_says_why(shared_daemon, caplog):
+    with caplog.at_level(logging.CRITICAL, "concurrent.futures"):
+        with futured.ProcessPoolExecutor(1, initializer=divmod, initargs=(1, 0), address="unix:" + shared_daemon.address) as pool:
+            assert isinstance(pool.submit(pow, 2, 2).exception(10), futured.BrokenPoolError)
+            with pytest.raises(concurrent.futures.BrokenExecutor):
+                pool.submit(pow, 2, 2)
+    assert "ZeroDivisionError" in caplog.text
+
+
+@pytest.mark.parametrize("shape", SHAPES.values())
+@pytest.mark.parametrize("arguments, error", [
+    ({"max_workers": 0}, ValueError), ({"max_workers": -1}, ValueError), ({"initializer": 5}, TypeError), ({"max_workers": "2"}, TypeError)])
+def test_wrong_arguments_are_refused_as_the_standard_library_does(shape, arguments, error):
+    theirs = getattr(concurrent.futures, shape.__name__)
+    with pytest.raises(error) as expected:
+        theirs(**arguments)
+    with pytest.raises(error) as got:
+        shape(**arguments)
+    assert str(got.value) == str(expected.value)
+
+
+@pytest.mark.parametrize("value, error", [(0, ValueError), (-1, ValueError), (1.5, TypeError)])
+def test_wrong_max_tasks_per_child_too(value, error):
+    with pytest.raises(error):
+        futured.ProcessPoolExecutor(1, max_tasks_per_child=value)
+
+
+def test_a_worker_is_replaced_after_its_tasks(shared_daemon):
+    with futured.ProcessPoolExecutor(1, max_tasks_per_child=2, address="unix:" + shared_daemon.address) as pool:
+        pids = [pool.submit(os.getpid).result(10) for _ in range(4)]
+    assert pids[0] == pids[1] and pids[2] == pids[3] and pids[1] != pids[2]
+
+
+def test_terminate_workers_breaks_what_runs_and_cancels_what_waits(shared_daemon):
+    pool = futured.ProcessPoolExecutor(1, address="unix:" + shared_daemon.address)
+    running, waiting = pool.submit(until_file, "/nonexistent/never"), pool.submit(pow, 2, 2)
+    eventually(running.running)
+    pool.terminate_workers()
+    pool.terminate_workers()
+    assert isinstance(running.exception(10), concurrent.futures.process.BrokenProcessPool)
+    with pytest.raises(concurrent.futures.CancelledError):
+        waiting.result(10)
+    with pytest.raises(RuntimeError, match="cannot schedule new futures after shutdown"):
+        pool.submit(pow, 2, 2)
+
+
+def test_a_configured_pool_takes_import_paths_and_plain_values(shared_daemon):
+    with futured.Executor(pool="py", address="unix:" + shared_daemon.address) as pool:
+        assert pool.submit(os.path.join, "a", "b").result(10) == "a/b"
+        assert pool.submit("math.sqrt", 2).result(10) == 2 ** 0.5
+        assert pool.submit(int, "12", base=8).result(10) == 10
+        assert isinstance(pool.submit(divmod, 1, 0).exception(10), ZeroDivisionError)
+        assert isinstance(pool.submit(lambda: 1).exception(10), ValueError)
+
+
+def test_workers_that_were_not_allowed_to_unpickle_do_not(shared_daemon):
+    with futured.Executor(pool="py", pickled=True, address="unix:" + shared_daemon.address) as pool:
+        with pytest.raises(Exception, match="--unpickle"):
+            pool.submit(pow, 2, 2).result(10)
+
+
+def test_a_daemon_that_dies_fails_what_it_had(launch):
+    daemon = launch()
+    pool = futured.ProcessPoolExecutor(1, address="unix:" + daemon.address)
+    f = pool.submit(until_file, "/nonexistent/never")
+    eventually(f.running)
+    daemon.kill()
+    assert isinstance(f.exception(10), futured.BrokenPoolError)
+    with pytest.raises(futured.BrokenPoolError, match="connection"):
+        pool.submit(pow, 2, 2)
+    pool.shutdown()
+
+
+def test_the_users_daemon_is_started_on_first_use(tmp_path):
+    env = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state"), "PYTHONDONTWRITEBYTECODE": "1",
+           "PYTHONPATH": os.path.join(helpers.ROOT, "client", "python")}
+    env.pop("FUTURED_ADDRESS", None)
+    script = tmp_path / "script.py"
+    script.write_text("""
+import futured
+def double(n):
+    return 2 * n
+pool = futured.Executor(1)
+print(pool.submit(double, 21).result())
+pool.shutdown()
+pool._connection.call("shutdown")
+""")
+    refused = subprocess.run(["/usr/bin/python3", str(script)], env={**env, "FUTURED_NO_START": "1"}, capture_output=True, text=True, timeout=60)
+    assert refused.returncode == 1 and "FUTURED_NO_START" in refused.stderr
+    ended = subprocess.run(["/usr/bin/python3", str(script)], env=env, capture_output=True, text=True, timeout=60)
+    assert (ended.stdout, ended.stderr) == ("42\n", "")
+    eventually(lambda: not os.path.exists(str(tmp_path / "futured" / "futured.sock")), 10)
