@@ -15,7 +15,7 @@ none_left(void **state)
 	future_on_change(NULL);
 	futures_turn();
 	futures_none_left();
-	return 0;
+	return timer_next() == UINT64_MAX ? 0 : -1; /* nor is any kept */
 }
 
 static uint64_t

@@ -16,7 +16,7 @@
 #include "tests/unit/chance.h"
 #include "tests/unit/failing_memory.h"
 
-enum { OWNERS = 3, PRIORITIES = 4, MOST = 128, OPERATIONS = 300, ROUNDS = 60 };
+enum { OWNERS = 3, PRIORITIES = 12, MOST = 128, OPERATIONS = 300, ROUNDS = 60 };
 
 static struct owner owners[OWNERS] = { { .uid = 1 }, { .uid = 2 }, { .uid = 3 } };
 
@@ -27,7 +27,7 @@ spec_for(int priority, int owner)
 	static struct spec specs[PRIORITIES][OWNERS];
 	struct spec *spec = &specs[priority][owner];
 
-	spec->priority = priority * 100 - 150;
+	spec->priority = priority * 100 - 500;
 	spec->owner = &owners[owner];
 	return spec;
 }
@@ -148,6 +148,27 @@ one_from_the_middle_goes_and_the_rest_stays_in_order(void **state)
 	popped_is(q, &f[3]);
 	queue_remove(q, &f[4]);
 	assert_null(queue_pop(q));
+	queue_free(q);
+}
+
+/* What takes the emptied priority's place in the heap comes from another branch, and is above what it finds there. */
+static void
+a_priority_that_empties_leaves_the_others_in_order(void **state)
+{
+	static const int priority[] = { 11, 2, 10, 0, 1, 9, 3, 4 };
+	static const size_t expected[] = { 0, 2, 5, 7, 6, 1, 4 };
+	struct queue *q = queue_new();
+	struct future f[8];
+
+	(void)state;
+	for (size_t i = 0; i < 8; i++) {
+		make(&f[i], priority[i], 0, i + 1);
+		assert_true(queue_push(q, &f[i]));
+		if (i == 5)
+			queue_remove(q, &f[3]);
+	}
+	for (size_t i = 0; i < 7; i++)
+		popped_is(q, &f[expected[i]]);
 	queue_free(q);
 }
 
@@ -612,6 +633,26 @@ sixty_five_thousand_priorities_cost_no_more_than_their_logarithm(void **state)
 	assert_true(all < few * 8);
 }
 
+/* Of so many priorities that were used once, a few are kept for use again: pushing there needs no memory. */
+static void
+priorities_that_were_used_once_are_given_back(void **state)
+{
+	unsigned kept = 0;
+
+	(void)state;
+	fill(4096);
+	while (queue_pop(many))
+		;
+	for (uint32_t i = 0; i < 4096; i++) {
+		memory_fail_after(0);
+		kept += queue_push(many, &many_futures[i]);
+		memory_is_good_again();
+	}
+	assert_true(kept > 0);
+	assert_true(kept <= 100);
+	empty();
+}
+
 int
 main(void)
 {
@@ -621,12 +662,14 @@ main(void)
 		cmocka_unit_test(owners_of_unequal_load_take_turns),
 		cmocka_unit_test(one_who_comes_back_waits_for_its_turn),
 		cmocka_unit_test(one_from_the_middle_goes_and_the_rest_stays_in_order),
+		cmocka_unit_test(a_priority_that_empties_leaves_the_others_in_order),
 		cmocka_unit_test(what_was_taken_goes_back_to_its_old_place),
 		cmocka_unit_test(a_list_is_appended_whole_and_emptied),
 		cmocka_unit_test(the_position_is_exact_for_one_owner),
 		cmocka_unit_test(anything_that_happens_happens_as_in_the_reference),
 		cmocka_unit_test(a_failed_allocation_loses_nothing),
 		cmocka_unit_test(a_list_that_is_refused_stays_whole),
+		cmocka_unit_test(priorities_that_were_used_once_are_given_back),
 		cmocka_unit_test(sixty_five_thousand_priorities_cost_no_more_than_their_logarithm),
 	};
 
