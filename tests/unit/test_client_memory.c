@@ -1,4 +1,4 @@
-/* libfutured without memory: the nth allocation fails, for every n, in a flow that touches all of the core. Nothing crashes, nothing
+/* libfutured without memory: the nth allocation fails, for every n, in flows that touch all of the core. Nothing crashes, nothing
  * leaks, and whoever was promised a call is called. */
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,9 +8,12 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include "client/connection.h"
 #include "client/core.h"
 #include "client/follow.h"
+#include "client/future.h"
 #include "client/packer.h"
+#include "client/resume.h"
 #include "client/watch.h"
 #include "proto/pack.h"
 
@@ -159,10 +162,133 @@ every_failed_allocation_is_survived(void **state)
 	buf_clear(&said);
 }
 
+/* ---- handles, iterators, a map and a lost connection ---- */
+
+static void
+on_future(struct futured_future *f, void *data)
+{
+	(void)data;
+	assert_non_null(futured_future_outcome(f));
+	told++;
+}
+
+static int
+three_items(struct futured_pack *args, void *data)
+{
+	futured_packf(args, "[i]", 1);
+	return (*(int *)data)++ < 3;
+}
+
+/* The daemon accepts the first request as future 5 and is done with it, and refuses the second. */
+static void
+prepare_futures(struct buf *b)
+{
+	message_result(b, 1);
+	pack_int(b, 5);
+	message_result(b, 2);
+	pack_int(b, 6);
+	message_notification(b, "progress");
+	pack_array(b, 4);
+	pack_int(b, 5);
+	pack_int(b, 1);
+	pack_nil(b);
+	pack_cstr(b, "");
+	message_notification(b, "done");
+	pack_array(b, 4);
+	pack_int(b, 5);
+	pack_cstr(b, "FINISHED");
+	pack_nil(b);
+	pack_int(b, 7);
+}
+
+/* A connection that needs no descriptor: what would be read is said, what would be written is dropped. */
+static struct futured *
+pretend(bool keep)
+{
+	struct futured *c = futured_new();
+
+	if (c == NULL)
+		return NULL;
+	c->fd = 1000000;
+	c->core.keep = keep;
+	if (futured_set_keys(c, true) == FUTURED_OK)
+		return c;
+	c->fd = -1;
+	futured_free(c);
+	return NULL;
+}
+
+static void
+drive(struct futured *c, struct futured_future **fs, struct buf *said, bool keep)
+{
+	struct futured_as_completed *i = NULL;
+	struct futured_mapping *m;
+	int items = 0;
+
+	for (int k = 0; k < 3; k++) {
+		fs[k] = k < 2 ? futured_future_submit(c, "cpu", "add", "ii", k, 1) : futured_future_attach(c, 9);
+		promised += fs[k] != NULL && futured_future_add_done_callback(fs[k], on_future, NULL) == FUTURED_OK;
+	}
+	if (fs[0] != NULL && fs[1] != NULL && fs[2] != NULL)
+		i = futured_as_completed_new(fs, 3, 0);
+	m = futured_mapping_new(c, "cpu", "add", three_items, &items, NULL, 2, 0);
+	if (fs[0] != NULL && fs[1] != NULL)
+		say(&c->core, said);
+	if (keep && c->core.ended == FUTURED_OK) {
+		core_sent(&c->core, core_unsent(&c->core));
+		core_hold(&c->core, "lost");
+		if (core_resume(&c->core) != FUTURED_OK || watch_resume(&c->core) != FUTURED_OK || follow_resume(&c->core) != FUTURED_OK)
+			core_end(&c->core, FUTURED_NO_MEMORY, NULL);
+	}
+	futured_mapping_free(m);
+	core_end(&c->core, FUTURED_LOST, NULL);
+	futured_as_completed_free(i);
+}
+
+static void
+futures_flow(struct buf *said, bool keep)
+{
+	struct futured_future *fs[3] = { NULL, NULL, NULL };
+	struct futured *c = pretend(keep);
+
+	if (c == NULL)
+		return;
+	promised = told = 0;
+	drive(c, fs, said, keep);
+	assert_int_equal(told, promised);
+	assert_int_equal(futured_pending_futures(c), 0);
+	for (int k = 0; k < 3; k++)
+		futured_future_free(fs[k]);
+	c->fd = -1;
+	futured_free(c);
+}
+
+static void
+every_failed_allocation_of_handles_is_an_outcome(void **state)
+{
+	struct buf said = { 0 };
+
+	(void)state;
+	prepare_futures(&said);
+	for (int keep = 0; keep < 2; keep++) {
+		long n = 0;
+
+		do {
+			failed = false;
+			left = n++;
+			futures_flow(&said, keep);
+		} while (failed);
+		left = -1;
+		assert_true(n > 40);
+	}
+	buf_clear(&said);
+}
+
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(every_failed_allocation_is_survived) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(every_failed_allocation_is_survived),
+		cmocka_unit_test(every_failed_allocation_of_handles_is_an_outcome) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
