@@ -375,3 +375,18 @@ pool._connection.call("shutdown")
     ended = subprocess.run(["/usr/bin/python3", str(script)], env=env, capture_output=True, text=True, timeout=60)
     assert (ended.stdout, ended.stderr) == ("42\n", "")
     eventually(lambda: not os.path.exists(str(tmp_path / "futured" / "futured.sock")), 10)
+
+
+def test_what_make_install_installs_works_from_there(tmp_path):
+    prefix, run = tmp_path / "installed", tmp_path / "run"
+    env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "FUTURED_ADDRESS")}
+    build = "B=" + os.path.relpath(helpers.BUILD, helpers.ROOT)
+    subprocess.run(["make", "-s", "-C", helpers.ROOT, build, "install", "PREFIX=%s" % prefix], env=env, check=True, stdout=subprocess.DEVNULL)
+    run.mkdir(0o700)
+    env.update(XDG_RUNTIME_DIR=str(run), XDG_STATE_HOME=str(run), PYTHONDONTWRITEBYTECODE="1",
+               PYTHONPATH=str(prefix / "lib" / "futured" / "python"))
+    script = "import futured\nwith futured.Executor(1) as pool: print(pool.submit(pow, 2, 3).result())\n"
+    assert subprocess.check_output(["/usr/bin/python3", "-c", script], env=env, text=True, timeout=60) == "8\n"
+    fut = [str(prefix / "bin" / "fut")]
+    assert subprocess.check_output(fut + ["call", "py", "math.sqrt", "4"], env=env, timeout=60) == b"2.0\n"
+    subprocess.run(fut + ["daemon", "stop"], env=env, check=True, timeout=60)
