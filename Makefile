@@ -24,7 +24,7 @@ CLIENT := core connection resume blocking calls submission completed watch rewat
 FUT    := main verbs common args help text words jsonout jsonin writer list outcome printed value sink stop reach start task feed run \
           submit call wait result cancel ls about events pool daemon map mapout items template progress
 UNIT   := buf utf8 frame reader message error board address config config_broken number client_core client_pack client_memory client_blocking \
-          client_rules client_map client_reconnect \
+          client_rules client_map client_reconnect client_event \
           queue timer ids backlog registry watch gate key turn bytes future future_places retention
 
 PKGS    = libevent_core msgpack yaml-0.1 jansson
@@ -121,7 +121,9 @@ $(B)/tests/test_%: $(B)/obj/tests/unit/test_%.o $(DAEMON_A) $(CONFIG_A) $(PROTO_
 	$(LINK) $^ -levent_core -lmsgpackc -lyaml -lcmocka -lm
 $(B)/tests/test_client_%: $(B)/obj/tests/unit/test_client_%.o $(CLIENT_A)
 	$(LINK) $^ -lmsgpackc -lcmocka
-$(B)/tests/test_client_rules $(B)/tests/test_client_map $(B)/tests/test_client_reconnect: | $(B)/bin/futured $(B)/libexec/futured-worker modules
+$(B)/tests/test_client_event: $(B)/obj/tests/unit/test_client_event.o $(B)/obj/client/futured_event.o $(CLIENT_A)
+	$(LINK) $^ -lmsgpackc -levent_core -lcmocka
+$(addprefix $(B)/tests/test_client_,rules map reconnect event): | $(B)/bin/futured $(B)/libexec/futured-worker modules
 $(addprefix $(B)/tests/test_,client_memory queue timer bytes ids backlog registry watch gate key retention): LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 unit: $(patsubst %,$(B)/tests/test_%,$(UNIT))
 	@scripts/unit $^

@@ -209,7 +209,7 @@ def test_valgrind_finds_nothing_in_the_examples(shared_daemon, pages):
 
 @pytest.mark.long
 @pytest.mark.skipif(SANITIZED, reason="sanitizers and valgrind exclude each other")
-@pytest.mark.parametrize("name", ["core", "pack", "memory", "blocking", "rules", "map", "reconnect"])
+@pytest.mark.parametrize("name", ["core", "pack", "memory", "blocking", "rules", "map", "reconnect", "event"])
 def test_valgrind_finds_nothing_in_the_unit_tests(name):
     program = os.path.join(helpers.BUILD, "tests", "test_client_" + name)
     run("make", "-s", "-C", helpers.ROOT, "B=" + os.path.relpath(helpers.BUILD, helpers.ROOT),

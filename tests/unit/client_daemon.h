@@ -98,16 +98,23 @@ connected(void)
 	return connected_with(0, false);
 }
 
-static inline void
+/* False where it was asked to end and did not end well: then its log is told. */
+static inline bool
 daemon_end(int signal)
 {
-	int status;
+	char command[256];
+	int status = 0;
 
 	if (daemon_pid <= 0)
-		return;
+		return true;
 	kill(daemon_pid, signal);
 	waitpid(daemon_pid, &status, 0);
 	daemon_pid = 0;
+	if (signal == SIGKILL || status == 0)
+		return true;
+	snprintf(command, sizeof command, "tail -c 8000 %s >&2", in_directory("log"));
+	(void)!system(command);
+	return false;
 }
 
 /* The whole group has one daemon. */
@@ -123,11 +130,11 @@ static inline int
 daemon_group_teardown(void **state)
 {
 	char command[128];
+	bool well = daemon_end(SIGTERM);
 
 	(void)state;
-	daemon_end(SIGTERM);
 	snprintf(command, sizeof command, "rm -rf %s", here);
-	return system(command);
+	return system(command) != 0 || !well;
 }
 
 /* A task that runs until touch(name). */
