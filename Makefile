@@ -167,7 +167,7 @@ install: all
 	install -d $(D)/bin $(D)/libexec $(D)/lib/futured/modules $(D)/include $(D)/share/doc/futured/examples
 	install -m 755 $(B)/bin/futured $(B)/bin/fut $(D)/bin
 	install -m 755 $(B)/libexec/futured-worker $(D)/libexec
-	cp -P $(wildcard $(B)/lib/libfutured*) $(D)/lib
+	cp -P $(B)/lib/libfutured* $(D)/lib
 	install -d $(D)/lib/pkgconfig
 	for name in futured futured-event; do sed 's:@PREFIX@:$(PREFIX):; s:@VERSION@:$(VERSION):' client/$$name.pc.in >$(D)/lib/pkgconfig/$$name.pc; done
 	scripts/manlinks $(D)/share/man/man3 docs/*.3

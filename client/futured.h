@@ -254,7 +254,8 @@ FUTURED_API enum futured_status futured_set_message_limit(struct futured *c, uin
  * not. If the same daemon answers, or one that has its store, ids stay valid and all goes on: futures are watched again, outputs
  * followed from where they stood, requests said again. What may have been heard and may not be said twice (a submit without
  * `key`, most of all) is told FUTURED_LOST instead. If another daemon answers, or none, everybody is told FUTURED_LOST. A bound
- * future or pool does not survive, as its name says. On TCP an attempt to connect may block for the connect timeout. Call it
+ * future or pool does not survive, as its name says. A timeout that the daemon keeps (of futured_result, futured_wait) begins
+ * anew there. On TCP an attempt to connect may block for the connect timeout. Call it
  * before connecting; requests are then kept in memory until they are answered. */
 FUTURED_API enum futured_status futured_set_reconnect(struct futured *c, double seconds);
 /* Give each submit and map that has neither `key` nor `bound` a key made here, so that one whose answer was lost is safe to say
