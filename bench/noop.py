@@ -25,14 +25,16 @@ def processor_time(daemon):
 
 
 def mapped(client, pool, count):
-    frame = rpc.request(1, "map", pool, "noop", [[]] * count, {"retain": 0})
+    frame = rpc.request(1, "map", pool, "noop", [[]] * count)
     client.next_msgid = 2
     client.expect(1)
     begin = time.monotonic()
     client.send(frame)
     run = client.answer(1)
     client.call("wait", [run], timeout=120)
-    return time.monotonic() - begin
+    seconds = time.monotonic() - begin
+    client.call("release", [run], timeout=60)
+    return seconds
 
 
 def called(client, pool, count):
