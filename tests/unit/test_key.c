@@ -14,6 +14,19 @@
 
 static struct owner one = { .uid = 1 }, two = { .uid = 2 };
 
+static struct keyed *
+made(const struct owner *owner, const char *key, size_t len, uint64_t first, uint64_t count)
+{
+	struct keyed *k = key_new(owner, key, len, count);
+
+	if (!k)
+		return NULL;
+	assert_false(key_is_ready(k));
+	key_ready(k, first);
+	assert_true(key_is_ready(k));
+	return k;
+}
+
 static void
 is(const struct owner *owner, const char *key, size_t len, uint64_t first, uint64_t count)
 {
@@ -33,7 +46,7 @@ is(const struct owner *owner, const char *key, size_t len, uint64_t first, uint6
 static void
 a_key_is_known_until_the_last_of_its_futures_drops_it(void **state)
 {
-	struct keyed *k = key_new(&one, "build", 5, 10, 3);
+	struct keyed *k = made(&one, "build", 5, 10, 3);
 
 	(void)state;
 	assert_non_null(k);
@@ -49,11 +62,11 @@ a_key_is_known_until_the_last_of_its_futures_drops_it(void **state)
 static void
 each_owner_has_keys_of_its_own(void **state)
 {
-	struct keyed *a = key_new(&one, "k", 1, 1, 1), *b;
+	struct keyed *a = made(&one, "k", 1, 1, 1), *b;
 
 	(void)state;
 	is(&two, "k", 1, 0, 0);
-	b = key_new(&two, "k", 1, 2, 1);
+	b = made(&two, "k", 1, 2, 1);
 	is(&one, "k", 1, 1, 1);
 	is(&two, "k", 1, 2, 1);
 	key_drop(a);
@@ -72,10 +85,10 @@ a_key_is_all_of_its_bytes(void **state)
 	memset(longest, 'x', sizeof longest);
 	memcpy(other, longest, sizeof other);
 	other[1023] = 'y';
-	k[0] = key_new(&one, "a", 1, 1, 1);
-	k[1] = key_new(&one, "a\0b", 3, 2, 1);
-	k[2] = key_new(&one, longest, sizeof longest, 3, 1);
-	k[3] = key_new(&one, "", 0, 4, 1);
+	k[0] = made(&one, "a", 1, 1, 1);
+	k[1] = made(&one, "a\0b", 3, 2, 1);
+	k[2] = made(&one, longest, sizeof longest, 3, 1);
+	k[3] = made(&one, "", 0, 4, 1);
 	is(&one, "a", 1, 1, 1);
 	is(&one, "a\0b", 3, 2, 1);
 	is(&one, "a\0c", 3, 0, 0);
@@ -94,7 +107,7 @@ a_dropped_key_can_be_used_again(void **state)
 {
 	(void)state;
 	for (uint64_t id = 1; id < 1000; id++) {
-		struct keyed *k = key_new(&one, "daily", 5, id, 1);
+		struct keyed *k = made(&one, "daily", 5, id, 1);
 		is(&one, "daily", 5, id, 1);
 		key_drop(k);
 	}
@@ -112,7 +125,7 @@ a_key_that_found_no_memory_is_unknown(void **state)
 	for (long n = 0; failed; n += n < 10 ? 1 : 97) {
 		memory_fail_after(n);
 		for (uint64_t i = 0; i < COUNT; i++)
-			k[i] = key_new(&one, (const char *)&i, sizeof i, i + 1, 1);
+			k[i] = made(&one, (const char *)&i, sizeof i, i + 1, 1);
 		failed = memory_is_good_again();
 		uint64_t missing = 0;
 		for (uint64_t i = 0; i < COUNT; i++) {
