@@ -7,7 +7,7 @@ import pytest
 
 from conftest import yaml
 from helpers import BUILD, descendants, eventually, is_alive, refused
-from kinds import FUNCTIONS, LUA, POOLS, PROCESS, THREAD, hold, let_go, shown
+from kinds import FUNCTIONS, LUA, POOLS, PROCESS, THREAD, TOY, hold, let_go, shown
 
 KINDS = {"cpu": PROCESS, "io": THREAD, "lua": LUA}
 each = pytest.mark.parametrize("pool", FUNCTIONS)
@@ -173,6 +173,21 @@ def test_places_in_a_shared_host_are_used_again(start, pool):
         eventually(lambda: shown(client, pool)["alive"] == 1)
         os.unlink(daemon.path("go"))
     assert len(pids) == 1, "one host, all the time"
+
+
+def test_a_host_that_cannot_grow_gets_a_second_one_beside_it(launch):
+    """The example runtime has one slot, whatever the kind."""
+    daemon = launch({"pools": {"toy": {**TOY, "kind": "thread", "workers": 1}}})
+    client = daemon.client()
+    held = hold(client, "toy", daemon.path("go"))
+    client.call("resize", "toy", 2)
+    held += hold(client, "toy", daemon.path("go"))
+    assert len({pid_of(client, i) for i in held}) == 2 and shown(client, "toy")["alive"] == 2
+    client.call("resize", "toy", 1)
+    let_go(daemon.path("go"))
+    client.call("wait", held)
+    eventually(lambda: len(descendants(daemon.pid)) == 1)
+    assert client.call("call", "toy", "add", [1, 2]) == 3
 
 
 @each

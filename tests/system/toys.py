@@ -1,5 +1,6 @@
 """Functions for the example runtime, in tests."""
 import os
+import time
 
 
 def echo(value):
@@ -20,3 +21,8 @@ def print_all():
 
 def leave(status):
     os._exit(status)
+
+
+def until_file(path):
+    while not os.path.exists(path):
+        time.sleep(0.01)
