@@ -66,6 +66,7 @@ main(int argc, char **argv)
 	}
 	if (!server_start(config, why, sizeof why)) {
 		log_error("server", "cannot start: %s", why);
+		server_abandon();
 		return 1;
 	}
 	server_run();

@@ -232,11 +232,13 @@ req_open_pool(struct request *r)
 		request_fail(r, STATUS_LIMIT, 0, "the daemon is out of memory");
 		goto done;
 	}
-	if (o.initializer)
+	if (o.initializer) {
 		pool_set_initializer(p, o.initializer, o.initargs);
+		o.initializer = NULL; /* the pool's now, and its arguments */
+		o.initargs = (struct bytes){ .len = 0 };
+	}
 	if (o.max_tasks >= 0)
 		p->own.max_tasks_per_worker = (uint64_t)o.max_tasks;
-	o.initializer = NULL;
 	program_give(p, program);
 	program = NULL;
 	pack_cstr(request_result(r), p->name);

@@ -248,6 +248,13 @@ server_start(struct config *c, char *why, size_t size)
 	return listen_all(why, size);
 }
 
+void
+server_abandon(void)
+{
+	listener_close_all();
+	lock_release();
+}
+
 /* ---- ending ---- */
 
 static bool

@@ -18,6 +18,8 @@ struct request;
 
 /* Listens and makes the pools. The config is taken. False, with a sentence. */
 bool server_start(struct config *c, char *why, size_t why_size);
+/* After a start that failed: leaves nothing behind. */
+void server_abandon(void);
 /* Serves until told to end. */
 void server_run(void);
 void server_end(void);
