@@ -125,6 +125,24 @@ def test_finish_timeout_and_cancel_race_to_one_final_state(daemon, client):
     assert client.call("call", "cpu", "add", [1, 1]) == 2
 
 
+def test_a_kill_never_hits_the_next_task(daemon, client):
+    """A process is killed to end one task; the one that it may have gone on to meanwhile must not pay for it."""
+    rng, ledger, cancelled, ids = random.Random(4), daemon.path("ledger"), set(), []
+    for _ in range(40):
+        run = client.call("map", "cpu", "mark", [[ledger]] * 100)
+        mine = list(range(run[0], run[0] + run[1]))
+        for i in rng.sample(mine, 10):
+            if client.call("cancel", [i], {"running": "kill", "grace": 0}) == [True]:
+                cancelled.add(i)
+        assert client.call("wait", [run], timeout=60)["not_done"] == []
+        ids += mine
+    states = dict(zip(ids, client.call("state", ids)))
+    assert {i for i, s in states.items() if s == "CANCELLED"} == cancelled
+    assert [client.call("exception", i) for i in ids if i not in cancelled] == [None] * (len(ids) - len(cancelled))
+    marks = numbers(ledger)
+    assert len(marks) == len(set(marks)) and set(ids) - cancelled <= set(marks), "each of the others ran, once"
+
+
 def test_a_busy_pool_pauses_exactly(daemon, client):
     """Pausing takes back what was sent ahead: after its answer only what had begun goes on."""
     ledger = daemon.path("ledger")
