@@ -390,3 +390,21 @@ def test_what_make_install_installs_works_from_there(tmp_path):
     fut = [str(prefix / "bin" / "fut")]
     assert subprocess.check_output(fut + ["call", "py", "math.sqrt", "4"], env=env, timeout=60) == b"2.0\n"
     subprocess.run(fut + ["daemon", "stop"], env=env, check=True, timeout=60)
+
+
+def test_a_script_without_a_main_guard_works(shared_daemon, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text("""
+import futured
+pool = futured.ThreadPoolExecutor(2)
+one = futured.interpreters.create()
+one.exec("kept = 1")
+def double(n):
+    return 2 * n
+print(list(pool.map(double, [1, 2])), one.call(double, 4))
+one.exec("print(kept)")
+pool.shutdown(), one.close()
+""")
+    env = {**os.environ, "PYTHONPATH": os.path.join(helpers.ROOT, "client", "python"), "FUTURED_ADDRESS": "unix:" + shared_daemon.address}
+    ended = subprocess.run(["/usr/bin/python3", str(script)], env=env, capture_output=True, text=True, timeout=60)
+    assert (ended.stdout, ended.stderr) == ("[2, 4] 8\n1\n", "")

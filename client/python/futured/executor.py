@@ -36,11 +36,10 @@ class Executor(concurrent.futures.Executor):
     configuration names: functions cross by import path with MessagePack values, or by pickle with `pickled=True` where the
     administrator allowed it (--unpickle). `address` says which daemon."""
     _kind = "process"
+    _inert = False  # made while a worker runs the caller's script again
 
     def __init__(self, max_workers=None, *, pool=None, address=None, pickled=None, initializer=None, initargs=(),
                  max_tasks_per_child=None, thread_name_prefix=""):
-        if mainmodule.running:
-            raise mainmodule.Reached
         if max_workers is not None and max_workers <= 0:
             raise ValueError("max_workers must be greater than 0")
         if initializer is not None and not callable(initializer):
@@ -60,6 +59,9 @@ class Executor(concurrent.futures.Executor):
         self._options = {}
         self._group = Group()
         self._group.bound = self._owned
+        self._inert = mainmodule.running
+        if self._inert:
+            return
         self._connection = connection(address)
         if self._owned:
             pool = self._open(initializer, initargs, max_tasks_per_child, thread_name_prefix)
@@ -112,6 +114,8 @@ class Executor(concurrent.futures.Executor):
         return self._submit(fn, args, kwargs, None)
 
     def _check(self):
+        if self._inert:
+            raise mainmodule.Reached
         if self._broken:
             raise errors.BrokenPoolError(str(self._broken)) from self._broken.__cause__
         if self._shutdown:
@@ -150,6 +154,8 @@ class Executor(concurrent.futures.Executor):
         return self._map(fn, iterables, timeout, chunksize, buffersize, None)
 
     def _map(self, fn, iterables, timeout, chunksize, buffersize, options):
+        if self._inert:
+            raise mainmodule.Reached
         if chunksize < 1:
             self._refuse_chunksize()
             chunksize = 1
@@ -172,6 +178,8 @@ class Executor(concurrent.futures.Executor):
 
     def shutdown(self, wait=True, *, cancel_futures=False):
         first, self._shutdown = not self._shutdown, True
+        if self._inert:
+            return
         if cancel_futures:
             self._cancel_waiting()
         if self._owned and first:
@@ -208,6 +216,8 @@ class Executor(concurrent.futures.Executor):
 
     def _end(self, how):
         first, self._shutdown = not self._shutdown, True
+        if self._inert:
+            return
         if not self._owned:
             raise ValueError("pool %s is not this executor's own" % self._pool)
         self._finalizer.detach()

@@ -3,6 +3,7 @@ kept from one call to the next."""
 import sys
 import types
 
+from futured import mainmodule
 from futured.executor import Executor
 
 
@@ -16,6 +17,8 @@ class Interpreter:
 
     def exec(self, code):
         """Runs source text in the interpreter's __main__. Its names stay there."""
+        if mainmodule.running:
+            return
         try:
             self._executor.submit(_exec, code).result()
         except Exception as e:
@@ -29,6 +32,8 @@ class Interpreter:
 
     def prepare_main(self, ns=None, /, **kwargs):
         """Puts names into its __main__."""
+        if mainmodule.running:
+            return
         self._executor.submit(_bind, {**(ns or {}), **kwargs}).result()
 
     def close(self):

@@ -1,8 +1,8 @@
 """The caller's __main__, made again in a worker, so that functions of a script can be called there.
 
 As multiprocessing's spawn does it: the script is run under the name __mp_main__, so what `if __name__ == "__main__"` guards is not.
-A script without that guard works too: where it would open an executor, running it again stops; what it has defined until then
-is there. So functions belong above the first executor."""
+A script without that guard works too: where it would submit something, running it again stops; what it has defined until then
+is there. So functions belong above the first submit."""
 import os
 import sys
 
@@ -10,7 +10,7 @@ running = False  # while the caller's main is being run again
 
 
 class Reached(BaseException):
-    """The script came to where it opens an executor."""
+    """The script came to where it submits something."""
 
 
 def describe():
