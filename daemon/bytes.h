@@ -18,10 +18,10 @@ struct block;
 
 struct bytes {
 	union {
-		struct {
+		struct __attribute__((packed)) {
 			struct block *block;
 			uint32_t offset;
-		} far __attribute__((packed));
+		} far;
 		uint8_t near[BYTES_NEAR];
 	} u;
 	uint32_t len : 31;

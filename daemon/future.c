@@ -37,7 +37,6 @@ future_init(struct future *f, uint64_t id, struct spec *spec, struct bytes args)
 	f->id = id;
 	f->spec = spec_hold(spec);
 	f->args = args;
-	f->order = id;
 	f->submitted_us = clock_now();
 	totals.states[FUTURE_PENDING]++;
 	totals.submitted++;
@@ -278,8 +277,7 @@ future_make_ready(struct future *f)
 		future_set_timer(f);
 		return;
 	}
-	if (f->attempt || f->more)
-		f->order = registry_next(); /* behind whoever is queued already */
+	f->order = queue_order(pool->queue, 1); /* behind whoever is queued already */
 	if (!queue_push(pool->queue, f)) {
 		future_fail_with(f, STATUS_LIMIT, "the daemon is out of memory");
 		return;

@@ -30,7 +30,7 @@ struct mapping {
 	struct block *block;   /* the whole frame */
 	struct reader rest;    /* elements not yet looked at */
 	uint32_t count, at;
-	uint64_t first;
+	uint64_t first, order; /* of the first one */
 	struct future_list made;
 	bool plain;            /* goes straight into the queue */
 	bool any_refs;
@@ -129,6 +129,7 @@ make_one(struct mapping *m)
 		m->key_left--;
 	}
 	arguments_clear(&a);
+	f->order = m->order + m->at;
 	f->place = m->plain ? PLACE_QUEUE : PLACE_NONE;
 	m->at++;
 	turn_count(1, 0);
@@ -271,6 +272,7 @@ step(struct mapping *m)
 		rewind_elements(m);
 		m->plain &= !m->any_refs;
 		m->first = registry_reserve(m->count);
+		m->order = queue_order(m->s.spec->pool->queue, m->count);
 		m->phase = MAKING;
 		make(m);
 		over = m->phase == PLACING && place(m);

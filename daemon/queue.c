@@ -11,6 +11,7 @@ struct lane {
 	const struct owner *owner;
 	struct future_list futures;
 	uint64_t length;
+	bool mixed;               /* a map that was made slowly stands behind younger ones: orders do not rise throughout */
 	struct lane *next, *prev; /* in the ring of those that are not empty */
 	struct lane *next_of_level;
 };
@@ -29,6 +30,7 @@ struct queue {
 	struct level **heap;  /* heap[1] has the highest priority of those that are not empty */
 	uint32_t used, size;
 	uint64_t length;
+	uint64_t next_order;
 };
 
 enum { LEVELS_KEPT = 64, PUSH_BACK_STEPS = 256 };
@@ -192,6 +194,14 @@ open_lane(struct queue *q, const struct future *f, uint64_t count)
 	return lane;
 }
 
+uint64_t
+queue_order(struct queue *q, uint64_t count)
+{
+	uint64_t first = q->next_order;
+	q->next_order += count;
+	return first;
+}
+
 bool
 queue_push(struct queue *q, struct future *f)
 {
@@ -210,6 +220,8 @@ queue_push_list(struct queue *q, struct future_list *list, uint64_t count)
 	struct lane *lane = first ? open_lane(q, first, count) : NULL;
 	if (!lane)
 		return !first;
+	const struct future *tail = TAILQ_LAST(&lane->futures, future_list);
+	lane->mixed |= tail && tail->order > first->order;
 	TAILQ_CONCAT(&lane->futures, list, link);
 	return true;
 }
@@ -243,8 +255,10 @@ take(struct queue *q, struct level *level, struct lane *lane, struct future *f)
 	f->place = PLACE_NONE;
 	level->length--;
 	q->length--;
-	if (!--lane->length)
+	if (!--lane->length) {
 		DL_DELETE(level->ring, lane);
+		lane->mixed = false;
+	}
 	if (level->length)
 		return;
 	heap_remove(q, level);
@@ -298,7 +312,7 @@ queue_position(const struct queue *q, const struct future *f)
 	const struct level *level = level_find(q, f->spec->priority);
 	const struct lane *lane = lane_find(level, f->spec->owner);
 	uint64_t first = TAILQ_FIRST(&lane->futures)->order, lanes = 0;
-	uint64_t ahead = f->order < first ? UINT64_MAX : f->order - first;
+	uint64_t ahead = lane->mixed || f->order < first ? UINT64_MAX : f->order - first;
 	const struct lane *other;
 	DL_FOREACH(level->ring, other)
 		lanes++;

@@ -15,7 +15,9 @@ struct queue;
 struct queue *queue_new(void);
 /* The queue must be empty. */
 void queue_free(struct queue *q);
-/* Appends. f->order, set by the caller, is above that of whatever this owner pushed before. False without memory. */
+/* The first of `count` new places in the order of being ready. */
+uint64_t queue_order(struct queue *q, uint64_t count);
+/* Appends; f->order, set by the caller, is from queue_order. False without memory. */
 bool queue_push(struct queue *q, struct future *f);
 /* Puts one back that was taken, at its old place (by f->order). False without memory. */
 bool queue_push_back(struct queue *q, struct future *f);

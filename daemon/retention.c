@@ -12,7 +12,7 @@
 #include "daemon/turn.h"
 #include "proto/error.h"
 
-enum { EXPIRED_PER_TURN = 1000 };
+enum { EXPIRED_PER_TURN = 1000, EVICT_STEPS = 20000 }; /* so many unseen failures may stand in front of one that can go */
 
 struct retention {
 	uint64_t retain_us;
@@ -118,25 +118,38 @@ retention_unlink(struct future *f)
 	free_if_empty(r);
 }
 
-unsigned
-retention_evict(unsigned max)
+/* The oldest that may go: final, and if it failed, seen. NULL if none is found within the steps. */
+static struct future *
+oldest_seen(unsigned *steps)
 {
-	unsigned n = 0;
+	struct future *oldest = NULL;
 	struct retention *r, *next;
 
 	HASH_ITER(hh, retentions, r, next) {
-		struct future *f = TAILQ_FIRST(&r->kept);
-		for (unsigned steps = 0; f && n < max && steps < max; steps++) {
-			struct future *after = TAILQ_NEXT(f, link);
-			if (f->failed && !f->seen) { /* an error that nobody saw stays */
-				f = after;
+		struct future *f;
+		TAILQ_FOREACH(f, &r->kept, link) {
+			if (!*steps)
+				return oldest;
+			--*steps;
+			if (f->failed && !f->seen) /* an error that nobody saw stays */
 				continue;
-			}
-			future_release(f);
-			n++;
-			if (!(f = after))
-				break;
+			if (!oldest || f->finished_us < oldest->finished_us)
+				oldest = f;
+			break;
 		}
+	}
+	return oldest;
+}
+
+unsigned
+retention_evict(unsigned max)
+{
+	unsigned n = 0, steps = EVICT_STEPS;
+	struct future *f;
+
+	while (n < max && (f = oldest_seen(&steps))) {
+		future_release(f);
+		n++;
 	}
 	return n;
 }

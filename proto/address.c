@@ -148,7 +148,8 @@ address_user_directory(char *path, size_t size, bool create, char *why, size_t w
 {
 	if (!name_directory(path, size, why, why_size))
 		return false;
-	if (create && mkdir(path, 0700) != 0 && errno != EEXIST) {
+	bool made = create && mkdir(path, 0700) == 0;
+	if ((create && !made && errno != EEXIST) || (made && chmod(path, 0700) != 0)) { /* whatever the umask took from it */
 		snprintf(why, why_size, "%s: %s", path, strerror(errno));
 		return false;
 	}
