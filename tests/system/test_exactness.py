@@ -128,12 +128,15 @@ def test_finish_timeout_and_cancel_race_to_one_final_state(daemon, client):
 def test_a_kill_never_hits_the_next_task(daemon, client):
     """A process is killed to end one task; the one that it may have gone on to meanwhile must not pay for it."""
     rng, ledger, cancelled, ids = random.Random(4), daemon.path("ledger"), set(), []
-    for _ in range(40):
-        run = client.call("map", "cpu", "mark", [[ledger]] * 100)
+    for _ in range(60):
+        run = client.call("map", "cpu", "mark", [[ledger]] * 200)
         mine = list(range(run[0], run[0] + run[1]))
-        for i in rng.sample(mine, 10):
-            if client.call("cancel", [i], {"running": "kill", "grace": 0}) == [True]:
-                cancelled.add(i)
+        asked = {}
+        for i in sorted(rng.sample(mine, 6)):  # while they run, one after the other
+            while client.call("state", [i - 1]) == ["PENDING"]:
+                pass
+            asked[client.request("cancel", [i], {"running": "kill", "grace": 0})] = i
+        cancelled |= {i for msgid, i in asked.items() if client.answer(msgid) == [True]}
         assert client.call("wait", [run], timeout=60)["not_done"] == []
         ids += mine
     states = dict(zip(ids, client.call("state", ids)))
