@@ -29,8 +29,8 @@ class Machine:
         stub.write_text('#!/bin/sh\necho "%s $*" >>%s\n%s\n' % (name, self.calls, body))
         stub.chmod(0o755)
 
-    def setup(self):
-        return subprocess.run(["/bin/sh", SETUP], env={"PATH": str(self.bin)}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+    def setup(self, *arguments):
+        return subprocess.run(["/bin/sh", SETUP, *arguments], env={"PATH": str(self.bin)}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, text=True, timeout=20)
 
     def called(self, name):
@@ -97,3 +97,11 @@ def test_an_update_that_fails_does_not_matter_when_the_packages_can_be_had(machi
     m = machine(0, ["mandoc"])
     m.add("apt-get", 'case $* in *update*) exit 100;; esac')
     assert m.setup().returncode == 0
+
+
+def test_what_only_check_all_uses_is_installed_for_it_alone(machine):
+    m = machine(0)
+    m.add("apt-get", "")
+    assert m.setup().returncode == 0 and m.called("apt-get") == []
+    assert m.setup("all").returncode == 0
+    assert "valgrind" in m.called("apt-get")[-1] and "libevent-dev" not in m.called("apt-get")[-1]
