@@ -9,6 +9,7 @@
 
 #include "daemon/lock.h"
 #include "daemon/pool.h"
+#include "daemon/program.h"
 #include "daemon/run.h"
 #include "proto/board.h"
 #include "proto/pack.h"
@@ -167,7 +168,8 @@ make_env(const struct pool *p, unsigned slots)
 			n++;
 	if (python && !has_name(env, n, "PYTHONPATH="))
 		n += asprintf(&env[n], "PYTHONPATH=%s", python) > 0;
-	for (size_t i = 0; common[i]; i++)
+	bool whole = p->program && p->program->env.count; /* made from the common one already, and may lack some of it */
+	for (size_t i = 0; !whole && common[i]; i++)
 		if (!has_name(env, n, common[i]) && (env[n] = strdup(common[i])))
 			n++;
 	return env;
