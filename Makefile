@@ -134,7 +134,7 @@ unit: $(patsubst %,$(B)/tests/test_%,$(UNIT))
 # they mostly wait. One file alone: make system TESTS=tests/system/test_wait.py; the slow ones: WHICH=long
 TESTS    = tests/system
 WHICH    = not long
-THREADED = tests/system/test_native_host.py tests/system/test_lua_host.py
+THREADED = $(patsubst %,tests/system/test_%.py,native_host lua_host functions exactness dataflow_kinds nested workers)
 system: all programs
 	@FUTURED_BUILD=$(B) PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m pytest -c tests/system/pytest.ini -q -m "$(WHICH)" \
 		-n $(if $(filter not,$(WHICH)),$$((2 * $$(nproc))),1) $(TESTS)
