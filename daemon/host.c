@@ -409,6 +409,8 @@ read_ready(struct host *h, struct reader *r)
 static bool
 on_ready(struct host *h, struct reader *r)
 {
+	if (h->state == HOST_ENDING)
+		return true; /* too late: it was told to end while it loaded */
 	if (h->state != HOST_STARTING || !read_ready(h, r))
 		return false;
 	h->state = HOST_READY;
