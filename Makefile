@@ -136,7 +136,7 @@ TESTS    = tests/system
 WHICH    = not long
 THREADED = $(patsubst %,tests/system/test_%.py,native_host lua_host functions exactness dataflow_kinds nested workers)
 system: all programs
-	@FUTURED_BUILD=$(B) PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m pytest -c tests/system/pytest.ini -q -m "$(WHICH)" \
+	@env --default-signal FUTURED_BUILD=$(B) PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m pytest -c tests/system/pytest.ini -q -m "$(WHICH)" \
 		-n $(if $(filter not,$(WHICH)),$$((2 * $$(nproc))),1) $(TESTS)
 
 lint:
