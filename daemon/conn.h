@@ -32,7 +32,7 @@ struct pending {
 struct conn {
 	uint64_t id;
 	struct stream stream;
-	struct owner *owner;
+	struct owner *owner;       /* counted; NULL before hello on a network socket: until then nothing but hello is handled */
 	uint64_t parent;           /* the task that this connection speaks for; 0: none */
 	bool waits;                /* it has unfinished calls, or watches what is not done: as far as its parent's pool was told */
 	bool events;               /* gets event notifications */

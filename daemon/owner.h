@@ -1,5 +1,6 @@
-/* An owner: whom a future belongs to. One per user id for now; tokens and certificates come as further principals.
- * Counted; found by uid. */
+/* An owner: a principal, whom connections speak for and futures belong to. One per user id, token and certificate.
+ *
+ * Its role says what it may do; may() alone answers. Counted; found by kind and name. */
 #ifndef FUTURED_DAEMON_OWNER_H
 #define FUTURED_DAEMON_OWNER_H
 
@@ -7,21 +8,40 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* How it was known. */
+enum owner_kind {
+	OWNER_UID,         /* by SO_PEERCRED, on a Unix socket */
+	OWNER_TOKEN,       /* by a token in hello */
+	OWNER_CERTIFICATE, /* by a client certificate */
+};
+
+/* Each may do what those before it may. */
+enum role { ROLE_READ_ONLY, ROLE_USER, ROLE_ADMIN };
 
 /* What a request may need. One function, may(), answers for all. */
 enum right { RIGHT_READ, RIGHT_SUBMIT, RIGHT_CANCEL, RIGHT_POOL, RIGHT_ADMIN };
 
+enum { OWNER_NAME_MAX = 128 }; /* of a token's name or a certificate's common name */
+
 struct owner {
 	uint32_t count;
-	uid_t uid;
-	char name[64];
+	enum owner_kind kind;
+	enum role role; /* the newest that it was got with */
+	uid_t uid;      /* OWNER_UID; else (uid_t)-1, which is nobody's */
+	char name[OWNER_NAME_MAX + 8]; /* "uid:1000", "token:ci", "cert:CN" */
 	struct owner *next;
 };
 
 /* The owner for a uid, made when first seen; the caller holds a count. NULL without memory. */
 struct owner *owner_get(uid_t uid);
+/* The same for a token or a certificate of that name (at most OWNER_NAME_MAX bytes), whose role is now this one. */
+struct owner *owner_named(enum owner_kind kind, const char *name, enum role role);
 struct owner *owner_hold(struct owner *o);
 void owner_drop(struct owner *o);
+/* "admin", "user", "read-only". */
+const char *role_name(enum role role);
+/* False if it is no role's name. */
+bool role_parse(const char *name, enum role *role);
 /* Whether `who` may do that to something of `of` (NULL: to the daemon itself). Yes to all at first. */
 bool may(const struct owner *who, enum right right, const struct owner *of);
 

@@ -43,11 +43,15 @@ dispatch(struct conn *c, const struct message *m, const uint8_t *frame, size_t l
 		request_fail(&r, STATUS_UNKNOWN_METHOD, 0, "there is no method '%.*s'", shown, m->method);
 		return;
 	}
+	if (!c->owner && strcmp(r.method->name, "hello") != 0) {
+		request_fail(&r, STATUS_AUTHENTICATION, 0, "%s: say hello first, and who you are", r.method->name);
+		return;
+	}
 	if (m->param_count > r.method->params) {
 		request_fail(&r, STATUS_VALUE, 0, "%s: expected at most %u parameters, got %u", r.method->name, r.method->params, m->param_count);
 		return;
 	}
-	if (!may(c->owner, r.method->right, NULL)) {
+	if (c->owner && !may(c->owner, r.method->right, NULL)) {
 		request_fail(&r, STATUS_PERMISSION, 0, "%s: you may not do that", r.method->name);
 		return;
 	}
