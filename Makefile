@@ -2,6 +2,7 @@
 #   make                              build everything into build/
 #   make check-all                    also what is slow: long tests, sanitizers, fuzzing, clang
 #   make SAN=address,undefined check  the tests with sanitizers, in build-address-undefined/
+#   make FAULTS=1 all                 with faults and crash points that tests choose, in build-faults/
 #   make V=1                          show the commands
 #   make install PREFIX=/usr DESTDIR=…
 
@@ -9,7 +10,7 @@ CC      ?= gcc
 VERSION := 0.1.0
 PREFIX  ?= /usr/local
 comma   := ,
-B       := build$(if $(SAN),-$(subst $(comma),-,$(SAN)))
+B       := build$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(FAULTS),-faults)
 
 # What is built from what: one noun per file, listed by folder.
 PROTO  := buf shape utf8 pack reader frame message status error address board
@@ -17,7 +18,7 @@ CONFIG := config keys memory report tree number initargs listen setting check sa
 DAEMON := clock log timer turn bytes stream spec owner errors key retention watch gate queue registry future \
           output input fill run answer slot child launch lock paths host pool program workers cpus closing bound backlog conn follow \
           events ids request methods walk await environment options submission mapping describe listener server reload store \
-          store_memory req_submit req_result req_cancel req_wait req_list req_output req_pool req_admin
+          store_memory req_submit req_result req_cancel req_wait req_list req_output req_pool req_admin $(if $(FAULTS),fault)
 WORKER := main host channel command task process tree capture feed early slot crew native native_stdout native_table native_task lua lua_lib lua_state lua_value
 CLIENT := core connection resume blocking calls submission completed watch rewatch follow future gather mapping executor \
           discover ids value packer packf settings reply errors
@@ -31,7 +32,7 @@ PKGS    = libevent_core msgpack yaml-0.1 jansson
 WARN    = -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
 CFLAGS ?= -O2 -g
 FLAGS   = -std=c11 -D_GNU_SOURCE -DFUTURED_VERSION='"$(VERSION)"' -I. -fPIC -fvisibility=hidden -pthread $(WARN) $(CFLAGS) \
-          $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all)
+          $(if $(FAULTS),-DFUTURED_FAULTS) $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all)
 LINK    = $(QUIET_LD)$(CC) $(FLAGS) $(LDFLAGS) -o $@
 QUIET_CC = $(if $(V),,@echo "  CC    $<"; )
 QUIET_LD = $(if $(V),,@mkdir -p $(@D); echo "  LINK  $@"; )

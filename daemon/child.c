@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#include "daemon/fault.h"
 #include "daemon/lock.h"
 #include "daemon/log.h"
 #include "daemon/turn.h"
@@ -160,6 +161,7 @@ child_spawn(struct child *c, char *const argv[], char *const env[], const int *f
 		mine[i] = fds[i];
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &before); /* no handler of ours may run in the child */
+	CRASH_POINT(before_spawn);
 	pid_t pid = vfork();
 	if (pid == 0) {
 		become(argv, env, mine, n, err);
@@ -178,5 +180,6 @@ child_spawn(struct child *c, char *const argv[], char *const env[], const int *f
 	c->pid = pid;
 	c->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	DL_APPEND(children, c);
+	CRASH_POINT(after_spawn);
 	return true;
 }

@@ -12,6 +12,7 @@
 #include "daemon/clock.h"
 #include "daemon/container.h"
 #include "daemon/errors.h"
+#include "daemon/fault.h"
 #include "daemon/gate.h"
 #include "daemon/input.h"
 #include "daemon/key.h"
@@ -180,6 +181,12 @@ void
 future_succeed(struct future *f, struct bytes value)
 {
 	f->value = value;
+	if (FAULT(run_twice) && f->attempt == 1 && f->id % 20 == 0) {
+		bytes_drop(&f->value);
+		future_set_state(f, FUTURE_PENDING);
+		future_make_ready(f);
+		return;
+	}
 	future_set_state(f, FUTURE_FINISHED);
 }
 
@@ -219,7 +226,7 @@ future_fail(struct future *f, struct bytes error)
 {
 	struct future_more *more;
 
-	if (f->attempt > f->spec->retries || f->past_deadline || f->abandon || !(more = future_more(f))) {
+	if (f->attempt > f->spec->retries + FAULT(retried_once_more) || f->past_deadline || f->abandon || !(more = future_more(f))) {
 		future_fail_finally(f, error);
 		return;
 	}
@@ -277,6 +284,8 @@ future_make_ready(struct future *f)
 		future_set_timer(f);
 		return;
 	}
+	if (FAULT(lost_on_the_way) && f->id % 20 == 0)
+		return;
 	f->order = queue_order(pool->queue, 1); /* behind whoever is queued already */
 	if (!queue_push(pool->queue, f)) {
 		future_fail_with(f, STATUS_LIMIT, "the daemon is out of memory");

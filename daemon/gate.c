@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "daemon/errors.h"
+#include "daemon/fault.h"
 #include "daemon/registry.h"
 #include "daemon/turn.h"
 
@@ -34,7 +35,7 @@ static void run(struct turn_item *item);
 static bool
 is_open(const struct gate *g)
 {
-	return g->failed || g->left == 0;
+	return g->failed || g->left == 0 || FAULT(after_ignored);
 }
 
 /* The first failure counts. Takes the cause. */

@@ -6,6 +6,8 @@
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
+#include "daemon/fault.h"
+
 struct keyed {
 	UT_hash_handle hh;
 	uint64_t first, count;
@@ -33,7 +35,7 @@ key_find(const struct owner *owner, const char *key, size_t len)
 	struct keyed *k;
 	size_t n = hash_name(owner, key, len, name);
 	HASH_FIND(hh, keys, name, n, k);
-	return k;
+	return FAULT(key_ignored) ? NULL : k;
 }
 
 struct keyed *

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#include "daemon/fault.h"
 #include "daemon/log.h"
 #include "daemon/pool.h"
 #include "proto/pack.h"
@@ -116,6 +117,7 @@ spill(struct output *o, enum output_stream which)
 	}
 	spilled += one->head.len;
 	one->spilled = true;
+	CRASH_POINT(after_spill);
 	return true;
 }
 
@@ -315,7 +317,9 @@ output_free(struct output *o)
 		if (!one->spilled)
 			continue;
 		file_path(o->id, (enum output_stream)i, path, sizeof path);
+		CRASH_POINT(before_unlink);
 		unlink(path);
+		CRASH_POINT(after_unlink);
 		spilled -= one->length;
 	}
 	free(o);

@@ -6,6 +6,8 @@
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
+#include "daemon/fault.h"
+
 /* One owner's futures of one priority. */
 struct lane {
 	const struct owner *owner;
@@ -73,7 +75,7 @@ heap_place(struct queue *q, struct level *level, uint32_t i)
 static void
 heap_up(struct queue *q, struct level *level, uint32_t i)
 {
-	for (; i > 1 && q->heap[i / 2]->priority < level->priority; i /= 2)
+	for (; i > 1 && q->heap[i / 2]->priority < level->priority && !FAULT(priority_ignored); i /= 2)
 		heap_place(q, q->heap[i / 2], i);
 	heap_place(q, level, i);
 }

@@ -1,5 +1,6 @@
 /* cancel, release: ending and forgetting. */
 #include "daemon/clock.h"
+#include "daemon/fault.h"
 #include "daemon/handlers.h"
 #include "daemon/pool.h"
 #include "daemon/registry.h"
@@ -44,7 +45,7 @@ static bool
 cancel_running(struct future *f, enum running running, uint64_t grace_us)
 {
 	if (running == RUNNING_NO)
-		return f->kill; /* a kill is under way: it will be */
+		return f->kill || FAULT(cancel_too_late); /* a kill is under way: it will be */
 	if (running == RUNNING_ASK)
 		f->ask = true;
 	else

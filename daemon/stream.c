@@ -17,6 +17,7 @@
 
 #include "daemon/clock.h"
 #include "daemon/container.h"
+#include "daemon/fault.h"
 
 enum {
 	READ_SIZE = 256 * 1024,
@@ -361,6 +362,7 @@ flush(struct stream *s)
 {
 	bool all;
 
+	CRASH_POINT(before_send);
 	errno = 0;
 	turn_count(0, s->said.len);
 	if (s->said.failed) {
@@ -382,6 +384,7 @@ flush(struct stream *s)
 		end(s, STREAM_NOMEM, FRAME_MORE);
 		return;
 	}
+	CRASH_POINT(after_send);
 	if (s->said.cap > 64 * 1024 && !s->said.len)
 		buf_clear(&s->said);
 	set_blocked(s, !all);
