@@ -17,7 +17,7 @@ PROTO  := buf shape utf8 pack reader frame message status error address board
 CONFIG := config keys memory report tree number initargs listen setting check sample
 DAEMON := clock log timer turn bytes stream spec owner errors key retention watch gate queue registry future \
           output input fill run answer slot child launch lock paths host pool program workers cpus closing bound backlog conn follow \
-          events ids request methods walk await environment options submission mapping describe listener server reload store \
+          events ids request methods walk await environment options submission mapping describe listener inherit notify service server reload store \
           store_memory req_submit req_result req_cancel req_wait req_list req_output req_pool req_admin $(if $(FAULTS),fault)
 WORKER := main host channel command task process tree capture feed early slot crew native native_stdout native_table native_task lua lua_lib lua_state lua_value
 CLIENT := core connection resume blocking calls submission completed watch rewatch follow future gather mapping executor \

@@ -25,7 +25,7 @@ struct listener {
 	int fd;
 	struct event *event;
 	struct timer pause; /* no descriptors left: not listened to until then */
-	char path[108];
+	char path[108];     /* "": its file is not ours */
 	dev_t dev;          /* of the socket file, so that only our own is removed */
 	ino_t ino;
 	struct listener *next;
@@ -129,6 +129,20 @@ bind_unix(struct listener *l, const char *path, char *why, size_t size)
 	return true;
 }
 
+/* Its socket listens already. Frees it on failure. */
+static bool
+begin(struct listener *l, char *why, size_t size)
+{
+	l->event = event_new(turn_base(), l->fd, EV_READ | EV_PERSIST, on_accept, l);
+	if (!l->event || event_add(l->event, NULL)) {
+		snprintf(why, size, "out of memory");
+		listener_free(l);
+		return false;
+	}
+	LL_PREPEND(listeners, l);
+	return true;
+}
+
 bool
 listener_add(const struct address *a, char *why, size_t size)
 {
@@ -147,14 +161,31 @@ listener_add(const struct address *a, char *why, size_t size)
 		listener_free(l);
 		return false;
 	}
-	l->event = event_new(turn_base(), l->fd, EV_READ | EV_PERSIST, on_accept, l);
-	if (!l->event || event_add(l->event, NULL)) {
-		snprintf(why, size, "out of memory");
-		listener_free(l);
+	if (!begin(l, why, size))
+		return false;
+	log_info("listener", "listening at %s", a->path);
+	return true;
+}
+
+bool
+listener_adopt(enum address_type type, int fd, char *why, size_t size)
+{
+	struct listener *l;
+
+	if (type != ADDRESS_UNIX) {
+		snprintf(why, size, "only Unix sockets can be listened at: there is no authentication for others yet");
+		close(fd);
 		return false;
 	}
-	LL_PREPEND(listeners, l);
-	log_info("listener", "listening at %s", a->path);
+	if (!(l = calloc(1, sizeof *l))) {
+		snprintf(why, size, "out of memory");
+		close(fd);
+		return false;
+	}
+	l->fd = fd;
+	if (!begin(l, why, size))
+		return false;
+	log_info("listener", "listening at a socket from the service manager");
 	return true;
 }
 
@@ -166,7 +197,7 @@ listener_close_all(void)
 
 	LL_FOREACH_SAFE(listeners, l, next) {
 		LL_DELETE(listeners, l);
-		if (lstat(l->path, &st) == 0 && st.st_dev == l->dev && st.st_ino == l->ino)
+		if (*l->path && lstat(l->path, &st) == 0 && st.st_dev == l->dev && st.st_ino == l->ino)
 			unlink(l->path);
 		listener_free(l);
 	}

@@ -9,7 +9,9 @@
 
 /* Listens there. False, with a sentence. */
 bool listener_add(const struct address *a, char *why, size_t why_size);
-/* Stops listening everywhere and removes the sockets. */
+/* Listens at a socket that listens already, and whose file is somebody else's. Takes fd, also on failure. */
+bool listener_adopt(enum address_type type, int fd, char *why, size_t why_size);
+/* Stops listening everywhere and removes the sockets that it made. */
 void listener_close_all(void);
 
 #endif

@@ -19,6 +19,7 @@
 #include "daemon/conn.h"
 #include "daemon/cpus.h"
 #include "daemon/host.h"
+#include "daemon/inherit.h"
 #include "daemon/listener.h"
 #include "daemon/lock.h"
 #include "daemon/log.h"
@@ -29,6 +30,7 @@
 #include "daemon/reload.h"
 #include "daemon/retention.h"
 #include "daemon/run.h"
+#include "daemon/service.h"
 #include "daemon/slot.h"
 #include "daemon/store.h"
 #include "daemon/turn.h"
@@ -57,8 +59,8 @@ server_config(void)
 	return config;
 }
 
-bool
-server_reload(struct buf *told, char *why, size_t size)
+static bool
+reload(struct buf *told, char *why, size_t size)
 {
 	struct config **more = realloc(old, (old_count + 1) * sizeof *more);
 	struct config *next;
@@ -80,6 +82,15 @@ server_reload(struct buf *told, char *why, size_t size)
 	config = next;
 	log_info("server", "configuration reloaded; %u changes need a restart", count);
 	return true;
+}
+
+bool
+server_reload(struct buf *told, char *why, size_t size)
+{
+	service_reloading();
+	bool done = reload(told, why, size);
+	service_reloaded();
+	return done;
 }
 
 bool
@@ -169,26 +180,55 @@ own_address(struct address *a, char *why, size_t size)
 	return address_user_directory(directory, sizeof directory, true, why, size) && address_user_socket(a->path, sizeof a->path, why, size);
 }
 
+/* At a socket of the service manager's if it has one there, else at one of our own. */
+static bool
+listen_at(const struct address *a, char *why, size_t size)
+{
+	int fd = a->type == ADDRESS_UNIX ? inherit_take(INHERIT_UNIX, a->path) : -1;
+	return fd >= 0 ? listener_adopt(ADDRESS_UNIX, fd, why, size) : listener_add(a, why, size);
+}
+
+/* Those that no address of the configuration names. */
+static bool
+listen_inherited(char *why, size_t size)
+{
+	static const struct {
+		enum inherit_use use;
+		enum address_type type;
+	} uses[] = { { INHERIT_UNIX, ADDRESS_UNIX }, { INHERIT_TCP, ADDRESS_TCP }, { INHERIT_TLS, ADDRESS_TLS } };
+	int fd;
+
+	for (unsigned i = 0; i < sizeof uses / sizeof *uses; i++)
+		while ((fd = inherit_take(uses[i].use, NULL)) >= 0)
+			if (!listener_adopt(uses[i].type, fd, why, size))
+				return false;
+	return true;
+}
+
 static bool
 listen_all(char *why, size_t size)
 {
 	struct address a;
 
-	if (!config->listen.count)
-		return own_address(&a, why, size) && listener_add(&a, why, size);
+	if (!config->listen.count && !inherit_unix_path() && (!own_address(&a, why, size) || !listener_add(&a, why, size)))
+		return false;
 	for (size_t i = 0; i < config->listen.count; i++)
-		if (!address_parse(config->listen.item[i], &a, why, size) || !listener_add(&a, why, size))
+		if (!address_parse(config->listen.item[i], &a, why, size) || !listen_at(&a, why, size))
 			return false;
-	return true;
+	return listen_inherited(why, size);
 }
 
 /* The first Unix socket is what tasks are told, and what names the lock. */
 static bool
 first_address(struct address *a, char *why, size_t size)
 {
-	if (!config->listen.count)
+	if (config->listen.count)
+		return address_parse(config->listen.item[0], a, why, size);
+	if (!inherit_unix_path())
 		return own_address(a, why, size);
-	return address_parse(config->listen.item[0], a, why, size);
+	a->type = ADDRESS_UNIX;
+	snprintf(a->path, sizeof a->path, "%s", inherit_unix_path());
+	return true;
 }
 
 static bool
@@ -224,6 +264,8 @@ server_start(struct config *c, char *why, size_t size)
 
 	config = c;
 	log_set_level(log_level_find(c->log_level));
+	if (!service_init(why, size) || !inherit_open(why, size))
+		return false;
 	mallopt(M_MMAP_THRESHOLD, 256 * 1024);
 	raise_descriptor_limit();
 	clock_refresh();
@@ -245,13 +287,18 @@ server_start(struct config *c, char *why, size_t size)
 	if (!paths_state(c->state_dir, why, size) || !store_open(c->store, why, size) || !make_pools(why, size))
 		return false;
 	turn_before_flush(commit_turn);
-	return listen_all(why, size);
+	if (!listen_all(why, size))
+		return false;
+	service_ready();
+	return true;
 }
 
 void
 server_abandon(void)
 {
 	listener_close_all();
+	inherit_close();
+	service_close();
 	lock_release();
 }
 
@@ -282,10 +329,12 @@ enter(enum phase next)
 	phase = next;
 	switch (next) {
 	case STOPPING:
+		service_stopping();
 		pool_freeze_all(true);
 		timer_set(&deadline, now + config->stop_timeout_us, on_deadline);
 		break;
 	case ENDING:
+		service_stopping();
 		listener_close_all();
 		for (struct pool *p = pool_first(); p; p = p->next)
 			pool_end_hosts(p, HOSTS_GRACE_S * SECOND);
@@ -411,6 +460,7 @@ server_run(void)
 	timer_set(&trim, clock_now() + 30 * SECOND, on_trim);
 	while (phase != OVER) {
 		turn_run();
+		service_look();
 		if (phase != SERVING)
 			look_whether_over();
 	}
@@ -425,11 +475,13 @@ server_end(void)
 		log_warn("server", "%llu pending futures are lost: the store is memory", (unsigned long long)totals.states[FUTURE_PENDING]);
 	listener_close_all();
 	conn_close_all();
+	inherit_close();
 	timer_unset(&deadline);
 	timer_set(&deadline, clock_now(), on_deadline); /* so that the last turn does not sleep */
 	turn_run();
 	lock_empty_cgroup();
 	store_close();
+	service_close();
 	child_shutdown();
 	for (unsigned i = 0; i < sizeof signals / sizeof *signals; i++)
 		if (signals[i])
