@@ -145,12 +145,37 @@ is_explicit_null(const struct node *n)
 	return node_is_null(n) && n->len;
 }
 
+/* Where the service manager put a credential (systemd.exec(5)). Outside of a service that is where it would be: what a check on
+ * the command line can say. */
+static char *
+credential_path(const struct setting *s, const struct node *n, const char *name)
+{
+	const char *directory = getenv("CREDENTIALS_DIRECTORY");
+	size_t len = strlen(name);
+	char *path;
+
+	if (!directory || directory[0] != '/')
+		directory = "/run/credentials/futured.service";
+	if (!len || len > 255 || name[0] == '.' || strchr(name, '/') || strlen(directory) + len + 1 > TEXT_MAX) {
+		complain(s, n, "credential:NAME with the name of a credential");
+		return NULL;
+	}
+	if (!(path = memory_new(strlen(directory) + len + 2))) {
+		s->report->no_memory = true;
+		return NULL;
+	}
+	snprintf(path, strlen(directory) + len + 2, "%s/%s", directory, name);
+	return path;
+}
+
 char *
 setting_path(const struct setting *s, const struct node *n, const char *text)
 {
 	size_t base = s->base ? strlen(s->base) : 0, len = strlen(text);
 	char *path;
 
+	if (!strncmp(text, "credential:", 11))
+		return credential_path(s, n, text + 11);
 	if (text[0] == '~') {
 		complain(s, n, "a path that begins with / or is relative to the file's directory (~ has no meaning here)");
 		return NULL;

@@ -338,6 +338,23 @@ client_pools_is_a_bool_or_a_map(void **state)
 }
 
 static void
+a_credential_is_where_the_service_manager_put_it(void **state)
+{
+	struct config *c;
+
+	(void)state;
+	unsetenv("CREDENTIALS_DIRECTORY");
+	c = parse_good("state_dir: credential:key.pem");
+	assert_string_equal(c->state_dir, "/run/credentials/futured.service/key.pem");
+	config_free(c);
+	setenv("CREDENTIALS_DIRECTORY", "/run/credentials/futured@a.service", 1);
+	c = parse_good("state_dir: credential:key.pem");
+	assert_string_equal(c->state_dir, "/run/credentials/futured@a.service/key.pem");
+	config_free(c);
+	unsetenv("CREDENTIALS_DIRECTORY");
+}
+
+static void
 initargs_become_messagepack_by_the_core_schema(void **state)
 {
 	static const uint8_t expected[] =
@@ -515,6 +532,7 @@ main(void)
 		cmocka_unit_test(the_examples_in_the_sample_name_real_keys),
 		cmocka_unit_test(every_kind_of_pool_is_read),
 		cmocka_unit_test(client_pools_is_a_bool_or_a_map),
+		cmocka_unit_test(a_credential_is_where_the_service_manager_put_it),
 		cmocka_unit_test(initargs_become_messagepack_by_the_core_schema),
 		cmocka_unit_test(initargs_keep_what_is_no_number_a_string),
 		cmocka_unit_test(every_number_is_bounded_on_both_sides),
