@@ -23,7 +23,7 @@ WORKER := main host channel command task process tree capture feed early slot cr
 CLIENT := core connection resume blocking calls submission completed watch rewatch follow future gather mapping executor \
           discover ids value packer packf settings reply errors
 FUT    := main verbs common args help text words jsonout jsonin writer list outcome printed value sink stop reach start task feed run \
-          submit call wait result cancel ls about events pool daemon map mapout items template progress
+          submit call wait result cancel ls about events pool daemon map mapout items template progress halt joblog
 UNIT   := buf utf8 frame reader message error board address config config_broken number client_core client_pack client_memory client_blocking \
           client_rules client_map client_reconnect client_event \
           queue timer ids backlog registry watch gate key turn bytes future future_places retention

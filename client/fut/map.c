@@ -1,10 +1,11 @@
 /* fut map: one task per item.
  *
- * Items come from operands or from stdin; those that are there go to the daemon in blocks, one `map` request each, with the request to
+ * Items come from operands, files or stdin; those that are there go to the daemon in blocks, one `map` request each, with the request to
  * be told of every end. At most `window` are in flight (-j, else 1,024) and at most HELD_ITEMS or HELD_BYTES of results wait for their
  * turn to be printed, so memory stays flat however many items there are. What has been printed and went well is released.
- * It goes otherwise when: a request is refused (no more items are taken; what flies is waited for), ^C (pending and running are
- * cancelled and waited for, a second one leaves them), stdout loses its reader (the same as ^C), or the daemon goes away. */
+ * It goes otherwise when: a request is refused (no more items are taken; what flies is waited for), --halt says so (what waits is
+ * cancelled, with `now` what runs too), ^C (pending and running are cancelled and waited for, a second one leaves them), stdout loses
+ * its reader (the same as ^C), or the daemon goes away. */
 #include "client/fut/map.h"
 
 #include <errno.h>
@@ -18,18 +19,30 @@
 #include "client/fut/reach.h"
 #include "client/fut/stop.h"
 
-enum { MAP_AS_COMPLETED = TASK_LAST, MAP_KEEP };
+enum { MAP_AS_COMPLETED = TASK_LAST, MAP_KEEP, MAP_HALT, MAP_JOBLOG, MAP_RESUME, MAP_COLSEP, MAP_DRY };
 
 enum { WINDOW = 1024, BLOCK_MOST = 512, BLOCK_FIRST = 64, HELD_ITEMS = 8192, HELD_BYTES = 64 << 20, UNSENT_MOST = 4 << 20 };
+enum { CALM_FROM = 256, CALM_MS = 5 };
 
 static struct item *
-item_new(struct map *m, const char *text, size_t len)
+item_new(struct map *m, const struct filling *from)
 {
-	struct item *i = need(calloc(1, sizeof *i + len + 1));
+	size_t len = (size_t)from->count - 1, at = 0;
+	struct item *i;
 
-	memcpy(i->text, text, len);
+	for (int n = 0; n < from->count; n++)
+		len += from->fields[n].len;
+	i = need(calloc(1, sizeof *i + len + 1));
+	for (int n = 0; n < from->count; n++) {
+		memcpy(i->text + at, from->fields[n].s, from->fields[n].len);
+		at += from->fields[n].len + 1;
+	}
 	i->len = len;
-	i->number = ++m->numbers;
+	i->fields = from->count;
+	i->number = from->number;
+	i->slot = (size_t)from->slot;
+	if (m->joblog != NULL)
+		i->command = template_command(&m->template, from);
 	*m->last = i;
 	m->last = &i->next;
 	return i;
@@ -48,16 +61,61 @@ find_item(struct map *m, uint64_t id, struct block ***at)
 	return NULL;
 }
 
+/* What is in flight and not done. Only that: a released one would make the whole call an error. */
+static void
+cancel_block(struct map *m, const struct block *b)
+{
+	uint64_t ids[BLOCK_MOST];
+	struct futured_pack *p;
+	size_t n = 0;
+
+	for (size_t i = 0; b->first > 0 && i < b->count; i++)
+		if (b->items[i] != NULL)
+			ids[n++] = b->first + i;
+	if (n == 0)
+		return;
+	p = need(futured_pack_new());
+	futured_pack_ids(p, ids, n);
+	futured_packf(p, "{ss}", "running", m->stopping == STOPPING_NOW ? "kill" : "no");
+	futured_request(m->f->c, "cancel", p, NULL, NULL, NULL);
+	futured_pack_free(p);
+}
+
+static void
+stop_all(struct map *m, enum stopping how)
+{
+	if (how <= m->stopping)
+		return;
+	m->stopping = how;
+	for (struct block *b = m->blocks; b != NULL; b = b->next)
+		cancel_block(m, b);
+}
+
 static void
 item_done(struct map *m, struct item *i, const struct futured_reply *reply)
 {
+	enum futured_status status = futured_reply_status(reply);
+
 	i->outcome = need(futured_reply_copy(reply));
 	i->size = map_reply_size(reply);
+	i->dropped = m->stopping != STOPPING_NO && status == FUTURED_CANCELLED;
 	m->flying--;
-	m->done++;
-	m->failed += futured_reply_status(reply) != FUTURED_OK;
+	if (i->dropped)
+		m->dropped++;
+	else {
+		m->done++;
+		m->failed += status != FUTURED_OK;
+	}
 	m->held++;
 	m->held_bytes += i->size;
+	if (m->slots != NULL)
+		m->slots[m->slots_free++] = i->slot;
+	if (m->joblog != NULL && i->id > 0)
+		joblog_done(m->joblog, i->number, i->id, i->command, reply);
+	if (m->stopping == STOPPING_NO && halt_is_reached(&m->halt, m->done, m->failed, m->items.total)) {
+		m->halted = true;
+		stop_all(m, m->halt.when == HALT_NOW ? STOPPING_NOW : STOPPING_SOON);
+	}
 }
 
 static void
@@ -95,26 +153,6 @@ block_refused(struct map *m, struct block *b, const struct futured_reply *reply)
 	free(b);
 }
 
-/* Only those that are not done: a released one would make the whole call an error. */
-static void
-cancel_block(struct map *m, const struct block *b)
-{
-	uint64_t ids[BLOCK_MOST];
-	struct futured_pack *p;
-	size_t n = 0;
-
-	for (size_t i = 0; b->first > 0 && i < b->count; i++)
-		if (b->items[i] != NULL)
-			ids[n++] = b->first + i;
-	if (n == 0)
-		return;
-	p = need(futured_pack_new());
-	futured_pack_ids(p, ids, n);
-	futured_packf(p, "{ss}", "running", "kill");
-	futured_request(m->f->c, "cancel", p, NULL, NULL, NULL);
-	futured_pack_free(p);
-}
-
 /* The answer to `map` is [first, count], to `submit` an id. */
 static void
 on_accepted(struct futured *c, const struct futured_reply *reply, void *data)
@@ -133,7 +171,7 @@ on_accepted(struct futured *c, const struct futured_reply *reply, void *data)
 	}
 	for (size_t i = 0; i < b->count; i++)
 		b->items[i]->id = b->first + i;
-	if (m->signal != 0)
+	if (m->stopping != STOPPING_NO)
 		cancel_block(m, b);
 }
 
@@ -142,7 +180,7 @@ on_accepted(struct futured *c, const struct futured_reply *reply, void *data)
 static bool
 may_send(struct map *m)
 {
-	return !m->refused && m->signal == 0 && m->flying < m->window && m->held < HELD_ITEMS && m->held_bytes < HELD_BYTES &&
+	return !m->refused && m->stopping == STOPPING_NO && m->flying < m->window && m->held < HELD_ITEMS && m->held_bytes < HELD_BYTES &&
 	       futured_unsent(m->f->c) < UNSENT_MOST && items_ready(&m->items);
 }
 
@@ -163,24 +201,55 @@ block_size(const struct map *m)
 	return room < most ? room : most;
 }
 
+/* The next item that is to be run: not one that an earlier run has done. */
+static bool
+next_item(struct map *m, struct filling *next)
+{
+	enum joblog_known known = JOBLOG_WELL;
+	char *command;
+
+	while (known == JOBLOG_WELL) {
+		if (!items_next(&m->items, &next->fields, &next->count))
+			return false;
+		next->number = ++m->numbers;
+		if (m->joblog == NULL)
+			break;
+		next->slot = 0;
+		command = template_command(&m->template, next);
+		known = joblog_known(m->joblog, next->number, command);
+		free(command);
+		m->skipped += known == JOBLOG_WELL;
+	}
+	if (known == JOBLOG_OTHER) {
+		m->refused = true;
+		m->status = EXIT_USAGE;
+		return false;
+	}
+	next->slot = m->slots != NULL ? m->slots[--m->slots_free] : 0;
+	return true;
+}
+
 static void
 send_block(struct map *m)
 {
 	size_t most = block_size(m);
 	struct block *b = need(calloc(1, sizeof *b + most * sizeof b->items[0]));
 	struct futured_pack *args = m->scratch, *p = m->params;
+	struct filling next = { 0 };
 	char *program = NULL;
-	const char *text;
-	size_t len;
 
 	futured_pack_reset(args);
 	futured_pack_reset(p);
 	b->map = m;
-	while (b->count < most && items_next(&m->items, &text, &len)) {
-		b->items[b->count++] = item_new(m, text, len);
+	while (b->count < most && next_item(m, &next)) {
+		b->items[b->count++] = item_new(m, &next);
 		if (program == NULL)
-			program = template_program(&m->template, text, m->numbers);
-		template_args(&m->template, text, len, m->numbers, args);
+			program = template_program(&m->template, &next);
+		template_args(&m->template, &next, args);
+	}
+	if (b->count == 0) {
+		free(b);
+		return;
 	}
 	b->left = b->count;
 	b->next = m->blocks;
@@ -197,13 +266,6 @@ send_block(struct map *m)
 /* ---- the loop ---- */
 
 static void
-cancel_all(struct map *m)
-{
-	for (struct block *b = m->blocks; b != NULL; b = b->next)
-		cancel_block(m, b);
-}
-
-static void
 on_signal(struct map *m, int signal)
 {
 	if (signal == 0)
@@ -218,7 +280,7 @@ on_signal(struct map *m, int signal)
 		fut_note(m->f, "cancelling %zu tasks; ^C again leaves them to themselves", m->flying);
 	}
 	if (!m->left)
-		cancel_all(m);
+		stop_all(m, STOPPING_NOW);
 }
 
 static bool
@@ -226,43 +288,63 @@ is_over(struct map *m)
 {
 	if (m->left || m->lost)
 		return true;
-	return m->flying == 0 && m->held == 0 && (m->refused || m->signal != 0 || items_over(&m->items));
+	return m->flying == 0 && m->held == 0 && joblog_waiting(m->joblog) == 0 &&
+	       (m->refused || m->stopping != STOPPING_NO || items_over(&m->items));
 }
 
 /* Items are read only when there is room for them. */
 static int
 wanted_fd(struct map *m)
 {
-	bool room = !m->refused && m->signal == 0 && m->flying < m->window && !items_ready(&m->items);
+	bool room = !m->refused && m->stopping == STOPPING_NO && m->flying < m->window && !items_ready(&m->items);
 
 	return room ? items_fd(&m->items) : -1;
+}
+
+/* While much is in flight, news is left to gather for a moment: a wake for every single one would take the processor from the tasks. */
+static int
+patience(const struct map *m)
+{
+	int wait = progress_wait(&m->progress);
+
+	return m->calm && (wait < 0 || wait > CALM_MS) ? CALM_MS : wait;
+}
+
+static void
+hear(struct map *m)
+{
+	uint64_t before = m->done;
+
+	if (futured_process(m->f->c) != FUTURED_OK) {
+		m->lost = true;
+		progress_hide(&m->progress);
+		m->status = fut_lost(m->f);
+	}
+	m->calm = m->done > before && m->flying >= CALM_FROM;
 }
 
 static void
 turn(struct map *m, int stop)
 {
-	struct pollfd p[5] = { { futured_fd(m->f->c), futured_events(m->f->c), 0 }, { stop, POLLIN, 0 }, { wanted_fd(m), POLLIN, 0 },
-		{ sink_waiting(&m->out) > 0 ? m->out.fd : -1, POLLOUT, 0 }, { sink_waiting(&m->err) > 0 ? m->err.fd : -1, POLLOUT, 0 } };
+	struct pollfd p[5] = { { m->calm ? -1 : futured_fd(m->f->c), futured_events(m->f->c), 0 }, { stop, POLLIN, 0 },
+		{ wanted_fd(m), POLLIN, 0 }, { sink_waiting(&m->out) > 0 ? m->out.fd : -1, POLLOUT, 0 },
+		{ sink_waiting(&m->err) > 0 ? m->err.fd : -1, POLLOUT, 0 } };
 
-	if (poll(p, 5, progress_wait(&m->progress)) < 0 && errno != EINTR)
+	if (poll(p, 5, patience(m)) < 0 && errno != EINTR)
 		need(NULL);
 	on_signal(m, stop_take());
 	if (p[2].revents != 0 && !items_read(&m->items, m->f)) {
 		m->refused = true;
 		m->status = EXIT_FAILED;
 	}
-	if (futured_process(m->f->c) != FUTURED_OK) {
-		m->lost = true;
-		progress_hide(&m->progress);
-		m->status = fut_lost(m->f);
-	}
+	hear(m);
 	map_print(m);
 	if (m->out.error == EPIPE)
 		on_signal(m, m->signal == 0 ? SIGPIPE : 0);
 	if (is_time(m))
 		while (may_send(m))
 			send_block(m);
-	progress_show(&m->progress, m->done, m->failed, m->items.total);
+	progress_show(&m->progress, m->done, m->failed, m->items.total > m->skipped ? m->items.total - m->skipped : 0);
 }
 
 static int
@@ -281,7 +363,9 @@ finish(struct map *m)
 		return EXIT_SIGNALLED + m->signal;
 	if (m->lost || m->refused)
 		return m->status;
-	return m->failed > 0 ? EXIT_FAILED : EXIT_OK;
+	if (!joblog_is_well(m->joblog) || (m->failed > 0 && !(m->halted && m->halt.what == HALT_SUCCESS)))
+		return EXIT_FAILED;
+	return EXIT_OK;
 }
 
 static int
@@ -302,7 +386,7 @@ map_items(struct map *m, struct task *t)
 	sink_init(&m->err, STDERR_FILENO);
 	progress_init(&m->progress, m->f);
 	futured_on_done(m->f->c, on_done, m);
-	if (m->items.operands == NULL && isatty(STDIN_FILENO))
+	if (items_from_stdin(&m->items) && isatty(STDIN_FILENO))
 		fut_note(m->f, "one item per line; ^D ends them");
 	stop = stop_begin();
 	while (may_send(m))
@@ -314,72 +398,157 @@ map_items(struct map *m, struct task *t)
 
 /* ---- arguments ---- */
 
-static int
-operands_before(char **operands, int count)
-{
-	int n = 0;
+/* What the options say, and what is made of it. */
+struct wishes {
+	const char *joblog, *columns;
+	char separator;
+	bool resume, dry;
+};
 
-	while (n < count && strcmp(operands[n], ":::") != 0)
-		n++;
-	return n;
+/* --colsep takes \t as it is mostly meant. */
+static const char *
+column_text(const char *value)
+{
+	return strcmp(value, "\\t") == 0 ? "\t" : value;
+}
+
+static void
+number_slots(struct map *m)
+{
+	m->slots = need(calloc(m->window, sizeof *m->slots));
+	while (m->slots_free < m->window) {
+		m->slots[m->slots_free] = m->window - m->slots_free;
+		m->slots_free++;
+	}
+}
+
+/* What would be run, one command a line. */
+static int
+print_commands(struct map *m)
+{
+	struct filling next = { 0 };
+	char *command;
+
+	while (!items_over(&m->items)) {
+		if (!items_ready(&m->items) && !items_read(&m->items, m->f))
+			return EXIT_FAILED;
+		while (items_next(&m->items, &next.fields, &next.count)) {
+			next.number = ++m->numbers;
+			next.slot = (next.number - 1) % m->window + 1;
+			command = template_command(&m->template, &next);
+			puts(command);
+			free(command);
+		}
+	}
+	return EXIT_OK;
+}
+
+static bool
+options_agree(struct map *m, const struct task *t, const struct wishes *w)
+{
+	if (t->key != NULL)
+		args_wrong(m->f, "--key stands for one task, and map is many");
+	else if (t->stdin_path != NULL && strcmp(t->stdin_path, "-") == 0)
+		args_wrong(m->f, "--stdin -: map reads its items from there, or nothing");
+	else if (w->resume && w->joblog == NULL)
+		args_wrong(m->f, "--resume goes on where a --joblog FILE ended, and there is none");
+	else if (w->columns != NULL && *w->columns == '\0')
+		args_wrong(m->f, "--colsep: expected what separates columns, got nothing");
+	else
+		return true;
+	return false;
 }
 
 static int
-map_begin(struct map *m, struct task *t, struct args *a, char separator)
+map_begin(struct map *m, struct task *t, struct args *a, const struct wishes *w)
 {
-	int words = operands_before(a->operands, a->count), status;
-	bool listed = words < a->count;
+	int words = items_before(a->operands, a->count), status = EXIT_USAGE;
 
 	if (words == 0)
-		return args_wrong(m->f, "expected a command%s", listed ? " in front of :::" : "");
-	if (listed && operands_before(a->operands + words + 1, a->count - words - 1) < a->count - words - 1)
-		return args_wrong(m->f, "only one ::: is understood");
-	if (t->key != NULL)
-		return args_wrong(m->f, "--key stands for one task, and map is many");
-	if (t->stdin_path != NULL && strcmp(t->stdin_path, "-") == 0)
-		return args_wrong(m->f, "--stdin -: map reads its items from there, or nothing");
+		return args_wrong(m->f, "expected a command%s%s", words < a->count ? " in front of " : "", words < a->count ? a->operands[0] : "");
+	if (!options_agree(m, t, w))
+		return status;
 	m->pool = t->pool;
-	template_init(&m->template, a->operands, words, t->shell);
-	items_init(&m->items, listed ? a->operands + words + 1 : NULL, a->count - words - 1, separator);
-	status = map_items(m, t);
+	if (!items_init(&m->items, m->f, a->operands + words, a->count - words, w->separator, w->columns))
+		goto out;
+	template_init(&m->template, a->operands, words, t->shell, items_fields(&m->items));
+	if (m->template.slots && !m->exact) {
+		args_wrong(m->f, "{%%} is a number from 1 to N with -j N, and there is no -j");
+		goto out;
+	}
+	if (w->dry) {
+		status = print_commands(m);
+		goto out;
+	}
+	if (m->template.slots)
+		number_slots(m);
+	status = EXIT_FAILED;
+	if (w->joblog == NULL || (m->joblog = joblog_open(m->f, w->joblog, t->pool, w->resume)) != NULL)
+		status = map_items(m, t);
+out:
 	map_clear(m);
 	return status;
+}
+
+/* 1 taken, 0 not one of map's own, -1 wrong (said). */
+static int
+map_take(struct map *m, struct wishes *w, int key, const char *value)
+{
+	int64_t n;
+
+	switch (key) {
+	case 'j':
+		if (!args_int(m->f, "-j", value, 1, 1 << 20, &n))
+			return -1;
+		m->window = (size_t)n;
+		m->exact = true;
+		return 1;
+	case '0':
+		w->separator = '\0';
+		return 1;
+	case MAP_AS_COMPLETED:
+		m->as_completed = true;
+		return 1;
+	case MAP_KEEP:
+		m->keep = true;
+		return 1;
+	case MAP_HALT:
+		return halt_read(m->f, value, &m->halt) ? 1 : -1;
+	case MAP_JOBLOG:
+		w->joblog = value;
+		return 1;
+	case MAP_RESUME:
+		w->resume = true;
+		return 1;
+	case MAP_COLSEP:
+		w->columns = column_text(value);
+		return 1;
+	case MAP_DRY:
+		w->dry = true;
+		return 1;
+	default:
+		return 0;
+	}
 }
 
 static int
 map_main(struct fut *f, int argc, char **argv)
 {
 	struct map m = { .f = f, .window = WINDOW };
-	char separator = '\n';
+	struct wishes w = { .separator = '\n' };
 	struct args a;
 	struct task t;
-	int64_t n;
-	int key, status;
+	int key, taken, status;
 
 	m.last = &m.first;
 	task_init(&t, f);
 	args_init(&a, f, argc, argv, true);
-	while ((key = args_next(&a)) != ARGS_END) {
-		status = fut_usage(f);
-		if (key == ARGS_STOP) {
-			status = a.status;
-			goto out;
-		} else if (key == 'j') {
-			if (!args_int(f, "-j", a.value, 1, 1 << 20, &n))
-				goto out;
-			m.window = (size_t)n;
-			m.exact = true;
-		} else if (key == '0')
-			separator = '\0';
-		else if (key == MAP_AS_COMPLETED)
-			m.as_completed = true;
-		else if (key == MAP_KEEP)
-			m.keep = true;
-		else if (task_take(&t, key, a.value) < 0)
-			goto out;
-	}
-	status = map_begin(&m, &t, &a, separator);
-out:
+	while ((key = args_next(&a)) != ARGS_END)
+		if (key == ARGS_STOP || (taken = map_take(&m, &w, key, a.value)) < 0 || (taken == 0 && task_take(&t, key, a.value) < 0)) {
+			task_clear(&t);
+			return key == ARGS_STOP ? a.status : fut_usage(f);
+		}
+	status = map_begin(&m, &t, &a, &w);
 	task_clear(&t);
 	return status;
 }
@@ -387,7 +556,12 @@ out:
 static const struct option_row map_options[] = {
 	{ 'j', "jobs", "N", "at most N at once, beside what the pool allows" },
 	{ MAP_AS_COMPLETED, "as-completed", NULL, "print results as they come, not in the order of the items" },
-	{ '0', "null", NULL, "items on stdin end with NUL instead of newline" },
+	{ MAP_HALT, "halt", "WHEN,WHAT=N", "give up early: soon or now, once N or N% fail, success or done: now,fail=1" },
+	{ MAP_JOBLOG, "joblog", "FILE", "write a line for each item that was run, as GNU parallel does" },
+	{ MAP_RESUME, "resume", NULL, "pass over what the joblog says went well, and add to it" },
+	{ MAP_COLSEP, "colsep", "SEP", "split each item into {1} {2} … at SEP; \\t is a tab" },
+	{ '0', "null", NULL, "items on stdin or in files end with NUL instead of newline" },
+	{ MAP_DRY, "dry-run", NULL, "print the commands instead of running them" },
 	{ MAP_KEEP, "keep", NULL, "do not release those that went well" },
 	TASK_ROWS,
 	{ 0, NULL, NULL, NULL },
@@ -401,9 +575,14 @@ const struct verb verb_map = {
 		    "  find . -name '*.wav' | fut map flac -s -o {.}.flac {}\n"
 		    "  fut map -j 2 --as-completed curl -fsO < urls    # two at a time, output as it comes\n"
 		    "  fut map --shell 'wc -l < {} | sort' ::: *.c     # {} is quoted for the shell\n"
+		    "  fut map convert {1} -resize {2} {1.}-{2}.png ::: *.png ::: 64 256     # each with each\n"
+		    "  fut map --colsep , ./greet {2} {1} :::: people.csv                    # lines of a file, in columns\n"
+		    "  fut map --joblog done --resume --halt soon,fail=10% ./step ::: *.in   # again: only what is missing\n"
 		    "\n"
-		    "  {} item   {.} without extension   {/} last part   {//} directory   {/.} last part without extension   {#} number\n"
-		    "  Without any of them the item is the last argument. Output of each task stays together, in the order of the items.\n"
+		    "  {} item   {.} without extension   {/} last part   {//} directory   {/.} last part without extension\n"
+		    "  {#} number   {%} slot, with -j   {2} {2.} {2/} {2//} {2/.} {-1} of several sources or columns\n"
+		    "  ::: words   :::: files   :::+ ::::+ going along with the source before   Without any: lines of stdin.\n"
+		    "  Without {} and the like the item is the last argument. Output of each task stays together, in the order of the items.\n"
 		    "  Status: 0 if all went well, 1 if one failed, 130 after ^C.",
 	.options = map_options,
 	.run = map_main,

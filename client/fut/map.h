@@ -2,7 +2,9 @@
 #ifndef FUT_MAP_H
 #define FUT_MAP_H
 
+#include "client/fut/halt.h"
 #include "client/fut/items.h"
+#include "client/fut/joblog.h"
 #include "client/fut/progress.h"
 #include "client/fut/sink.h"
 #include "client/fut/task.h"
@@ -17,8 +19,12 @@ struct item {
 	size_t size;       /* bytes that the outcome holds */
 	uint64_t id;       /* 0: not known yet */
 	uint64_t number;   /* from 1 */
+	size_t slot;       /* from 1; 0: none */
+	bool dropped;      /* it was cancelled because map gave up */
+	char *command;     /* for the joblog; NULL: there is none */
+	int fields;
 	size_t len;
-	char text[];
+	char text[];       /* the fields, each terminated */
 };
 
 /* The items of one request; their ids are consecutive. */
@@ -36,6 +42,12 @@ struct failure {
 };
 enum { FAILURES_SHOWN = 10, RELEASE_AT = 256 };
 
+enum stopping {
+	STOPPING_NO,
+	STOPPING_SOON, /* no more is sent, what waits is cancelled */
+	STOPPING_NOW,  /* what runs is killed */
+};
+
 struct map {
 	struct fut *f;
 	const char *pool;
@@ -50,9 +62,17 @@ struct map {
 	struct item *first, **last; /* not yet printed */
 	struct block *blocks;
 	uint64_t numbers;  /* items taken */
+	uint64_t skipped;  /* of these: went well in an earlier run */
+	struct halt halt;
+	enum stopping stopping;
+	bool halted;       /* by --halt */
+	struct joblog *joblog; /* NULL: none */
+	size_t *slots;     /* free ones, where the command has a {%}; NULL: it has none */
+	size_t slots_free;
+	bool calm;         /* much is in flight and has just been heard of: see turn() */
 	size_t flying;     /* sent and not done */
 	size_t held, held_bytes; /* done and not printed */
-	uint64_t done, failed;
+	uint64_t done, failed, dropped;
 	struct failure failure[FAILURES_SHOWN];
 	uint64_t release[RELEASE_AT];
 	size_t releases;
@@ -73,6 +93,8 @@ void map_release(struct map *m, bool all);
 void map_summary(struct map *m);
 void map_clear(struct map *m);
 size_t map_reply_size(const struct futured_reply *reply);
+/* An item's fields as a person would write them, new. */
+char *map_item_words(const struct item *i);
 /* The parameters of a request for `count` items, whose arguments are in `args` one after another. */
 void map_pack(struct map *m, const char *program, const struct futured_pack *args, size_t count, struct futured_pack *p);
 

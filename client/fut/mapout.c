@@ -36,16 +36,46 @@ map_pack(struct map *m, const char *program, const struct futured_pack *args, si
 	futured_options_pack(m->options, p);
 }
 
+char *
+map_item_words(const struct item *i)
+{
+	char *joined = need(malloc(i->len + 1)), *text;
+
+	memcpy(joined, i->text, i->len);
+	for (size_t at = strlen(i->text), n = 1; n < (size_t)i->fields; n++, at += strlen(i->text + at + 1) + 1)
+		joined[at] = ' ';
+	text = text_escape(joined, i->len, TEXT_LINE);
+	free(joined);
+	return text;
+}
+
 static void
 note_failure(struct map *m, const struct item *i, const struct futured_error *e)
 {
 	for (size_t n = 0; n < FAILURES_SHOWN; n++)
 		if (m->failure[n].item == NULL) {
 			m->failure[n].id = i->id;
-			m->failure[n].item = text_escape(i->text, i->len, TEXT_LINE);
+			m->failure[n].item = map_item_words(i);
 			m->failure[n].words = outcome_words(e);
 			return;
 		}
+}
+
+/* One field as it is, several as an array. */
+static void
+print_fields(FILE *out, const struct item *i)
+{
+	const char *at = i->text;
+
+	if (i->fields == 1) {
+		jsonout_printed(out, i->text, i->len);
+		return;
+	}
+	for (int n = 0; n < i->fields; n++, at += strlen(at) + 1) {
+		fputs(n == 0 ? "[" : ", ", out);
+		jsonout_printed(out, at, strlen(at));
+	}
+	fputc(']', out);
 }
 
 static void
@@ -57,7 +87,7 @@ print_json(struct map *m, const struct item *i)
 	FILE *out = need(open_memstream(&text, &size));
 
 	fprintf(out, "{\"number\": %" PRIu64 ", \"item\": ", i->number);
-	jsonout_printed(out, i->text, i->len);
+	print_fields(out, i);
 	fprintf(out, ", \"id\": %" PRIu64 ", \"status\": %d, ", i->id, outcome_status(i->outcome));
 	if (futured_reply_error(i->outcome, &e)) {
 		fputs("\"error\": ", out);
@@ -110,6 +140,8 @@ print_item(struct map *m, struct item *i)
 	struct futured_error e;
 	struct printed p;
 
+	if (i->dropped)
+		return;
 	if (futured_reply_error(i->outcome, &e))
 		note_failure(m, i, &e);
 	if (m->f->json) {
@@ -167,6 +199,7 @@ item_free(struct map *m, struct item *i)
 		m->release[m->releases++] = i->id;
 	}
 	futured_reply_free(i->outcome);
+	free(i->command);
 	free(i);
 }
 
@@ -193,13 +226,11 @@ map_print(struct map *m)
 	}
 }
 
-void
-map_summary(struct map *m)
+static void
+show_failures(struct map *m)
 {
 	uint64_t more = m->failed > FAILURES_SHOWN ? m->failed - FAILURES_SHOWN : 0;
 
-	if (m->failed == 0 || m->f->quiet || m->f->json || m->signal != 0)
-		return;
 	fut_note(m->f, "%" PRIu64 " of %" PRIu64 " failed:", m->failed, m->done);
 	for (size_t n = 0; n < FAILURES_SHOWN && m->failure[n].item != NULL; n++) {
 		fprintf(stderr, "  %s%" PRIu64 "%s  %s: ", paint_code(m->f->paint_err, PAINT_BOLD), m->failure[n].id,
@@ -212,11 +243,27 @@ map_summary(struct map *m)
 }
 
 void
+map_summary(struct map *m)
+{
+	if (m->f->quiet || m->f->json || m->signal != 0)
+		return;
+	if (m->failed > 0)
+		show_failures(m);
+	if (!m->halted)
+		return;
+	if (m->items.total > 0)
+		fut_note(m->f, "stopped early, as --halt says: %" PRIu64 " of %" PRIu64 " items were run", m->done, m->items.total - m->skipped);
+	else
+		fut_note(m->f, "stopped early, as --halt says: %" PRIu64 " items were run", m->done);
+}
+void
 map_clear(struct map *m)
 {
 	struct block *b;
 	struct item *i;
 
+	joblog_free(m->joblog);
+	free(m->slots);
 	m->keep = true; /* nothing more is released */
 	while ((i = m->first) != NULL) {
 		m->first = i->next;
