@@ -4,7 +4,7 @@
 #   make SAN=address,undefined check  the tests with sanitizers, in build-address-undefined/
 #   make FAULTS=1 all                 with faults and crash points that tests choose, in build-faults/
 #   make V=1                          show the commands
-#   make install PREFIX=/usr DESTDIR=…
+#   make install PREFIX=/usr DESTDIR=…   also the systemd units; the configuration goes to SYSCONFDIR (/etc)
 
 CC      ?= gcc
 VERSION := 0.1.0
@@ -164,8 +164,10 @@ programs: $(B)/tests/programs/nasty $(B)/tests/programs/dump
 $(B)/bench/%: $(B)/obj/bench/%.o $(B)/obj/worker/channel.o $(PROTO_A)
 	$(LINK) $^ -lmsgpackc
 
-# What package maintainers ask for. The programs find each other from where they are.
+# What package maintainers ask for. The programs find each other from where they are. A configuration that is there stays as it is.
 D = $(DESTDIR)$(PREFIX)
+SYSCONFDIR = $(if $(filter /usr /usr/local,$(PREFIX)),/etc,$(PREFIX)/etc)
+UNITS = futured.service futured@.service user/futured.service
 install: all
 	install -d $(D)/bin $(D)/libexec $(D)/lib/futured/modules $(D)/include $(D)/share/doc/futured/examples
 	install -m 755 $(B)/bin/futured $(B)/bin/fut $(D)/bin
@@ -182,6 +184,15 @@ install: all
 	for f in examples/*/*.c examples/*/*.lua examples/*/*.py; do install -D -m 644 $$f $(D)/share/doc/futured/$$f || exit 1; done
 	sed 's:\.\./build/modules:$(PREFIX)/lib/futured/modules:g' examples/demo.yaml >$(D)/share/doc/futured/examples/demo.yaml
 	for page in docs/*.[1-8]; do install -D -m 644 $$page $(D)/share/man/man$${page##*.}/$${page##*/} || exit 1; done
+	install -d $(addprefix $(D)/lib/,systemd/system systemd/user sysusers.d tmpfiles.d) $(D)/share/doc/futured/systemd
+	install -m 644 systemd/*.socket $(D)/lib/systemd/system
+	install -m 644 systemd/user/*.socket $(D)/lib/systemd/user
+	for unit in $(UNITS); do sed 's:@PREFIX@:$(PREFIX):g; s:@SYSCONFDIR@:$(SYSCONFDIR):g' systemd/$$unit.in | \
+		install -m 644 /dev/stdin $(D)/lib/systemd/$$(case $$unit in user/*) ;; *) echo system/ ;; esac)$$unit || exit 1; done
+	install -m 644 systemd/sysusers.conf $(D)/lib/sysusers.d/futured.conf
+	install -m 644 systemd/tmpfiles.conf $(D)/lib/tmpfiles.d/futured.conf
+	sed 's:@PREFIX@:$(PREFIX):g' systemd/hardened.conf >$(D)/share/doc/futured/systemd/hardened.conf
+	[ -e $(DESTDIR)$(SYSCONFDIR)/futured/futured.yaml ] || install -D -m 644 systemd/futured.yaml $(DESTDIR)$(SYSCONFDIR)/futured/futured.yaml
 
 compile_commands.json:
 	@$(MAKE) -Bn V=1 all $(call objs,tests/unit,$(addprefix test_,$(UNIT))) | scripts/compile-commands >$@
