@@ -13,6 +13,7 @@ comma   := ,
 B       := build$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(FAULTS),-faults)
 
 # What is built from what: one noun per file, listed by folder.
+LAUNCH := become
 PROTO  := buf shape utf8 pack reader frame message status error address board
 CONFIG := config keys memory report tree number initargs listen setting check sample
 DAEMON := clock log timer turn bytes stream spec owner errors key retention watch gate queue registry future \
@@ -40,6 +41,7 @@ QUIET_AR = $(if $(V),,@mkdir -p $(@D); echo "  AR    $@"; )
 
 objs     = $(patsubst %,$(B)/obj/$(1)/%.o,$(2))
 PROTO_A  = $(B)/obj/libproto.a
+LAUNCH_A = $(B)/obj/liblaunch.a
 CONFIG_A = $(B)/obj/libconfig.a
 DAEMON_A = $(B)/obj/libdaemon.a
 CLIENT_A = $(B)/obj/libclient.a
@@ -67,7 +69,7 @@ check-all: check
 clang:
 	$(BUILD) B=build-clang CC=clang CFLAGS="-O2 -g -Werror" all
 
-$(B)/bin/futured: $(B)/obj/daemon/main.o $(DAEMON_A) $(CONFIG_A) $(PROTO_A)
+$(B)/bin/futured: $(B)/obj/daemon/main.o $(DAEMON_A) $(CONFIG_A) $(LAUNCH_A) $(PROTO_A)
 	$(LINK) $^ -levent_core -lmsgpackc -lyaml -lm
 $(B)/libexec/futured-worker: $(call objs,worker,$(WORKER)) $(PROTO_A)
 	$(LINK) -rdynamic $^ -lmsgpackc -llua5.4 -ldl -lm
@@ -75,6 +77,7 @@ $(B)/bin/fut: $(call objs,client/fut,$(FUT)) $(CLIENT_A)
 	$(LINK) $^ -lmsgpackc -ljansson
 
 $(PROTO_A):  $(call objs,proto,$(PROTO))
+$(LAUNCH_A): $(call objs,launch,$(LAUNCH))
 $(CONFIG_A): $(call objs,config,$(CONFIG))
 $(DAEMON_A): $(call objs,daemon,$(DAEMON))
 $(CLIENT_A): $(call objs,client,$(CLIENT)) $(call objs,proto,$(PROTO))
@@ -120,7 +123,7 @@ $(B)/modules/%.so: tests/modules/%.c
 	$(LINK_MODULE)
 
 # Unit tests: tests/unit/test_NAME.c, one program each.
-$(B)/tests/test_%: $(B)/obj/tests/unit/test_%.o $(DAEMON_A) $(CONFIG_A) $(PROTO_A)
+$(B)/tests/test_%: $(B)/obj/tests/unit/test_%.o $(DAEMON_A) $(CONFIG_A) $(LAUNCH_A) $(PROTO_A)
 	$(LINK) $^ -levent_core -lmsgpackc -lyaml -lcmocka -lm
 $(B)/tests/test_client_%: $(B)/obj/tests/unit/test_client_%.o $(CLIENT_A)
 	$(LINK) $^ -lmsgpackc -lcmocka
@@ -142,7 +145,7 @@ system: all programs
 
 lint:
 	@mandoc -T lint -W warning docs/*.[1-8]
-	@! grep -rn '"daemon/' proto config client worker
+	@! grep -rn '"daemon/' proto config client worker launch
 
 # Fuzzing, with clang: what is found is left in build/fuzz.
 FUZZ_SECONDS = 30

@@ -12,6 +12,8 @@ static void
 key_path(const struct check *c, enum pool_key key, char *path)
 {
 	snprintf(path, REPORT_KEY, "%s", c->path);
+	if (pool_keys[key].group)
+		report_key(path, pool_keys[key].group, strlen(pool_keys[key].group));
 	report_key(path, pool_keys[key].name, strlen(pool_keys[key].name));
 }
 

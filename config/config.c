@@ -18,7 +18,7 @@
 #include "config/tree.h"
 
 enum {
-	KEYS_MAX = 32, /* rows of either table */
+	KEYS_MAX = 64, /* rows of either table */
 	POOLS_MAX = 256,
 	POOL_NAME_MAX = 64,
 };
@@ -48,6 +48,12 @@ config_kind_name(enum config_kind kind)
 	};
 
 	return name[kind];
+}
+
+const char *
+config_limit_name(enum config_limit limit)
+{
+	return pool_keys[POOL_LIMIT + limit].name;
 }
 
 static void
@@ -181,6 +187,7 @@ read_pool(struct reading *r, struct config_pool *pool, const struct node *name, 
 	pool->name = memory_text(name->text, name->len);
 	if (!pool->name)
 		r->report->no_memory = true;
+	pool->umask = CONFIG_NO_UMASK;
 	defaults(r, pool_keys, POOL_KEYS, pool);
 	if (!expect_map(r, value, path, "keys ({} for all defaults)"))
 		return;

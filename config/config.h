@@ -13,6 +13,21 @@
 
 enum config_kind { CONFIG_COMMAND, CONFIG_PROCESS, CONFIG_THREAD, CONFIG_INTERPRETER };
 
+/* What a task may cost, by the names of the keys under `limits` of a pool and of the option `limits`. */
+enum config_limit {
+	CONFIG_LIMIT_MEMORY,    /* bytes */
+	CONFIG_LIMIT_PROCESSES,
+	CONFIG_LIMIT_CPUS,      /* microseconds of processor time a second */
+	CONFIG_LIMIT_CPU,       /* seconds of processor time in all; config_pool has microseconds */
+	CONFIG_LIMIT_FILES,
+	CONFIG_LIMIT_FILE_SIZE, /* bytes */
+	CONFIG_LIMIT_CORE,      /* bytes */
+	CONFIG_LIMIT_STACK,     /* bytes */
+	CONFIG_LIMITS
+};
+#define CONFIG_NO_LIMIT UINT64_MAX
+#define CONFIG_NO_UMASK UINT32_MAX
+
 struct config_strings {
 	char **item;
 	size_t count;
@@ -41,6 +56,10 @@ struct config_pool {
 	size_t initargs_len;
 	char *cwd;                     /* NULL: the daemon's directory is / */
 	struct config_strings env;     /* "NAME=value" */
+	uint32_t umask;                /* CONFIG_NO_UMASK: none; a task's own then, else 022 */
+	uint32_t nice;                 /* added to the daemon's */
+	bool no_new_privs;
+	uint64_t limit[CONFIG_LIMITS]; /* CONFIG_NO_LIMIT: none */
 };
 
 struct config {
@@ -77,5 +96,7 @@ void config_free(struct config *c);
 /* Writes the annotated sample: every key at its default with its paragraph. */
 void config_sample(FILE *out);
 const char *config_kind_name(enum config_kind kind);
+/* Its key under `limits`. */
+const char *config_limit_name(enum config_limit limit);
 
 #endif

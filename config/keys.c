@@ -18,6 +18,12 @@
 #define THREAD (1u << CONFIG_THREAD)
 #define INTERPRETER (1u << CONFIG_INTERPRETER)
 
+/* A row of the group `limits` of a pool. */
+#define LIMIT(id, key, kind_of, of_kinds, ...) \
+	[POOL_LIMIT + CONFIG_LIMIT_##id] = {key, "limits", .type = kind_of, POOL(limit[CONFIG_LIMIT_##id]), \
+	 .standard = "none", .none = true, .kinds = of_kinds, __VA_ARGS__}
+_Static_assert(POOL_KEYS == (int)POOL_LIMIT + (int)CONFIG_LIMITS, "a row for each limit");
+
 /* All start their workers when there is something to do. */
 const char builtin_pools[] = "shell: {kind: command}\n"
 			     "py: {kind: process, runtime: python}\n"
@@ -131,6 +137,33 @@ const struct key pool_keys[POOL_KEYS] = {
 	 .kinds = KEY_ALL_KINDS, .help = "The directory in which tasks run."},
 	[POOL_ENV] = {"env", .type = KEY_ENV, POOL(env), .example = "{LANG: C.UTF-8}", .kinds = KEY_ALL_KINDS,
 	 .help = "Variables added to the environment of tasks."},
+	[POOL_UMASK] = {"umask", .type = KEY_MODE, POOL(umask), .max = 0777, .example = "027", .standard_text = "022",
+	 .kinds = KEY_ALL_KINDS,
+	 .help = "Which permissions the files that tasks make lack. What a task asks for itself is added to it."},
+	[POOL_NICE] = {"nice", .type = KEY_COUNT, POOL(nice), .max = 19, .standard = "0", .kinds = KEY_ALL_KINDS,
+	 .help = "How far tasks stand back behind others for the processors, as nice(1). A task may ask for more."},
+	[POOL_NO_NEW_PRIVS] = {"no_new_privs", .type = KEY_BOOL, POOL(no_new_privs), .standard = "false",
+	 .kinds = KEY_ALL_KINDS,
+	 .help = "Whether set-user-ID programs, sudo among them, have no effect in tasks."},
+	[POOL_LIMITS] = {"limits", .type = KEY_GROUP, .kinds = KEY_ALL_KINDS,
+	 .help = "What one task may use; in pools of other kinds than command: one worker process. A task may ask for\n"
+		 "less. Where the daemon has a cgroup of its own, memory, processes and cpus count for all processes of\n"
+		 "the task together; else memory and processes are weaker, and cpus has no effect: see futured.yaml(5)."},
+	LIMIT(MEMORY, "memory", KEY_SIZE, KEY_ALL_KINDS, .min = MIB, .max = 16 * TIB, .example = "2GiB",
+	 .help = "Bytes of memory. A task that needs more is killed."),
+	LIMIT(PROCESSES, "processes", KEY_COUNT, KEY_ALL_KINDS, .min = 1, .max = 4194304, .example = "500",
+	 .help = "Processes and threads at once."),
+	LIMIT(CPUS, "cpus", KEY_SHARE, KEY_ALL_KINDS, .min = 10000, .max = UINT64_C(4096000000), .example = "1.5",
+	 .help = "Processors' worth of time: 0.5 is half of one."),
+	LIMIT(CPU, "cpu", KEY_DURATION, COMMAND, .why_not = "its workers outlive a task", .min = SECOND, .max = LONGEST,
+	 .example = "1h", .help = "Processor time in all, for each process."),
+	LIMIT(FILES, "files", KEY_COUNT, KEY_ALL_KINDS, .min = 16, .max = 1000000000, .example = "256",
+	 .help = "Open files, for each process."),
+	LIMIT(FILE_SIZE, "file_size", KEY_SIZE, KEY_ALL_KINDS, .max = 16 * TIB, .example = "10GiB",
+	 .help = "The largest file that may be written."),
+	LIMIT(CORE, "core", KEY_SIZE, KEY_ALL_KINDS, .max = 16 * TIB, .example = "0", .help = "The largest core file."),
+	LIMIT(STACK, "stack", KEY_SIZE, KEY_ALL_KINDS, .min = 64 * KIB, .max = 16 * TIB, .example = "64MiB",
+	 .help = "The largest stack of a process's first thread."),
 };
 
 static bool

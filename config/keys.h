@@ -13,6 +13,8 @@ enum key_type {      /* YAML                                  stored as */
 	KEY_BOOL,     /* true or false                         bool */
 	KEY_COUNT,    /* an integer                            uint64_t */
 	KEY_AUTO,     /* "auto" or an integer from 1           uint32_t or uint64_t; auto is 0 */
+	KEY_SHARE,    /* a number with a fraction              uint64_t, millionths */
+	KEY_MODE,     /* an octal number or null               uint32_t; null leaves it as it is */
 	KEY_SIZE,     /* number_parse(NUMBER_SIZE)             uint64_t, bytes */
 	KEY_DURATION, /* number_parse(NUMBER_DURATION)         uint64_t, microseconds */
 	KEY_TEXT,     /* a string or null                      char *, owned */
@@ -42,6 +44,7 @@ struct key {
 	const char *standard;     /* the default, as YAML; NULL: null, [] or {} */
 	const char *standard_text; /* said instead, where the default depends on something */
 	const char *choices;      /* KEY_CHOICE: words with a space before and behind each */
+	bool none;                /* numbers: "none" is allowed, and stored as UINT64_MAX */
 	const char *example;      /* a value for the sample where the default shows nothing */
 	unsigned kinds;           /* pool keys: 1 << enum config_kind, or KEY_ALL_KINDS */
 	const char *why_not;      /* pool keys: why the other kinds cannot have it */
@@ -56,7 +59,9 @@ extern const size_t config_key_count;
 enum pool_key {
 	POOL_KIND, POOL_RUNTIME, POOL_WORKERS, POOL_OUTPUT, POOL_SPILL, POOL_QUEUE, POOL_GRACE, POOL_TIMEOUT, POOL_RETAIN,
 	POOL_IDLE_TIMEOUT, POOL_MAX_TASKS, POOL_MAX_RSS, POOL_MODULES, POOL_SCRIPT, POOL_MEMORY, POOL_INITIALIZER,
-	POOL_INITARGS, POOL_CWD, POOL_ENV, POOL_KEYS
+	POOL_INITARGS, POOL_CWD, POOL_ENV, POOL_UMASK, POOL_NICE, POOL_NO_NEW_PRIVS, POOL_LIMITS,
+	POOL_LIMIT, /* the first of CONFIG_LIMITS rows, in the order of enum config_limit */
+	POOL_KEYS = POOL_LIMIT + 8
 };
 
 /* The rows of one pool, indexed by enum pool_key. */

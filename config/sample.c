@@ -31,6 +31,7 @@ empty_value(enum key_type type)
 		return "[]";
 	case KEY_TEXT:
 	case KEY_PATH:
+	case KEY_MODE:
 		return "null";
 	default:
 		return NULL;
@@ -44,6 +45,8 @@ write_range(FILE *out, int indent, const struct key *k)
 		k->type == KEY_DURATION ? NUMBER_DURATION : NUMBER_COUNT;
 	char least[32], most[32];
 
+	if (k->type == KEY_SHARE)
+		fprintf(out, "%*s# From %g to %g.\n", indent, "", (double)k->min / 1e6, (double)k->max / 1e6);
 	if (k->type != KEY_COUNT && k->type != KEY_AUTO && k->type != KEY_SIZE && k->type != KEY_DURATION)
 		return;
 	fprintf(out, "%*s# From %s to %s.\n", indent, "", number_format(unit, k->min, least, sizeof(least)),
@@ -106,7 +109,7 @@ config_sample(FILE *out)
 		write_key(out, config_keys[i].group ? 2 : 0, &config_keys[i]);
 	fprintf(out, "  shell:\n");
 	for (i = 0; i < POOL_KEYS; i++)
-		write_key(out, 4, &pool_keys[i]);
+		write_key(out, pool_keys[i].group ? 6 : 4, &pool_keys[i]);
 	fprintf(out, "\n  # The other pools that are there by default: Python functions by import path.\n"
 		"  py: {kind: process, runtime: python}\n  pythread: {kind: thread, runtime: python}\n");
 }

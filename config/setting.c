@@ -38,7 +38,7 @@ static bool
 complain(const struct setting *s, const struct node *n, const char *expected)
 {
 	enum key_type type = s->key->type;
-	bool is_quoted = n->type == NODE_SCALAR && !n->plain && (type == KEY_BOOL || type == KEY_COUNT || type == KEY_AUTO);
+	bool is_quoted = n->type == NODE_SCALAR && !n->plain && (type == KEY_BOOL || type == KEY_COUNT || type == KEY_AUTO || type == KEY_SHARE || type == KEY_MODE);
 	char quote[REPORT_QUOTE];
 
 	report_add(s->report, n->line, n->col, s->path, "expected %s, got %s%s", expected, is_quoted ? "the string " : "",
@@ -75,7 +75,7 @@ store_bool(const struct setting *s, const struct node *n)
 static enum number_unit
 unit_of(enum key_type type)
 {
-	return type == KEY_SIZE ? NUMBER_SIZE : type == KEY_DURATION ? NUMBER_DURATION : NUMBER_COUNT;
+	return type == KEY_SIZE ? NUMBER_SIZE : type == KEY_DURATION || type == KEY_SHARE ? NUMBER_DURATION : NUMBER_COUNT;
 }
 
 static bool
@@ -93,8 +93,12 @@ complain_number(const struct setting *s, const struct node *n, enum number_verdi
 
 	number_format(unit, s->key->min, least, sizeof(least));
 	number_format(unit, s->key->max, most, sizeof(most));
-	snprintf(expected, sizeof(expected), "%s%s from %s to %s%s", s->key->type == KEY_AUTO ? "auto or " : "", noun[unit],
-		least, most,
+	if (s->key->type == KEY_SHARE) {
+		snprintf(expected, sizeof(expected), "none or a number from %g to %g", (double)s->key->min / 1e6, (double)s->key->max / 1e6);
+		return complain(s, n, expected);
+	}
+	snprintf(expected, sizeof(expected), "%s%s from %s to %s%s",
+		s->key->type == KEY_AUTO ? "auto or " : s->key->none ? "none or " : "", noun[unit], least, most,
 		verdict == NUMBER_BAD ? such[unit] :
 		verdict != NUMBER_UNEVEN ? "" : unit == NUMBER_SIZE ? " in whole bytes" : " in whole microseconds");
 	return complain(s, n, expected);
@@ -109,10 +113,14 @@ store_number(const struct setting *s, const struct node *n)
 	uint32_t narrow;
 
 	/* A quoted "4" is a string; "64MiB" is one with or without quotes. */
-	if (n->type == NODE_SCALAR && strlen(n->text) == n->len && (n->plain || unit_of(k->type) != NUMBER_COUNT))
+	if (k->type == KEY_SHARE && (n->type != NODE_SCALAR || !n->plain || n->text[strspn(n->text, "0123456789.")]))
+		verdict = NUMBER_BAD;
+	else if (n->type == NODE_SCALAR && strlen(n->text) == n->len && (n->plain || unit_of(k->type) != NUMBER_COUNT))
 		verdict = number_parse(unit_of(k->type), n->text, &value);
 	if (k->type == KEY_AUTO && n->type == NODE_SCALAR && n->plain && !strcmp(n->text, "auto"))
 		value = 0;
+	else if (k->none && n->type == NODE_SCALAR && n->plain && !strcmp(n->text, "none"))
+		value = UINT64_MAX;
 	else if (verdict != NUMBER_OK || value < k->min || value > k->max)
 		return complain_number(s, n, verdict);
 	narrow = (uint32_t)value;
@@ -120,6 +128,22 @@ store_number(const struct setting *s, const struct node *n)
 		memcpy(field(s), &narrow, sizeof(narrow));
 	else
 		memcpy(field(s), &value, sizeof(value));
+	return true;
+}
+
+/* Octal, as everywhere else where modes are written. */
+static bool
+store_mode(const struct setting *s, const struct node *n)
+{
+	uint32_t *at = field(s);
+	char *end = NULL;
+	unsigned long value = n->type == NODE_SCALAR && n->plain && n->len && n->len <= 4 ? strtoul(n->text, &end, 8) : 0;
+
+	if (node_is_null(n) && n->len)
+		return true;
+	if (!end || *end || n->text[0] < '0' || n->text[0] > '7' || value > s->key->max)
+		return complain(s, n, "an octal number from 0 to 0777");
+	*at = (uint32_t)value;
 	return true;
 }
 
@@ -436,7 +460,10 @@ setting_store(const struct setting *s, const struct node *n)
 	case KEY_AUTO:
 	case KEY_SIZE:
 	case KEY_DURATION:
+	case KEY_SHARE:
 		return store_number(s, n);
+	case KEY_MODE:
+		return store_mode(s, n);
 	case KEY_TEXT:
 		return store_string(s, n);
 	case KEY_PATH:

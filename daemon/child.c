@@ -15,10 +15,11 @@
 #include <utlist.h>
 
 #include "daemon/fault.h"
+#include "daemon/launch.h"
 #include "daemon/lock.h"
 #include "daemon/log.h"
 #include "daemon/turn.h"
-#include "proto/worker.h"
+#include "launch/become.h"
 
 static struct child *children;
 static struct event *sigchld;
@@ -120,38 +121,11 @@ child_has_strays(void)
 	return strays;
 }
 
-/* In the child, which shares our memory until it execs: descriptors first go above where they may be in each other's way. */
-static void
-become(char *const argv[], char *const env[], int *fds, unsigned n, int err)
-{
-	int above = WORKER_CONTROL_FD + (int)n;
-	sigset_t none;
-
-	for (unsigned i = 0; i < n; i++)
-		if ((fds[i] = fcntl(fds[i], F_DUPFD, above)) < 0)
-			return;
-	int high_err = fcntl(err, F_DUPFD, above);
-	int null = open("/dev/null", O_RDONLY);
-	if (lock_cgroup_fd() >= 0 && write(lock_cgroup_fd(), "0", 1) < 0)
-		return;
-	if (high_err < 0 || null < 0 || dup2(null, 0) < 0 || dup2(STDERR_FILENO, 1) < 0 || dup2(high_err, 2) < 0)
-		return;
-	for (unsigned i = 0; i < n; i++)
-		if (dup2(fds[i], WORKER_CONTROL_FD + (int)i) < 0)
-			return;
-	syscall(SYS_close_range, (unsigned)above, ~0U, 0);
-	for (int sig = 1; sig < NSIG; sig++)
-		signal(sig, SIG_DFL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	setsid();
-	execve(argv[0], argv, env);
-}
-
 bool
-child_spawn(struct child *c, char *const argv[], char *const env[], const int *fds, unsigned n, int err)
+child_spawn(struct child *c, const struct launch *l, const int *fds, int err)
 {
 	volatile int failed = 0;
+	unsigned n = l->become.fds;
 	int *mine = malloc(n * sizeof *mine);
 	sigset_t all, before;
 
@@ -164,8 +138,12 @@ child_spawn(struct child *c, char *const argv[], char *const env[], const int *f
 	CRASH_POINT(before_spawn);
 	pid_t pid = vfork();
 	if (pid == 0) {
-		become(argv, env, mine, n, err);
-		failed = errno ? errno : ECHILD;
+		const struct become_fds at = { .fd = mine, .out = STDERR_FILENO, .err = err, .cgroup = lock_cgroup_fd() };
+		failed = become(&l->become, &at);
+		if (!failed) {
+			execve(l->argv[0], l->argv, l->env);
+			failed = errno;
+		}
 		_exit(127);
 	}
 	int fork_errno = errno;

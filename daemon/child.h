@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+struct launch;
+
 struct child {
 	pid_t pid;
 	int pidfd; /* -1: none */
@@ -18,9 +20,9 @@ struct child {
 /* Installs the SIGCHLD handler and becomes a subreaper. */
 bool child_init(void);
 void child_shutdown(void);
-/* Starts `argv[0]` (a path) with descriptors fds[0..n-1] as 3, 4, … and `err` as 2; 0 is /dev/null, 1 our own 2. `env` is its whole
- * environment. False with errno. Uses vfork: the daemon's memory is never copied. */
-bool child_spawn(struct child *c, char *const argv[], char *const env[], const int *fds, unsigned n, int err);
+/* Starts what `l` says with its descriptors fds[0], … as 3, 4, … and `err` as 2; 0 is /dev/null, 1 our own 2. False with errno. Uses
+ * vfork: the daemon's memory is never copied. */
+bool child_spawn(struct child *c, const struct launch *l, const int *fds, int err);
 /* Signals it, by pidfd where there is one; nothing happens when it has been reaped. */
 void child_kill(struct child *c, int sig);
 /* Looks for children that we did not start and kills them, until there are none. Returns at once: it goes on as they die. */

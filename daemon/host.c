@@ -144,7 +144,7 @@ start(struct host *h, int *fds, int err)
 	if (!launch_prepare(h->pool, h->slots, &l))
 		return false;
 	h->child.on_exit = on_exit_;
-	bool started = child_spawn(&h->child, l.argv, l.env, fds, 3 + h->slots, err);
+	bool started = child_spawn(&h->child, &l, fds, err);
 	int saved = errno;
 	launch_clear(&l);
 	errno = saved;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "daemon/lock.h"
@@ -14,6 +15,8 @@
 #include "proto/board.h"
 #include "proto/pack.h"
 #include "proto/worker.h"
+
+enum { UMASK_DEFAULT = 022, FILES_BESIDE = 256 };
 
 static char *base[8];
 
@@ -175,11 +178,41 @@ make_env(const struct pool *p, unsigned slots)
 	return env;
 }
 
+static void
+limit(struct become *b, int resource, uint64_t value)
+{
+	if (value != CONFIG_NO_LIMIT && b->limits < BECOME_LIMITS)
+		b->limit[b->limits++] = (struct become_limit){ .resource = (uint32_t)resource, .value = value };
+}
+
+/* A command's limits are its own and come with it; a host of functions has them itself. */
+static void
+prepare_become(const struct config_pool *c, unsigned slots, struct become *b)
+{
+	uint32_t fds = WORKER_SLOT_FD - WORKER_CONTROL_FD + slots + 1; /* and the lock */
+
+	*b = (struct become){ .fds = fds, .umask = UMASK_DEFAULT, .no_new_privs = c->no_new_privs, .files = BECOME_FILES };
+	if (b->files < fds + FILES_BESIDE)
+		b->files = fds + FILES_BESIDE;
+	if (c->kind == CONFIG_COMMAND)
+		return;
+	if (c->umask != CONFIG_NO_UMASK)
+		b->umask = c->umask;
+	b->nice = c->nice;
+	limit(b, RLIMIT_AS, c->limit[CONFIG_LIMIT_MEMORY]);
+	limit(b, RLIMIT_NPROC, c->limit[CONFIG_LIMIT_PROCESSES]);
+	limit(b, RLIMIT_NOFILE, c->limit[CONFIG_LIMIT_FILES]);
+	limit(b, RLIMIT_FSIZE, c->limit[CONFIG_LIMIT_FILE_SIZE]);
+	limit(b, RLIMIT_CORE, c->limit[CONFIG_LIMIT_CORE]);
+	limit(b, RLIMIT_STACK, c->limit[CONFIG_LIMIT_STACK]);
+}
+
 bool
 launch_prepare(const struct pool *p, unsigned slots, struct launch *out)
 {
 	out->argv = make_argv(&p->config->runtime);
 	out->env = make_env(p, slots);
+	prepare_become(p->config, slots, &out->become);
 	if (out->argv && out->argv[0] && out->env)
 		return true;
 	launch_clear(out);

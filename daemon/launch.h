@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "launch/become.h"
 #include "proto/buf.h"
 
 struct pool;
@@ -12,6 +13,7 @@ struct pool;
 struct launch {
 	char **argv; /* argv[0] is a path */
 	char **env;
+	struct become become;
 };
 
 /* False without memory. launch_clear frees it. */

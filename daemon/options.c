@@ -14,7 +14,10 @@
 #include "proto/pack.h"
 #include "proto/worker.h"
 
-enum { NAME_MAX_BYTES = 1024, TAGS_MAX = 64, AFTER_MAX = 10000, PATH_BYTES = 4096, UMASK_DEFAULT = 022 };
+enum { NAME_MAX_BYTES = 1024, TAGS_MAX = 64, AFTER_MAX = 10000, PATH_BYTES = 4096, UMASK_DEFAULT = 022, NICE_MAX = 19 };
+
+#define CPUS_LEAST 0.01
+#define CPUS_MOST 4096
 
 /* What is being read; the run options are collected here. */
 struct reading {
@@ -22,6 +25,8 @@ struct reading {
 	struct buf run;
 	struct reader env;
 	bool has_bound, has_umask, has_cwd;
+	int64_t umask, nice;
+	uint64_t limit[CONFIG_LIMITS]; /* as in config_pool */
 };
 
 struct option {
@@ -224,6 +229,18 @@ read_kwargs(struct request *r, const char *name, struct reader *v, struct readin
 
 /* ---- command pools only: what goes into the run message ---- */
 
+/* A task may ask for less than its pool allows, never for more. */
+static bool
+beyond_pool(struct request *r, const char *name, const struct pool *p, const char *which, double bound, const struct reader *got)
+{
+	struct reader at = *got;
+	double n = 0;
+
+	read_number(&at, &n);
+	request_fail(r, STATUS_PERMISSION, 0, "%s: %s: expected %s %.15g, as pool %s has it, got %.15g", r->method->name, name, which, bound, p->name, n);
+	return false;
+}
+
 static struct buf *
 run_pair(struct reading *to, const char *name)
 {
@@ -261,49 +278,80 @@ read_umask(struct request *r, const char *name, struct reader *v, struct reading
 	if (!option_int(r, name, v, 0, 0777, &n))
 		return false;
 	to->has_umask = true;
-	pack_int(run_pair(to, "umask"), n);
+	to->umask = n;
 	return true;
 }
 
 static bool
 read_nice(struct request *r, const char *name, struct reader *v, struct reading *to)
 {
-	int64_t n;
-	if (!option_int(r, name, v, -20, 19, &n))
+	uint32_t least = to->s->spec->pool->config->nice;
+
+	if (!option_int(r, name, v, -20, NICE_MAX, &to->nice))
 		return false;
-	pack_int(run_pair(to, "nice"), n);
+	return to->nice >= (int64_t)least || beyond_pool(r, name, to->s->spec->pool, "at least", least, v);
+}
+
+/* Whether the daemon can hold tasks to a limit that no process can have by itself. */
+static bool
+box_holds(enum config_limit which)
+{
+	return which != CONFIG_LIMIT_CPUS;
+}
+
+/* One limit of the option. */
+static bool
+read_limit(struct request *r, struct reader *at, struct reading *to)
+{
+	const struct pool *p = to->s->spec->pool;
+	struct reader key_at = *at;
+	enum config_limit which = 0;
+	const char *key;
+	size_t len;
+	char full[40];
+	double share;
+	uint64_t n;
+
+	if (!read_str(at, &key, &len))
+		return option_wrong(r, "limits", "keys that are str", &key_at);
+	while (which < CONFIG_LIMITS && !key_is(key, len, config_limit_name(which)))
+		which++;
+	if (which == CONFIG_LIMITS)
+		return option_wrong(r, "limits", "memory, processes, cpus, cpu, files, file_size, core or stack", &key_at);
+	snprintf(full, sizeof full, "limits.%s", config_limit_name(which));
+	struct reader number = *at;
+	if (which == CONFIG_LIMIT_CPUS) {
+		if (!read_number(at, &share) || !(share >= CPUS_LEAST && share <= CPUS_MOST))
+			return option_wrong(r, full, "a number from 0.01 to 4096", &number);
+		if (!box_holds(which))
+			return unsupported(r, full, p, "the daemon has no cgroup that could hold it");
+		n = (uint64_t)(share * 1e6);
+	} else if (!read_uint(at, &n) || n > INT64_MAX / 1000000) {
+		return option_wrong(r, full, "an int, 0 or more", &number);
+	}
+	if (which == CONFIG_LIMIT_CPU)
+		n *= 1000000;
+	if (n > p->config->limit[which]) {
+		uint64_t most = p->config->limit[which];
+		if (which != CONFIG_LIMIT_CPU && which != CONFIG_LIMIT_CPUS)
+			return beyond_pool(r, full, p, "at most", (double)most, &number);
+		return beyond_pool(r, full, p, "at most", (double)most / 1e6, &number);
+	}
+	to->limit[which] = n;
 	return true;
 }
 
 static bool
 read_limits(struct request *r, const char *name, struct reader *v, struct reading *to)
 {
-	static const char *const known[] = { "memory", "cpu", "files", "file_size", "core", "stack", "processes" };
 	struct reader at = *v;
 	uint32_t pairs;
 
 	if (!read_map(&at, &pairs))
 		return option_wrong(r, name, "a map", v);
-	while (pairs--) {
-		const char *key;
-		size_t len;
-		unsigned i = 0;
-		struct reader key_at = at;
-		uint64_t n;
-		if (!read_str(&at, &key, &len))
-			return option_wrong(r, name, "keys that are str", &key_at);
-		while (i < sizeof known / sizeof *known && !key_is(key, len, known[i]))
-			i++;
-		if (i == sizeof known / sizeof *known)
-			return option_wrong(r, name, "memory, cpu, files, file_size, core, stack or processes", &key_at);
-		struct reader number = at;
-		if (!read_uint(&at, &n)) {
-			char full[40];
-			snprintf(full, sizeof full, "limits.%s", known[i]);
-			return option_wrong(r, full, "an int, 0 or more", &number);
-		}
-	}
-	pack_raw(run_pair(to, "limits"), v->at, (size_t)(v->end - v->at));
+	while (pairs--)
+		if (!read_limit(r, &at, to))
+			return false;
 	return true;
 }
 
@@ -396,17 +444,51 @@ check_together(struct request *r, struct reading *to)
 	return true;
 }
 
+/* The task's own, else the pool's. */
+static void
+pack_limits(struct reading *to)
+{
+	const uint64_t *pool = to->s->spec->pool->config->limit;
+	size_t count = 0;
+
+	for (enum config_limit i = 0; i < CONFIG_LIMITS; i++) {
+		if (to->limit[i] == CONFIG_NO_LIMIT)
+			to->limit[i] = pool[i];
+		count += to->limit[i] != CONFIG_NO_LIMIT;
+	}
+	if (!count)
+		return;
+	struct buf *b = run_pair(to, "limits");
+	pack_map(b, count);
+	for (enum config_limit i = 0; i < CONFIG_LIMITS; i++) {
+		if (to->limit[i] == CONFIG_NO_LIMIT)
+			continue;
+		pack_key(b, config_limit_name(i));
+		if (i == CONFIG_LIMIT_CPUS)
+			pack_double(b, (double)to->limit[i] / 1e6);
+		else
+			pack_uint(b, i == CONFIG_LIMIT_CPU ? (to->limit[i] + 999999) / 1000000 : to->limit[i]);
+	}
+}
+
 static bool
 finish_command(struct request *r, struct reading *to)
 {
 	struct spec *spec = to->s->spec;
-	const char *cwd = spec->pool->config->cwd;
+	const struct config_pool *c = spec->pool->config;
+	int64_t least = c->umask == CONFIG_NO_UMASK ? 0 : c->umask;
 	char why[256];
 
 	if (!to->has_cwd)
-		pack_cstr(run_pair(to, "cwd"), cwd ? cwd : "/");
+		pack_cstr(run_pair(to, "cwd"), c->cwd ? c->cwd : "/");
 	if (!to->has_umask)
-		pack_int(run_pair(to, "umask"), UMASK_DEFAULT);
+		to->umask = c->umask == CONFIG_NO_UMASK ? UMASK_DEFAULT : c->umask;
+	pack_int(run_pair(to, "umask"), to->umask | least);
+	if (to->nice < (int64_t)c->nice)
+		to->nice = c->nice;
+	if (to->nice)
+		pack_int(run_pair(to, "nice"), to->nice);
+	pack_limits(to);
 	if (environment_make(spec->pool, to->env, &spec->env, why, sizeof why))
 		return true;
 	request_fail(r, STATUS_VALUE, 0, "%s: env: %s", r->method->name, why);
@@ -418,6 +500,8 @@ options_read_submission(struct request *r, struct submission *s)
 {
 	struct reading to = { .s = s };
 
+	for (enum config_limit i = 0; i < CONFIG_LIMITS; i++)
+		to.limit[i] = CONFIG_NO_LIMIT;
 	buf_init(&to.run);
 	bool good = options_read(r, read_option, &to) && check_together(r, &to) && (!pool_is_command(s->spec->pool) || finish_command(r, &to));
 	if (good && !bytes_take(&s->spec->run, &to.run))

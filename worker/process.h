@@ -11,7 +11,7 @@
 #include <sys/resource.h>
 #include <sys/types.h>
 
-enum { PROCESS_LIMITS_MAX = 8 };
+enum { PROCESS_LIMITS_MAX = 7 };
 
 struct process_limit {
 	const char *name; /* as in `limits`, for the sentence when it cannot be set */

@@ -164,6 +164,8 @@ read_limit(struct task *t, struct reader *r, char *why, size_t why_size)
 	size_t len, i, names = sizeof limit_names / sizeof limit_names[0];
 	double v;
 
+	if (read_is(r, "cpus")) /* only a cgroup can keep it */
+		return read_skip(r);
 	if (!read_str(r, &name, &len)) {
 		snprintf(why, why_size, "limits: expected str keys");
 		return false;

@@ -242,7 +242,10 @@ set_limits(struct task *t, struct futured_options *o)
 		uint64_t n = 0;
 
 		args_size(t->fut, "--limit", t->limits[i] + name + 1, &n);
-		futured_packf(p, "Su", t->limits[i], name, n);
+		if (name == 4 && memcmp(t->limits[i], "cpus", 4) == 0) /* the only one with a fraction */
+			futured_packf(p, "Sd", t->limits[i], name, strtod(t->limits[i] + name + 1, NULL));
+		else
+			futured_packf(p, "Su", t->limits[i], name, n);
 	}
 	if (t->limit_count > 0)
 		futured_options_set(o, "limits", "v", futured_pack_value(p));

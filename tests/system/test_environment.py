@@ -3,11 +3,12 @@ import os
 import re
 import resource
 import signal
+import socket
 import subprocess
 
 import pytest
 
-from helpers import eventually, sh
+from helpers import ROOT, eventually, sh
 
 # Says all that it was given, and waits to be looked at.
 DUMP = """
@@ -19,7 +20,11 @@ cat /proc/self/limits
 nice
 """
 
-POISON = {"NOTIFY_SOCKET": "/run/systemd/notify", "LISTEN_FDS": "2", "LISTEN_PID": "1", "LISTEN_FDNAMES": "a:b", "WATCHDOG_USEC": "1",
+# A daemon that is told to notify somebody does so: it must be there.
+NOTIFIED = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+NOTIFIED.bind("\0futured-test-environment-%d" % os.getpid())
+
+POISON = {"NOTIFY_SOCKET": "@futured-test-environment-%d" % os.getpid(), "LISTEN_FDS": "2", "LISTEN_PID": "1", "LISTEN_FDNAMES": "a:b", "WATCHDOG_USEC": "1",
           "WATCHDOG_PID": "1", "CREDENTIALS_DIRECTORY": "/run/credentials", "INVOCATION_ID": "x", "JOURNAL_STREAM": "1:2",
           "MAINPID": "1", "MANAGERPID": "1"}
 MUST_NOT_BE_SEEN = ("NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "WATCHDOG_USEC", "WATCHDOG_PID", "CREDENTIALS_DIRECTORY")
@@ -115,6 +120,42 @@ def test_a_poisoned_daemon_gives_its_tasks_a_clean_start(launch):
     gate = poison.gate()
     _, pid = waiting(two, gate)
     assert sorted(descriptors(pid)) == [0, 1, 2]
+
+
+WORKERS = {"pools": {"py": {"kind": "process", "runtime": "python", "workers": 1}}}
+LOOK = r"""
+import os, re, resource
+
+def look():
+    with open("/proc/self/status") as f:
+        status = f.read()
+    with open("/proc/self/oom_score_adj") as f:
+        oom = f.read()
+    found = [re.search(n + r":\s*(\S+)", status).group(1) for n in ("SigBlk", "SigIgn", "NoNewPrivs")]
+    return found + [os.umask(0o22), resource.getrlimit(resource.RLIMIT_NOFILE)[0], oom, os.nice(0), os.getsid(0) == os.getpid()]
+"""
+
+
+def worker(daemon):
+    """What a worker process of Python functions says of itself. (SIGPIPE and SIGXFSZ are ignored by Python itself.)"""
+    with open(daemon.path("look.py"), "w") as f:
+        f.write(LOOK)
+    return daemon.client().call("call", "py", "look.look")
+
+
+def test_a_worker_of_functions_has_a_clean_start_too(launch):
+    """The positive control is the daemon itself, in which what was inherited shows."""
+    clean = launch(WORKERS, start=False)
+    poison = launch(WORKERS, env=POISON, preexec=poisoned, start=False)
+    for daemon in (clean, poison):
+        path = os.path.join(ROOT, "client", "python") + ":" + daemon.directory
+        daemon.config["pools"] = {"py": {**WORKERS["pools"]["py"], "env": {"PYTHONPATH": path}}}
+        daemon.start()
+    expected = ["0" * 16, "0000000001001000", "0", 0o22, 1024, "0\n", 0, True]
+    assert worker(clean) == expected and worker(poison) == expected
+    with open("/proc/%d/oom_score_adj" % poison.pid) as f:
+        assert f.read() == "77\n"
+    assert resource.prlimit(poison.pid, resource.RLIMIT_NOFILE)[0] > 1024
 
 
 def test_what_was_meant_for_the_daemon_is_not_in_the_tasks_environment(launch):

@@ -48,6 +48,10 @@ pool_equal(const struct config_pool *a, const struct config_pool *b)
 	assert_memory_equal(a->initargs, b->initargs, a->initargs_len);
 	text_equal(a->cwd, b->cwd);
 	strings_equal(&a->env, &b->env);
+	assert_int_equal(a->umask, b->umask);
+	assert_int_equal(a->nice, b->nice);
+	assert_int_equal(a->no_new_privs, b->no_new_privs);
+	assert_memory_equal(a->limit, b->limit, sizeof(a->limit));
 }
 
 /* All but the path. */
@@ -125,6 +129,11 @@ defaults_are_those_of_the_design(void **state)
 	assert_int_equal(p->initargs_len, 1);
 	assert_int_equal(p->initargs[0], 0x90);
 	assert_null(p->cwd);
+	assert_int_equal(p->umask, CONFIG_NO_UMASK);
+	assert_int_equal(p->nice, 0);
+	assert_false(p->no_new_privs);
+	for (size_t i = 0; i < CONFIG_LIMITS; i++)
+		assert_true(p->limit[i] == CONFIG_NO_LIMIT);
 	config_free(c);
 	config_free(NULL);
 }
@@ -436,6 +445,17 @@ static const struct limit {
 	POOL("idle_timeout", "command", idle_timeout_us, "-1", LONGEST),
 	POOL("max_tasks_per_worker", "command", max_tasks_per_worker, "-1", "0", 0, "1000000000", 1000000000, "1000000001"),
 	POOL("max_rss", "command", max_rss, "-1", "0", 0, "16TiB", UINT64_C(16) << 40, "17592186044417"),
+	POOL("nice", "command", nice, "-1", "0", 0, "19", 19, "20"),
+#define BOUND(name, id, ...) {"pools: {p: {limits: {" name ": ", "}}}", "pools.p.limits." name, P(limit[CONFIG_LIMIT_##id]), __VA_ARGS__}
+	BOUND("memory", MEMORY, "1023KiB", "1MiB", MIB, "16TiB", UINT64_C(16) << 40, "17592186044417"),
+	BOUND("processes", PROCESSES, "0", "1", 1, "4194304", 4194304, "4194305"),
+	BOUND("cpus", CPUS, "0.009", "0.01", 10000, "4096", UINT64_C(4096000000), "4096.1"),
+	BOUND("cpu", CPU, "0.5", "1s", 1000000, "1000000000s", UINT64_C(1000000000000000), "1000000001"),
+	BOUND("files", FILES, "15", "16", 16, "1000000000", 1000000000, "1000000001"),
+	BOUND("file_size", FILE_SIZE, "-1", "0", 0, "16TiB", UINT64_C(16) << 40, "17592186044417"),
+	BOUND("core", CORE, "-1", "0", 0, "16TiB", UINT64_C(16) << 40, "17592186044417"),
+	BOUND("stack", STACK, "65535", "64KiB", 65536, "16TiB", UINT64_C(16) << 40, "17592186044417"),
+	BOUND("memory", MEMORY, "nothing", "none", UINT64_MAX, "1GiB", 1u << 30, "[1]"),
 	POOL("memory", "interpreter", memory, "-1", "0", 0, "16TiB", UINT64_C(16) << 40, "17592186044417"),
 };
 
