@@ -14,10 +14,10 @@ B       := build$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(FAULTS),-faults)
 
 # What is built from what: one noun per file, listed by folder.
 LAUNCH := become
-PROTO  := buf shape utf8 pack reader frame message status error address board
+PROTO  := buf shape utf8 pack reader frame message status error address board ring
 CONFIG := config keys memory report tree number initargs listen setting check sample
 DAEMON := clock log timer turn bytes stream spec owner errors key retention watch gate queue registry future \
-          output input fill run answer slot child launch lock paths host pool program workers cpus closing bound backlog conn follow \
+          output input fill run answer rings slot child launch lock paths host pool program workers cpus closing bound backlog conn follow \
           events ids request methods walk await environment options submission mapping describe listener inherit notify service server reload store \
           store_memory req_submit req_result req_cancel req_wait req_list req_output req_pool req_admin $(if $(FAULTS),fault)
 WORKER := main host channel command task process tree capture feed early slot crew native native_stdout native_table native_task lua lua_lib lua_state lua_value
@@ -25,7 +25,7 @@ CLIENT := core connection resume blocking calls submission completed watch rewat
           discover ids value packer packf settings reply errors
 FUT    := main verbs common args help text words jsonout jsonin writer list outcome printed value sink stop reach start task feed run \
           submit call wait result cancel ls about events pool daemon map mapout items template progress halt joblog
-UNIT   := buf utf8 frame reader message error board address config config_broken number client_core client_pack client_memory client_blocking \
+UNIT   := buf utf8 frame reader message error board ring address config config_broken number client_core client_pack client_memory client_blocking \
           client_rules client_map client_reconnect client_event \
           queue timer ids backlog registry watch gate key turn bytes future future_places retention
 
@@ -165,6 +165,8 @@ programs: $(B)/tests/programs/nasty $(B)/tests/programs/dump
 
 # Measurements.
 $(B)/bench/%: $(B)/obj/bench/%.o $(B)/obj/worker/channel.o $(PROTO_A)
+	$(LINK) $^ -lmsgpackc
+$(B)/bench/load: $(B)/obj/bench/load.o $(CLIENT_A)
 	$(LINK) $^ -lmsgpackc
 
 # What package maintainers ask for. The programs find each other from where they are. A configuration that is there stays as it is.

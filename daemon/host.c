@@ -80,13 +80,20 @@ make_boards(struct host *h, int *fd)
 {
 	/* A shared host may grow: its boards are there from the start, as pages that nobody touches. */
 	unsigned most = h->pool->config->kind == CONFIG_COMMAND || h->pool->config->kind == CONFIG_PROCESS ? h->slots : WORKER_SLOTS_MAX;
-	h->boards_size = most * sizeof(struct board);
+	h->places = most;
+	h->boards_size = most * (sizeof(struct board) + sizeof(struct ring));
 	*fd = memfd_create("futured-boards", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (*fd < 0 || ftruncate(*fd, (off_t)h->boards_size) || fcntl(*fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
 		return false;
 	void *at = mmap(NULL, h->boards_size, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
 	h->boards = at == MAP_FAILED ? NULL : at;
 	return h->boards != NULL;
+}
+
+struct ring *
+host_ring(const struct host *h, unsigned n)
+{
+	return (struct ring *)(void *)(h->boards + h->places) + n;
 }
 
 static bool
@@ -97,7 +104,7 @@ make_slots(struct host *h, int *theirs)
 		int ours;
 		if (!socket_pair(&ours, &theirs[i]))
 			return false;
-		if (!(h->slot[i] = slot_new(h, i, ours, &h->boards[i])))
+		if (!(h->slot[i] = slot_new(h, i, ours, &h->boards[i], host_ring(h, i))))
 			return false;
 	}
 	return h->slot != NULL;
@@ -134,7 +141,7 @@ say_hello(struct host *h)
 	struct buf *b = stream_say(&h->control);
 	pack_array(b, 2);
 	pack_cstr(b, "hello");
-	launch_pack_hello(h->pool, h->slots, b);
+	launch_pack_hello(h->pool, h->slots, h->places * sizeof(struct board), b);
 }
 
 static bool
@@ -240,7 +247,7 @@ add_slot(struct host *h)
 	if (!find_place(h, &index) || !socket_pair(&ours, &theirs))
 		return false;
 	memset(&h->boards[index], 0, sizeof h->boards[index]);
-	struct slot *s = slot_new(h, index, ours, &h->boards[index]);
+	struct slot *s = slot_new(h, index, ours, &h->boards[index], host_ring(h, index));
 	bool sent = s && send_slot(h, index, theirs);
 	close(theirs);
 	if (!sent) {
@@ -397,6 +404,8 @@ read_ready(struct host *h, struct reader *r)
 			known = read_bool(r, &h->can_grow);
 		else if (read_is(r, "board"))
 			known = read_bool(r, &h->uses_board);
+		else if (read_is(r, "ring"))
+			known = read_bool(r, &h->uses_ring);
 		else
 			known = read_skip(r) && read_skip(r);
 		if (!known)
@@ -561,7 +570,7 @@ on_exit_(struct child *c, int status)
 
 	stream_drain(&h->control);
 	for (unsigned i = 0; i < h->slots; i++)
-		stream_drain(&h->slot[i]->stream);
+		slot_drain(h->slot[i]);
 	for (int i = 0; i < STDERR_READS && h->err_fd >= 0; i++) /* a pipe holds no more than that */
 		on_stderr(h->err_fd, 0, h);
 	h->state = HOST_DEAD;
@@ -573,6 +582,7 @@ on_exit_(struct child *c, int status)
 		had_task |= h->slot[i]->in_flight != 0;
 		pool_remove_slot(pool, h->slot[i]);
 		slot_settle(h->slot[i], status);
+		rings_forget(&h->slot[i]->ring);
 		stream_clear(&h->slot[i]->stream);
 	}
 	stream_clear(&h->control);

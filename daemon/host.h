@@ -34,12 +34,13 @@ struct host {
 	int err_fd;                /* reads what it writes to 2; -1: at end */
 	char err_tail[HOST_STDERR_TAIL];
 	size_t err_len;
-	struct board *boards;      /* shared with the host */
-	size_t boards_size;
+	struct board *boards;      /* shared with the host; the rings lie behind them */
+	size_t boards_size;        /* of all of it */
+	unsigned places;           /* how many boards and rings there are */
 	struct slot **slot;        /* leaving ones too, until it is dead */
 	unsigned slots;
 	unsigned depth;            /* tasks a slot takes ahead */
-	bool uses_board, can_stop, can_grow;
+	bool uses_board, uses_ring, can_stop, can_grow;
 	struct timer timer;        /* for being ready; for ending */
 	uint64_t started_us;
 	uint64_t rss, rss_us;      /* when last asked */
@@ -67,6 +68,8 @@ void host_say_input(struct host *h, uint64_t id, const void *bytes, size_t len, 
 void host_suspect(struct host *h);
 /* Adds slots to a host that can grow, up to `slots` that are not leaving. */
 void host_grow(struct host *h, unsigned slots);
+/* The ring of slot number n < places. */
+struct ring *host_ring(const struct host *h, unsigned n);
 /* Resident memory in bytes, as of at most 50 ms ago. */
 uint64_t host_rss(struct host *h);
 /* Whether the exit of the host was our doing. */

@@ -267,11 +267,11 @@ pack_options(struct buf *b, const struct config_pool *c)
 }
 
 void
-launch_pack_hello(const struct pool *p, unsigned slots, struct buf *b)
+launch_pack_hello(const struct pool *p, unsigned slots, uint64_t rings, struct buf *b)
 {
 	const struct config_pool *c = p->config;
 
-	pack_map(b, 10);
+	pack_map(b, 11);
 	pack_key(b, "protocol");
 	pack_uint(b, WORKER_PROTOCOL);
 	pack_key(b, "pool");
@@ -282,6 +282,8 @@ launch_pack_hello(const struct pool *p, unsigned slots, struct buf *b)
 	pack_uint(b, slots);
 	pack_key(b, "board");
 	pack_uint(b, BOARD_ENTRIES);
+	pack_key(b, "rings");
+	pack_uint(b, rings);
 	pack_key(b, "message");
 	pack_uint(b, run_frame_limit());
 	pack_key(b, "address");

@@ -19,8 +19,8 @@ struct launch {
 /* False without memory. launch_clear frees it. */
 bool launch_prepare(const struct pool *p, unsigned slots, struct launch *out);
 void launch_clear(struct launch *l);
-/* The map of the hello message. */
-void launch_pack_hello(const struct pool *p, unsigned slots, struct buf *b);
+/* The map of the hello message. rings: where they begin in the descriptor of the boards. */
+void launch_pack_hello(const struct pool *p, unsigned slots, uint64_t rings, struct buf *b);
 /* The kernel's count of processes it killed because memory ran out; 0 if unknown. */
 uint64_t launch_oom_kills(void);
 /* The environment that every command task gets before the pool's and its own: PATH, HOME, USER, LOGNAME, SHELL, LANG, and

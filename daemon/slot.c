@@ -1,5 +1,5 @@
 /* A task's way through a slot: slot_send (entry SENT on the board, the run message collected) ─► the host claims it ─► output and progress ─► one
- * answer (on_answer) ─► the future's final state. What goes wrong: the message is no answer to the task in front: the host is broken, and killed; the
+ * answer (on_message: through the ring, or the socket) ─► the future's final state. What goes wrong: the message is no answer to the task in front: the host is broken, and killed; the
  * host dies: everything it wrote is read first, then slot_settle asks the board what it was doing. */
 #include "daemon/slot.h"
 
@@ -23,13 +23,15 @@
 static void on_end(struct stream *st, enum stream_end how, enum frame_verdict verdict);
 static bool on_frame(struct stream *st, const uint8_t *bytes, size_t len);
 static void on_written(struct stream *st);
+static void on_ring_message(struct rings_item *item, const uint8_t *bytes, size_t len);
+static void on_ring_nonsense(struct rings_item *item);
 
 static const struct stream_ops ops = { .on_frame = on_frame, .on_end = on_end, .on_written = on_written };
 
 enum { ENVELOPE = 65536 }; /* what may stand around a value */
 
 struct slot *
-slot_new(struct host *h, unsigned index, int fd, struct board *board)
+slot_new(struct host *h, unsigned index, int fd, struct board *board, struct ring *ring)
 {
 	struct slot *s = calloc(1, sizeof *s);
 	if (!s || !stream_init(&s->stream, fd, run_frame_limit() + ENVELOPE, &ops)) {
@@ -40,6 +42,9 @@ slot_new(struct host *h, unsigned index, int fd, struct board *board)
 	s->host = h;
 	s->index = index;
 	s->board = board;
+	s->ring.on_message = on_ring_message;
+	s->ring.on_nonsense = on_ring_nonsense;
+	rings_init(&s->ring, ring);
 	s->idle_since_us = clock_now();
 	TAILQ_INIT(&s->sent);
 	return s;
@@ -52,6 +57,7 @@ slot_free(struct slot *s)
 		return;
 	assert(TAILQ_EMPTY(&s->sent));
 	timer_unset(&s->stop_timer);
+	rings_forget(&s->ring);
 	stream_clear(&s->stream);
 	free(s);
 }
@@ -136,6 +142,8 @@ slot_send(struct slot *s, struct future *f)
 	s->in_flight++;
 	s->next++;
 	s->served++;
+	if (s->host->uses_ring)
+		rings_expect(&s->ring);
 	if (!s->host->uses_board) { /* no board: what is sent counts as begun */
 		board_claim(&s->board->entry[entry], f->id, clock_now());
 		slot_look(f);
@@ -275,7 +283,7 @@ slot_find_secret(struct slot *s, const uint8_t secret[SLOT_SECRET])
 		if (memcmp(s->secret[f->sequence], secret, SLOT_SECRET) != 0)
 			continue;
 		if (f != TAILQ_FIRST(&s->sent))
-			stream_drain(&s->stream); /* what came before it is done: hear that first */
+			slot_drain(s); /* what came before it is done: hear that first */
 		return slot_running(s) == f ? f : NULL;
 	}
 	return NULL;
@@ -284,9 +292,9 @@ slot_find_secret(struct slot *s, const uint8_t secret[SLOT_SECRET])
 /* ---- what comes from the host ---- */
 
 static bool
-on_frame(struct stream *st, const uint8_t *bytes, size_t len)
+on_message(struct slot *s, const uint8_t *bytes, size_t len)
 {
-	struct slot *s = container(st, struct slot, stream);
+	struct stream *st = &s->stream;
 	struct future *f = TAILQ_FIRST(&s->sent);
 	struct host *h = s->host;
 	struct answer a;
@@ -311,6 +319,45 @@ on_frame(struct stream *st, const uint8_t *bytes, size_t len)
 	return !st->ended;
 }
 
+/* Whatever became of the socket: what has left the host's memory counts. */
+static void
+on_ring_message(struct rings_item *item, const uint8_t *bytes, size_t len)
+{
+	on_message(container(item, struct slot, ring), bytes, len);
+}
+
+static void
+on_ring_nonsense(struct rings_item *item)
+{
+	host_kill(container(item, struct slot, ring)->host, "what it wrote into its ring is no message");
+}
+
+/* What is in the ring was said before anything that comes through the socket: see proto/ring.h. */
+static bool
+on_frame(struct stream *st, const uint8_t *bytes, size_t len)
+{
+	struct slot *s = container(st, struct slot, stream);
+
+	if (!s->host->uses_ring)
+		return on_message(s, bytes, len);
+	if (len == RING_WAKE_SIZE && memcmp(bytes, ring_wake, len) == 0) {
+		rings_expect(&s->ring);
+		return true;
+	}
+	rings_hear(&s->ring);
+	bool go_on = on_message(s, bytes, len);
+	ring_note_heard(&s->ring.reader);
+	return go_on;
+}
+
+void
+slot_drain(struct slot *s)
+{
+	stream_drain(&s->stream);
+	if (s->host->uses_ring)
+		rings_hear(&s->ring);
+}
+
 static void
 on_end(struct stream *st, enum stream_end how, enum frame_verdict verdict)
 {
@@ -319,6 +366,8 @@ on_end(struct stream *st, enum stream_end how, enum frame_verdict verdict)
 
 	if (h->state == HOST_DEAD)
 		return;
+	if (h->uses_ring)
+		rings_hear(&s->ring);
 	if (how == STREAM_EOF && s->leaving && !s->in_flight) {
 		pool_remove_slot(h->pool, s); /* as it was told to */
 		return;

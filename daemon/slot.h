@@ -9,6 +9,7 @@
 
 #include "daemon/future.h"
 #include "daemon/host.h"
+#include "daemon/rings.h"
 
 enum { SLOT_SECRET = 16, SLOT_LONG_US = 5000, SLOT_KILL_SECONDS = 10 };
 
@@ -17,6 +18,7 @@ struct slot {
 	unsigned index;             /* in the host */
 	struct stream stream;
 	struct board *board;
+	struct rings_item ring;     /* in use if the host said so */
 	struct future_list sent;    /* in the order sent: the first is running, or the next to run */
 	unsigned in_flight;         /* how many */
 	uint64_t next;              /* sequence number of the next to be sent; entry next % 64 */
@@ -33,7 +35,7 @@ struct slot {
 };
 
 /* Takes fd. NULL without memory (fd is closed). */
-struct slot *slot_new(struct host *h, unsigned index, int fd, struct board *board);
+struct slot *slot_new(struct host *h, unsigned index, int fd, struct board *board, struct ring *ring);
 /* Its tasks must have been settled (slot_settle). */
 void slot_free(struct slot *s);
 /* How many more tasks it takes now, given that short ones are sent ahead. */
@@ -52,6 +54,8 @@ void slot_close_input(struct slot *s);
 void slot_stop(struct future *f, bool kill, uint64_t grace_us);
 /* Removes it from the list. Only future_leave_place calls this. */
 void slot_unlink(struct future *f);
+/* Hears all that the host has said until now, on both ways. */
+void slot_drain(struct slot *s);
 /* The host is dead: what it was running fails with the error made by `lost`, the rest goes back into the queue. */
 void slot_settle(struct slot *s, int wait_status);
 /* The future that runs in it; NULL if none was seen to. */

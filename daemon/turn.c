@@ -15,6 +15,8 @@ static unsigned futures, budget_from;
 static uint64_t bytes;
 static struct turn_gauges gauges;
 static void (*before_flush)(void);
+static void (*look)(void);
+static bool (*may_sleep)(void);
 
 struct event_base *
 turn_base(void)
@@ -88,7 +90,7 @@ wait_for_events(bool timers_due)
 {
 	uint64_t next = timer_next(), now = clock_now();
 
-	if (timers_due || anything_waits() || next <= now) {
+	if (timers_due || anything_waits() || next <= now || (may_sleep && !may_sleep())) {
 		event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK); /* NONBLOCK alone goes on while anything is readable */
 		return;
 	}
@@ -112,11 +114,20 @@ turn_before_flush(void (*commit)(void))
 }
 
 void
+turn_poll(void (*looks)(void), bool (*asks)(void))
+{
+	look = looks;
+	may_sleep = asks;
+}
+
+void
 turn_run(void)
 {
 	static bool timers_due;
 
 	wait_for_events(timers_due);
+	if (look)
+		look();
 	timers_due = timer_run(clock_refresh(), TIMERS_PER_TURN);
 	for (int phase = 0; phase < TURN_PHASES; phase++) {
 		if (phase == TURN_WORK || phase == TURN_NOTIFY)

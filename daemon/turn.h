@@ -33,6 +33,9 @@ void turn_schedule(enum turn_phase phase, struct turn_item *item, void (*run)(st
 void turn_unschedule(struct turn_item *item);
 /* Called in every turn, before TURN_FLUSH: what the turn changed is to be made as durable as it will be. */
 void turn_before_flush(void (*commit)(void));
+/* For what comes without an event: `look` is called in every turn, after the events; `may_sleep` before the loop would sleep: false
+ * if something has come meanwhile. */
+void turn_poll(void (*look)(void), bool (*may_sleep)(void));
 /* One turn. Sleeps only when nothing is scheduled, until an event or the next timer. */
 void turn_run(void);
 /* Frees the base; for a clean end. */

@@ -143,7 +143,7 @@ seat_start(struct crew *crew, uint32_t number, int fd)
 		return false;
 	}
 	seat->crew = crew;
-	slot_init(&seat->slot, number, fd, host_board(crew->host, number), crew->host->message, &crew->ending);
+	slot_init(&seat->slot, number, fd, host_board(crew->host, number), host_ring(crew->host, number), crew->host->message, &crew->ending);
 	rc = pthread_create(&seat->thread, NULL, seat_main, seat);
 	if (rc != 0) {
 		slot_clear(&seat->slot);

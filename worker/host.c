@@ -69,7 +69,7 @@ host_ready(struct host *h, const struct host_ready *ready)
 	buf_init(&b);
 	pack_array(&b, 2);
 	pack_cstr(&b, "ready");
-	pack_map(&b, 7);
+	pack_map(&b, 8);
 	pack_key(&b, "depth");
 	pack_uint(&b, ready->depth < h->board_entries ? ready->depth : h->board_entries);
 	pack_key(&b, "stop");
@@ -78,6 +78,8 @@ host_ready(struct host *h, const struct host_ready *ready)
 	pack_bool(&b, ready->grow);
 	pack_key(&b, "board");
 	pack_bool(&b, true);
+	pack_key(&b, "ring");
+	pack_bool(&b, ready->ring && h->rings > 0);
 	pack_key(&b, "name");
 	pack_cstr(&b, ready->name);
 	pack_key(&b, "version");
@@ -185,6 +187,8 @@ take_pair(struct host *h, struct reader *r, uint64_t *protocol, uint64_t *slots)
 		return read_uint(r, protocol);
 	if (read_is(r, "slots"))
 		return read_uint(r, slots);
+	if (read_is(r, "rings"))
+		return read_uint(r, &h->rings);
 	if (read_is(r, "message"))
 		return read_uint(r, &h->message);
 	if (read_is(r, "kind"))
@@ -244,6 +248,8 @@ take_hello(struct host *h, struct reader message, uint32_t elements)
 		return "the hello and FUTURED_SLOTS disagree";
 	if (h->message < HOST_MESSAGE_MIN || h->message > MESSAGE_MAX)
 		return "the limit `message` must be 64 KiB to 1 TiB";
+	if (h->rings % sizeof(uint64_t) != 0 || h->rings > h->boards_size)
+		return "`rings` is not in the file of claim boards";
 	return fill_texts(h) ? NULL : "out of memory";
 }
 
@@ -277,8 +283,8 @@ map_boards(struct host *h)
 	if (fstat(WORKER_BOARD_FD, &st) < 0 || st.st_size < (off_t)(h->slots * sizeof(struct board)))
 		return false;
 	h->boards_size = (size_t)st.st_size;
-	if (h->boards_size > WORKER_SLOTS_MAX * sizeof(struct board))
-		h->boards_size = WORKER_SLOTS_MAX * sizeof(struct board);
+	if (h->boards_size > WORKER_SLOTS_MAX * (sizeof(struct board) + sizeof(struct ring)))
+		h->boards_size = WORKER_SLOTS_MAX * (sizeof(struct board) + sizeof(struct ring));
 	map = mmap(NULL, h->boards_size, PROT_READ | PROT_WRITE, MAP_SHARED, WORKER_BOARD_FD, 0);
 	if (map == MAP_FAILED)
 		return false;
@@ -366,7 +372,17 @@ host_slot_fd(const struct host *h, uint32_t n)
 struct board *
 host_board(const struct host *h, uint32_t n)
 {
-	return n < h->boards_size / sizeof(struct board) ? &h->boards[n] : NULL;
+	size_t size = h->rings > 0 ? (size_t)h->rings : h->boards_size;
+
+	return n < size / sizeof(struct board) ? &h->boards[n] : NULL;
+}
+
+struct ring *
+host_ring(const struct host *h, uint32_t n)
+{
+	size_t size = h->rings > 0 ? h->boards_size - (size_t)h->rings : 0;
+
+	return n < size / sizeof(struct ring) ? (struct ring *)(void *)((uint8_t *)h->boards + h->rings) + n : NULL;
 }
 
 /* ---- hearing ---- */

@@ -15,6 +15,7 @@
 #include "proto/board.h"
 #include "proto/buf.h"
 #include "proto/reader.h"
+#include "proto/ring.h"
 #include "proto/status.h"
 #include "worker/channel.h"
 
@@ -28,6 +29,7 @@ struct host {
 	uint32_t board_entries;      /* in use on each board, 1 to BOARD_ENTRIES */
 	struct board *boards;        /* [slots]; see host_board for slots that come later */
 	size_t boards_size;          /* bytes mapped */
+	uint64_t rings;              /* where in them the rings begin; 0: the daemon has none */
 	uint64_t message;            /* the largest message, both ways, in bytes */
 	char *kind;                  /* "command", "process", "thread", "interpreter" */
 	char *pool;
@@ -50,6 +52,8 @@ bool host_option(const struct host *h, const char *key, struct reader *value);
 int host_slot_fd(const struct host *h, uint32_t n);
 /* The board of slot n, also one that came later; NULL if the mapping has none for it. */
 struct board *host_board(const struct host *h, uint32_t n);
+/* Its ring; NULL if there is none. */
+struct ring *host_ring(const struct host *h, uint32_t n);
 
 /* What the runtime says of itself in `ready`. */
 struct host_ready {
@@ -57,6 +61,7 @@ struct host_ready {
 	uint32_t depth;               /* tasks a slot takes ahead */
 	bool stop;                    /* it can end a running task and feed its stdin */
 	bool grow;                    /* it takes slots later */
+	bool ring;                    /* it puts answers into rings, where there are any */
 	const char *const *functions; /* borrowed; NULL: it cannot say */
 	size_t function_count;
 };

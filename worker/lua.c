@@ -362,7 +362,7 @@ lua_serve(struct host *h)
 {
 	struct lua_settings settings;
 	struct crew_runtime runtime = {
-		.ready = {.name = "lua", .depth = BOARD_ENTRIES, .grow = true},
+		.ready = {.name = "lua", .depth = BOARD_ENTRIES, .ring = true, .grow = true},
 		.shared = &settings,
 		.open = lua_open_slot,
 		.close = lua_close_slot,

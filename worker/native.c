@@ -127,7 +127,7 @@ native_serve(struct host *h)
 {
 	bool per_thread = strcmp(h->kind, "thread") == 0;
 	struct crew_runtime runtime = {
-		.ready = {.name = "native", .depth = BOARD_ENTRIES, .grow = per_thread},
+		.ready = {.name = "native", .depth = BOARD_ENTRIES, .ring = true, .grow = per_thread},
 		.open = native_open,
 		.close = native_close,
 	};

@@ -3,7 +3,7 @@
  *	recv ──► for each whole run message: claim ─► run ─► settle ─► send the answer ──► recv …
  *
  * Most of the time a turn is: one recv that brings several small messages, then per message one compare-and-exchange, one call
- * and one send. An answer is sent before the next task is claimed: then it neither dies with that task nor waits for it. Which
+ * and one write into the ring. An answer is sent before the next task is claimed: then it neither dies with that task nor waits for it. Which
  * way an answer takes is decided in slot_deliver alone. */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,13 +22,15 @@ enum {
 };
 
 void
-slot_init(struct slot *s, unsigned number, int fd, struct board *board, uint64_t message_max, const _Atomic bool *ending)
+slot_init(struct slot *s, unsigned number, int fd, struct board *board, struct ring *ring, uint64_t message_max,
+	const _Atomic bool *ending)
 {
 	int flags = fcntl(fd, F_GETFL);
 
 	memset(s, 0, sizeof *s);
 	s->number = number;
 	s->board = board;
+	ring_writer_init(&s->ring, ring);
 	s->message_max = message_max;
 	s->ending = ending;
 	channel_init(&s->channel, fd, message_max + ENVELOPE_MAX);
@@ -47,12 +49,13 @@ slot_clear(struct slot *s)
 
 /* ---- sending ---- */
 
-/* Sends all of it, or notes that the slot is closed. Blocks while the daemon does not read. */
+/* Sends one message, or notes that the slot is closed. Blocks while the daemon does not read. */
 static void
 send_pieces(struct slot *s, struct iovec *piece, size_t count)
 {
 	struct msghdr msg = {.msg_iov = piece, .msg_iovlen = count};
 
+	ring_note_said(&s->ring);
 	while (!s->broken && msg.msg_iovlen > 0) {
 		ssize_t n = sendmsg(s->channel.fd, &msg, MSG_NOSIGNAL);
 
@@ -72,10 +75,27 @@ send_pieces(struct slot *s, struct iovec *piece, size_t count)
 	}
 }
 
-/* The one way an answer takes to the daemon. */
+static void
+wake_daemon(struct slot *s)
+{
+	while (send(s->channel.fd, ring_wake, sizeof ring_wake, MSG_NOSIGNAL) < 0)
+		if (errno != EINTR) {
+			s->broken = true;
+			return;
+		}
+}
+
+/* The one way an answer takes to the daemon: a small one into the ring, else through the socket. */
 static void
 slot_deliver(struct slot *s)
 {
+	if (ring_write(&s->ring, s->channel.out.data, s->channel.out.len)) {
+		if (ring_must_wake(&s->ring))
+			wake_daemon(s);
+		s->channel.out.len = 0;
+		return;
+	}
+	ring_note_said(&s->ring);
 	if (channel_flush(&s->channel, CHANNEL_WAIT) == CHANNEL_GONE)
 		s->broken = true;
 }

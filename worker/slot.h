@@ -35,6 +35,7 @@ struct slot {
 	struct channel channel;       /* owns its descriptor; `out` holds the answer */
 	unsigned number;
 	struct board *board;
+	struct ring_writer ring;
 	uint64_t message_max;         /* bytes an answer may have */
 	const _Atomic bool *ending;   /* true: claim nothing more */
 	void (*run)(struct slot *s);  /* the runtime: runs s->task and packs an answer */
@@ -48,8 +49,8 @@ struct slot {
 	bool broken;                  /* a send failed: the daemon has closed this slot */
 };
 
-/* Takes fd. run, settle and state are the caller's to set, before slot_serve. */
-void slot_init(struct slot *s, unsigned number, int fd, struct board *board, uint64_t message_max,
+/* Takes fd; ring may be NULL. run, settle and state are the caller's to set, before slot_serve. */
+void slot_init(struct slot *s, unsigned number, int fd, struct board *board, struct ring *ring, uint64_t message_max,
 	const _Atomic bool *ending);
 /* Closes fd and frees the buffers; not the runtime's state. */
 void slot_clear(struct slot *s);

@@ -1,13 +1,18 @@
-"""A host that keeps the worker contract until a task's name tells it to break it, in that way."""
+"""A host that keeps the worker contract until a task's name tells it to break it, in that way. With the argument "ring" it
+answers through the ring."""
+import mmap
 import os
 import signal
 import socket
+import struct
 import sys
 import threading
 
 import msgpack
 
 CONTROL, BOARD, SLOT = 3, 4, 5
+RING_BYTES, HEADER = 16384, 128
+ring = None
 
 
 def messages(fd):
@@ -26,6 +31,32 @@ def say(fd, *message):
     send(fd, msgpack.packb(message))
 
 
+class Ring:
+    def __init__(self, at):
+        self.map = mmap.mmap(BOARD, 0)
+        self.at, self.count = at, 0
+
+    def write(self, data):
+        for byte in data:
+            self.map[self.at + HEADER + self.count % RING_BYTES] = byte
+            self.count += 1
+
+    def publish(self, count):
+        struct.pack_into("=Q", self.map, self.at, count)
+
+    def put(self, data):
+        self.write(data)
+        self.publish(self.count)
+
+
+def answer(*message):
+    if ring is None:
+        say(SLOT, *message)
+    else:
+        ring.put(msgpack.packb(message))
+        say(SLOT, "wake")  # it may be asleep
+
+
 def listen():
     """Told to end, or alone: it ends."""
     for verb, *_ in messages(CONTROL):
@@ -37,6 +68,28 @@ def listen():
 def wait_for_the_end():
     while True:
         signal.pause()
+
+
+def do_to_ring(wrong, future):
+    if wrong == "ring_count":
+        ring.publish(ring.count + RING_BYTES + 1)
+    elif wrong == "ring_back":
+        ring.publish(ring.count - 1)
+    elif wrong == "ring_garbage":
+        ring.put(b"\xc1" * 100)
+    elif wrong == "ring_half":
+        ring.put(msgpack.packb(["ok", future, "x" * 1000])[:500])
+    elif wrong == "ring_large":
+        ring.put(msgpack.packb(["ok", future, "x" * 5000]))
+    elif wrong == "ring_no_answer":
+        ring.put(msgpack.packb(["hurray", future]))
+    elif wrong == "ring_other_id":
+        ring.put(msgpack.packb(["ok", future + 1, 1]))
+    elif wrong == "ring_twice":
+        ring.put(msgpack.packb(["ok", future, "well"]) + msgpack.packb(["ok", future, "again"]))
+    elif wrong == "ring_all":
+        for i in range(0, len(ring.map), 4096):
+            ring.map[i:i + 4096] = b"\xff" * len(ring.map[i:i + 4096])
 
 
 def do(wrong, future):
@@ -78,6 +131,17 @@ def do(wrong, future):
         os._exit(3)
     elif wrong == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
+    elif wrong == "wakes":
+        for _ in range(10000):
+            say(SLOT, "wake")
+        answer("ok", future, "well")
+        return
+    elif wrong == "answer_and_die":
+        ring.put(msgpack.packb(["ok", future, "well"]))
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif wrong.startswith("ring_"):
+        do_to_ring(wrong, future)
+        say(SLOT, "wake")
     elif wrong == "board":
         os.pwrite(BOARD, b"\xff" * 1024, 0)
         os._exit(1)
@@ -85,17 +149,20 @@ def do(wrong, future):
 
 
 def main():
-    next(messages(CONTROL))
+    global ring
+    hello = next(messages(CONTROL))[1]
     threading.Thread(target=listen, daemon=True).start()
-    say(CONTROL, "ready", {"name": "rogue"})
+    if sys.argv[1:] == ["ring"]:
+        ring = Ring(hello["rings"])
+    say(CONTROL, "ready", {"name": "rogue", "ring": ring is not None})
     for _, _, future, _, fn, args, *_ in messages(SLOT):
         if fn in ("well", "close_later"):
-            say(SLOT, "ok", future, "well")
+            answer("ok", future, "well")
             if fn == "close_later":
                 os.close(SLOT)
                 wait_for_the_end()
         elif fn == "pid":
-            say(SLOT, "ok", future, os.getpid())
+            answer("ok", future, os.getpid())
         else:
             do(fn, future)
     sys.exit(0)

@@ -13,7 +13,7 @@ import msgpack
 import pytest
 
 import helpers
-from worker_host import CLAIMED, REVOKED, SENT, Host, module
+from worker_host import CLAIMED, REVOKED, RINGS, SENT, Host, module
 
 
 @pytest.fixture
@@ -37,6 +37,11 @@ def start(tmp_path):
 @pytest.fixture(params=["process", "thread"])
 def slot(request, start):
     return start(request.param).slot
+
+
+@pytest.fixture(params=["process", "thread"])
+def ringed(request, start):
+    return start(request.param, 2, rings=RINGS).slots[1]
 
 
 # ---- loading ----
@@ -452,3 +457,65 @@ def test_fetch_reads_a_url(start, web):
     id, entry = slot.run("fetch", web + "/slow", 1000)
     slot.stop(entry)
     assert slot.receive() == ["cancelled", id]
+
+
+# ---- the answer ring ----
+
+def test_a_ring_is_used_only_where_there_is_one(start):
+    assert start("thread", ready=False).ready()["ring"] is False
+    assert start("thread", ready=False, rings=RINGS).ready()["ring"] is True
+
+
+@pytest.mark.parametrize("rings", [RINGS + 4, 1 << 40])
+def test_rings_that_cannot_be_there_are_refused(start, rings):
+    assert "rings" in start("process", ready=False, rings=rings).failed()["message"]
+
+
+def test_small_answers_are_put_into_the_ring(ringed):
+    ids = [ringed.run("add", n, n)[0] for n in range(50)]
+    assert ringed.await_ring(50) == [["ok", ids[n], 2 * n] for n in range(50)]
+    assert ringed.silent()
+
+
+def test_a_sleeping_daemon_is_woken_once(ringed):
+    ringed.ring_field("asleep", 1)
+    sent = [ringed.message("add", (n, n)) for n in range(50)]
+    ringed.send(*(message for _, _, message in sent))
+    assert ringed.receive() == ["wake"]
+    assert ringed.ring_field("asleep") == 0
+    assert len(ringed.await_ring(50)) == 50
+    assert ringed.silent()
+
+
+def test_nothing_overtakes_a_large_answer(ringed):
+    first, _ = ringed.run("add", 1, 1)
+    assert ringed.await_ring(1) == [["ok", first, 2]]
+    large, _ = ringed.run("bytes", 5000)
+    second, _ = ringed.run("add", 2, 2)
+    assert ringed.receive()[:2] == ["ok", large]
+    assert ringed.receive() == ["ok", second, 4], "while the daemon has not heard the large one"
+    assert ringed.ring() == []
+    ringed.ring_field("heard", 2)
+    third, _ = ringed.run("add", 3, 3)
+    assert ringed.await_ring(1) == [["ok", third, 6]]
+
+
+def test_a_ring_that_nobody_reads_is_not_overrun(ringed):
+    ids = [ringed.run("bytes", 1000)[0] for _ in range(40)]
+    assert [ringed.receive()[1] for _ in ids[16:]] == ids[16:]
+    assert [m[1] for m in ringed.ring()] == ids[:16]
+
+
+def test_an_answer_in_the_ring_outlives_a_crash(ringed):
+    sent = [ringed.message("add", (n, n)) for n in range(5)] + [ringed.message("crash"), ringed.message("noop")]
+    ringed.send(*(message for _, _, message in sent))
+    assert ringed.receive() is None
+    assert ringed.host.await_end() == -signal.SIGSEGV
+    assert ringed.ring() == [["ok", sent[n][0], 2 * n] for n in range(5)]
+    assert ringed.state(sent[5][1])[0] == CLAIMED and ringed.state(sent[6][1])[0] == SENT
+
+
+def test_what_a_task_prints_comes_before_its_answer(ringed):
+    id, _ = ringed.run("print_lines", 3)
+    assert ringed.answer(id)[0] == "ok"
+    assert ringed.printed() != b"" and ringed.ring() == []

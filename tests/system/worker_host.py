@@ -20,6 +20,7 @@ TIMEOUT = 20
 WORKER = os.path.join(helpers.BUILD, "libexec", "futured-worker")
 MODULES = os.path.join(helpers.BUILD, "modules")
 BOARD_SIZE, ENTRIES, BOARDS = 1024, 64, 64
+RINGS, RING_SIZE, RING_BYTES, RING_HEADER = BOARDS * BOARD_SIZE, 16512, 16384, 128
 EMPTY, SENT, CLAIMED, REVOKED, STOP = range(5)
 
 
@@ -113,6 +114,32 @@ class Slot(Stream):
         self.send(message)
         return id, entry
 
+    def ring_field(self, name, value=None):
+        form, offset = {"put": ("=Q", 0), "taken": ("=Q", 64), "heard": ("=Q", 72), "asleep": ("=I", 80)}[name]
+        at = RINGS + self.number * RING_SIZE + offset
+        if value is not None:
+            struct.pack_into(form, self.host.board, at, value)
+        return struct.unpack_from(form, self.host.board, at)[0]
+
+    def ring(self):
+        """Takes the messages that are in the ring."""
+        first, put = self.ring_field("taken"), self.ring_field("put")
+        at = RINGS + self.number * RING_SIZE + RING_HEADER
+        unpacker = msgpack.Unpacker(raw=False, strict_map_key=False)
+        unpacker.feed(bytes(self.host.board[at + n % RING_BYTES] for n in range(first, put)))
+        self.ring_field("taken", put)
+        return list(unpacker)
+
+    def await_ring(self, count):
+        """The next `count` messages from the ring."""
+        came = []
+
+        def enough():
+            came.extend(self.ring())
+            return len(came) >= count
+        helpers.eventually(enough, TIMEOUT, "%d messages are in the ring" % count)
+        return came
+
     def stop(self, entry):
         """Asks a claimed task to stop."""
         helpers.eventually(lambda: self.state(entry)[0] == CLAIMED, TIMEOUT, "the task is claimed")
@@ -149,14 +176,16 @@ class Slot(Stream):
 
 
 class Host:
-    """A host process. hello=… overrides what the hello says; program=[…] runs another one than futured-worker."""
+    """A host process. hello=… overrides what the hello says; program=[…] runs another one than futured-worker. It uses rings where
+    the hello says rings=RINGS."""
 
     def __init__(self, directory, kind, slots=1, program=None, env=None, **hello):
         self.directory, self.last_id, self.status, self.logged = directory, 0, None, []
         self.stderr_path = os.path.join(directory, "stderr")
         board = os.open(os.path.join(directory, "boards"), os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        os.ftruncate(board, BOARDS * BOARD_SIZE)
-        self.board = mmap.mmap(board, BOARDS * BOARD_SIZE)
+        size = RINGS + BOARDS * RING_SIZE
+        os.ftruncate(board, size)
+        self.board = mmap.mmap(board, size)
         pairs = [socket.socketpair() for _ in range(slots + 1)]
         theirs = [pairs[0][1].fileno(), board, *(pair[1].fileno() for pair in pairs[1:])]
         self.spawn(program or [WORKER], theirs, slots, env or {})
