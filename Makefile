@@ -99,6 +99,11 @@ $(B)/lib/libfutured-event.a: $(B)/obj/client/futured_event.o
 $(B)/lib/%.a:
 	$(QUIET_AR)rm -f $@ && ld -r -o $(B)/obj/$*.o $^ && objcopy --localize-hidden $(B)/obj/$*.o && ar rcs $@ $(B)/obj/$*.o
 
+# For hosts in languages without atomics.
+all: $(B)/lib/futured/claim.so
+$(B)/lib/futured/claim.so: $(B)/obj/worker/claim.o $(B)/obj/proto/board.o
+	$(LINK) -shared $^
+
 # Example clients, built as a stranger would: with the two headers and the shared libraries.
 CLIENTS = $(patsubst examples/client/%.c,$(B)/examples/%,$(wildcard examples/client/*.c))
 all: $(CLIENTS)
@@ -178,6 +183,7 @@ install: all
 	install -m 755 $(B)/bin/futured $(B)/bin/fut $(D)/bin
 	install -m 755 $(B)/libexec/futured-worker $(D)/libexec
 	cp -P $(B)/lib/libfutured* $(D)/lib
+	install -m 755 $(B)/lib/futured/claim.so $(D)/lib/futured
 	install -d $(D)/lib/pkgconfig
 	for name in futured futured-event; do sed 's:@PREFIX@:$(PREFIX):; s:@VERSION@:$(VERSION):' client/$$name.pc.in >$(D)/lib/pkgconfig/$$name.pc; done
 	scripts/manlinks $(D)/share/man/man3 docs/*.3

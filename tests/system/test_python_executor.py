@@ -2,6 +2,7 @@
 import concurrent.futures
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from helpers import eventually
 
 sys.path.insert(0, os.path.join(helpers.ROOT, "client", "python"))
 import futured  # noqa: E402
-from futured import errors  # noqa: E402
+from futured import errors, worker  # noqa: E402
 
 CONFIG = {"pools": {"py": {"kind": "process", "runtime": "python", "workers": 2},
                     "pythread": {"kind": "thread", "runtime": "python", "workers": 2}}}
@@ -26,6 +27,11 @@ def pool(request, shared_daemon):
     """An executor of each kind, two workers."""
     with SHAPES[request.param](2, address="unix:" + shared_daemon.address) as executor:
         yield executor
+
+
+@pytest.fixture
+def no_cloudpickle(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cloudpickle", None)
 
 
 @pytest.fixture
@@ -213,18 +219,106 @@ def test_an_exception_that_cannot_be_made_again_breaks_nothing(pool):
 
 
 @pytest.mark.parametrize("what", [lambda: 1, threading.Lock().acquire])
-def test_what_cannot_be_pickled_fails_its_future_alone(pool, what):
+def test_what_cannot_be_pickled_fails_its_future_alone(pool, what, no_cloudpickle):
     f = pool.submit(what)
     assert isinstance(f.exception(), Exception)
     assert pool.submit(pow, 2, 2).result() == 4
 
 
-def test_a_lambda_says_that_it_wants_cloudpickle(pool):
-    try:
-        import cloudpickle  # noqa: F401
-        pytest.skip("cloudpickle is installed")
-    except ImportError:
-        assert "cloudpickle" in str(pool.submit(lambda: 1).exception())
+def test_a_lambda_says_that_it_wants_cloudpickle(pool, no_cloudpickle):
+    assert "only where cloudpickle is installed" in str(pool.submit(lambda: 1).exception())
+
+
+def test_lambdas_and_closures_cross_by_cloudpickle(pool):
+    pytest.importorskip("cloudpickle")
+    three = 3
+    assert pool.submit(lambda n: n * three, 5).result(10) == 15
+    assert list(pool.map(lambda n: n + three, range(5), chunksize=2)) == [3, 4, 5, 6, 7]
+    assert pool.submit(lambda: lambda: three).result(10)() == 3  # and back
+    assert isinstance(pool.submit(lambda: threading.Lock()).exception(10), TypeError)
+
+
+def test_exceptions_of_a_local_class_cross_by_cloudpickle(pool):
+    pytest.importorskip("cloudpickle")
+
+    def raises():
+        class Local(Exception):
+            pass
+        raise Local("one", 2)
+    error = pool.submit(raises).exception(10)
+    assert type(error).__name__ == "Local" and error.args == ("one", 2) and "raise Local" in str(error.__cause__)
+
+
+def test_an_initializer_may_be_a_closure(shared_daemon):
+    pytest.importorskip("cloudpickle")
+    where = "FUTURED_TEST_CLOSURE"
+    with futured.ProcessPoolExecutor(1, initializer=lambda: os.environ.update({where: "1"}), address="unix:" + shared_daemon.address) as pool:
+        assert pool.submit(os.getenv, where).result(10) == "1"
+
+
+TYPED = """
+import sys
+sys.modules.update({modules})
+import futured
+def double(n):
+    return 2 * n
+with futured.Executor(1) as pool:
+    print(pool.submit(double, 21).exception(10) or pool.submit(double, 21).result())
+"""
+
+
+@pytest.mark.parametrize("modules, expected", [("", "42"), ("cloudpickle=None", "install cloudpickle")])
+def test_functions_that_were_typed_in_cross_by_value_or_say_what_they_want(shared_daemon, modules, expected):
+    if not modules:
+        pytest.importorskip("cloudpickle")
+    env = {**os.environ, "PYTHONPATH": os.path.join(helpers.ROOT, "client", "python"), "FUTURED_ADDRESS": "unix:" + shared_daemon.address}
+    said = subprocess.check_output(["/usr/bin/python3", "-"], input=TYPED.format(modules=modules), env=env, text=True, timeout=60)
+    assert expected in said
+
+
+def lock_or_number(n):
+    return threading.Lock() if n == 1 else n
+
+
+def test_a_result_that_cannot_be_pickled_costs_its_item_alone(pool):
+    results, seen = pool.map(lock_or_number, range(4), chunksize=4), []
+    for _ in range(4):
+        try:
+            seen.append(next(results))
+        except TypeError:
+            seen.append(None)
+    assert seen == [0, None, 2, 3]
+
+
+def append(path, n):
+    with open(path, "ab", buffering=0) as f:
+        f.write(b"%d\n" % n)
+    return n
+
+
+def test_what_was_sent_ahead_and_cancelled_never_runs_and_the_rest_runs_once(pool, tmp_path):
+    """Workers have many tasks at once, and the cancels meet them."""
+    assert worker.find_claim() is not None  # else nothing is sent ahead
+    path = str(tmp_path / "ledger")
+    (tmp_path / "ledger").touch()
+    futures = [pool.submit(append, path, n) for n in range(3000)]
+    cancelled = {n for n in range(2999, 0, -3) if futures[n].cancel()}
+    done = {f.result(30) for n, f in enumerate(futures) if n not in cancelled}
+    ran = [int(line) for line in open(path)]
+    assert cancelled and sorted(ran) == sorted(done) and done == set(range(3000)) - cancelled
+
+
+def test_the_package_alone_works_one_task_at_a_time(shared_daemon, tmp_path):
+    """Without the library for claims."""
+    shutil.copytree(os.path.join(helpers.ROOT, "client", "python", "futured"), str(tmp_path / "a" / "b" / "c" / "futured"))
+    script = """
+import futured, futured.worker
+print(futured.worker.find_claim())
+with futured.ProcessPoolExecutor(2) as pool:
+    print(sum(pool.map(abs, range(300))))
+"""
+    env = {**os.environ, "PYTHONPATH": str(tmp_path / "a" / "b" / "c"), "FUTURED_ADDRESS": "unix:" + shared_daemon.address}
+    assert subprocess.check_output(["/usr/bin/python3", "-c", script], env=env, text=True, timeout=60) == "None\n44850\n"
 
 
 def test_callbacks_may_use_the_executor(pool):

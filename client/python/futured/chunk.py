@@ -1,7 +1,5 @@
 """Several calls of one function in one task, with one outcome each."""
-import pickle
-
-from futured.worker import pickled_exception, text_of, traceback_of
+from futured.worker import dumps, pickled_exception, text_of, traceback_of
 
 
 class Outcomes(list):
@@ -11,7 +9,7 @@ class Outcomes(list):
         """After an attempt to pickle them failed: what cannot be pickled becomes an error of its item."""
         for i, (good, value) in enumerate(self):
             try:
-                pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+                dumps(value)
             except BaseException as e:
                 self[i] = (False, error_of(e))
 

@@ -20,6 +20,8 @@ from futured import errors
 from futured.worker import PRINTED, current
 
 RELEASE_AT = 256  # forgotten futures are released so many at a time
+AHEAD, HELD, SMALL = 4, 32, 4096  # see Connection.submit
+UINT32 = struct.Struct(">I").pack
 NAME = "futured-python/0.1.0"
 
 
@@ -38,7 +40,8 @@ class Connection:
         self.out = collections.deque()
         self.sending = threading.Lock()
         self.numbers = itertools.count(1)
-        self.asked = {}       # msgid -> Future (of a submit) or function of (error, result)
+        self.submitted = self.accepted = 0  # by submit: sent, and answered
+        self.asked = {}       # msgid -> Future (of `submit`) or function of (error, result)
         self.futures = {}     # id -> Future that is not done
         self.forgotten = collections.deque()  # ids to be released
         self.changed = threading.Condition()
@@ -65,11 +68,15 @@ class Connection:
     # ---- sending ----
 
     def send(self, frame):
-        self.out.append(frame)
+        self.out.append((frame, 0))
+        self.flush()
+
+    def flush(self):
         while self.out and self.sending.acquire(False):
             try:
                 while self.out:
-                    frames = [self.out.popleft() for _ in range(len(self.out))]
+                    frames, submits = zip(*[self.out.popleft() for _ in range(len(self.out))])
+                    self.submitted += sum(submits)
                     self.sock.sendall(frames[0] if len(frames) == 1 else b"".join(frames))
             except OSError:
                 self.out.clear()  # the reader finds out, and tells all who wait
@@ -98,10 +105,15 @@ class Connection:
         self.request(lambda error, result: None, method, list(params))
 
     def submit(self, future, head, blob, tail):
-        """A pickled call, put together by hand: this is what must be fast."""
+        """A pickled call, put together by hand: this is what must be fast.
+
+        Small ones travel together while answers to AHEAD others are awaited: the reader sends what was held when one has come.
+        Such a submit is answered soon, whatever else is under way."""
         number = next(self.numbers) & 0xffffffff
         self.asked[number] = future
-        self.send(b"\x94\x00\xce" + struct.pack(">I", number) + head + struct.pack(">I", len(blob)) + blob + tail)
+        self.out.append((b"\x94\x00\xce" + UINT32(number) + head + UINT32(len(blob)) + blob + tail, 1))
+        if self.submitted - self.accepted < AHEAD or len(self.out) >= HELD or len(blob) >= SMALL:
+            self.flush()
         if self.lost is not None:
             self.fail_all()
         if len(self.forgotten) >= RELEASE_AT:
@@ -171,6 +183,8 @@ class Connection:
         for message in self.unpacker:
             self.handle(message)
             return
+        if self.out:
+            self.flush()
         data = self.sock.recv(1 << 18)
         if not data:
             raise EOFError("")
@@ -204,7 +218,8 @@ class Connection:
             elif callable(handler):
                 handler(message[2], message[3])
             else:
-                self.accepted(handler, message[2], message[3])
+                self.accepted += 1
+                self.accept(handler, message[2], message[3])
             self.wake()
         elif message[1] == "done":
             self.settle(*message[2][:4])
@@ -213,7 +228,7 @@ class Connection:
         elif message[1] == "output":
             self.on_output(*message[2][:5])
 
-    def accepted(self, future, error, id):
+    def accept(self, future, error, id):
         if error is not None:
             self.finish(future, "FINISHED", error, None)
             return

@@ -1,5 +1,6 @@
 """Executors: concurrent.futures.Executor over a pool of the daemon."""
 import concurrent.futures
+import functools
 import itertools
 import logging
 import os
@@ -14,7 +15,7 @@ from futured import chunk, errors, mainmodule
 from futured.connection import connection
 from futured.future import Future, Group
 from futured.results import Results
-from futured.worker import CALL, INITIALIZE
+from futured.worker import CALL, INITIALIZE, dumps
 
 log = logging.getLogger("concurrent.futures")  # where its users look
 _groups = weakref.WeakSet()
@@ -147,7 +148,7 @@ class Executor(concurrent.futures.Executor):
         else:
             if self._owned and "key" not in params[3]:
                 params[3].setdefault("bound", True)
-            c.request(future, "submit", params)
+            c.request(functools.partial(c.accept, future), "submit", params)
         return future
 
     def map(self, fn, *iterables, timeout=None, chunksize=1, buffersize=None):
@@ -310,20 +311,24 @@ def import_path(fn):
 
 
 def _dumps(what):
-    """Pickled; by cloudpickle where pickle cannot and it is there."""
+    """Pickled, for a worker."""
+    fn = what[0]
+    if getattr(fn, "__module__", None) == "__main__" and not mainmodule.is_script():
+        return dumps(what, _unreachable(fn))
     try:
-        return pickle.dumps(what, pickle.HIGHEST_PROTOCOL)
+        return dumps(what)
     except Exception as e:
-        try:
-            import cloudpickle
-        except ImportError:
-            raise _explained(what[0], e) from e.__cause__
-        return cloudpickle.dumps(what)
+        raise _explained(fn, e) from e.__cause__
+
+
+def _unreachable(fn):
+    return pickle.PicklingError("cannot send %s: it was defined where workers cannot find it, for this program is no script but typed in or "
+                                "piped in; put it into a module, or install cloudpickle" % getattr(fn, "__qualname__", fn))
 
 
 def _explained(fn, e):
     name = getattr(fn, "__qualname__", "")
-    if "<lambda>" not in name and "<locals>" not in name:
+    if sys.modules.get("cloudpickle") or "<lambda>" not in name and "<locals>" not in name:
         return e
     return pickle.PicklingError("cannot pickle %s: a lambda, or a function that is defined inside another, can be sent only where "
                                 "cloudpickle is installed (%s)" % (name, e))

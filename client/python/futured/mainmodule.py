@@ -13,6 +13,13 @@ class Reached(BaseException):
     """The script came to where it submits something."""
 
 
+def is_script():
+    """Whether a worker can run the caller's main again; not so what was typed in, or came through a pipe."""
+    main = sys.modules["__main__"]
+    spec, path = getattr(main, "__spec__", None), getattr(main, "__file__", None)
+    return spec is not None and bool(spec.name) or bool(path) and not os.path.basename(path).startswith("<")
+
+
 def describe():
     """What a worker needs to know of this process; plain data."""
     main = sys.modules["__main__"]

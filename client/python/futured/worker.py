@@ -6,12 +6,13 @@ fn is the import path of a function ("math.sqrt", "os.path.join", or a builtin),
 host also takes calls that were pickled: fn "futured.call", args [bin]; whoever may submit to it may then run any code in it, which
 import paths come close to anyway.
 
-Every slot is a thread that reads a task, runs it and writes the answer. Python has no atomics, so the claim board is not used
-and the daemon sends one task at a time (depth 1). What tasks print through sys.stdout and sys.stderr goes to the daemon as
+Every slot is a thread that reads a task, claims it, runs it and writes the answer. Python has no atomics: the claim is a function of
+claim.so, which is built and installed with futured. Where it is not found the daemon sends one task at a time. What tasks print through sys.stdout and sys.stderr goes to the daemon as
 `output`; what goes to the descriptors 1 and 2 directly goes to the daemon's log."""
 import builtins
 import importlib
 import io
+import mmap
 import os
 import pickle
 import socket
@@ -22,6 +23,7 @@ import traceback
 import msgpack
 
 CONTROL, BOARDS, SLOT = 3, 4, 5  # descriptors
+DEPTH, ENTRY, BOARD = 64, 16, 1024  # entries of a claim board; bytes of one, and of all
 PIECE = 48 * 1024                # of output in one message, at most
 PRINTED = "\0printed"            # the note of a progress message that says: there is output to be fetched
 CALL, INITIALIZE = "futured.call", "futured.initialize"
@@ -30,8 +32,56 @@ here = threading.local()  # .slot: of the task that this thread runs
 only = None               # the slot of a host that has one: what any thread prints is its task's
 
 
+def find_claim():
+    """futured_claim(address, id) of claim.so, beside this package where it is installed, or in the build tree."""
+    import ctypes
+    here = os.path.dirname(os.path.abspath(__file__))
+    for place in "../../claim.so", "../../../build/lib/futured/claim.so":
+        try:
+            claim = ctypes.PyDLL(os.path.normpath(os.path.join(here, place))).futured_claim
+        except (OSError, AttributeError):
+            continue
+        claim.argtypes, claim.restype = (ctypes.c_void_p, ctypes.c_uint64), ctypes.c_int
+        return claim
+    return None
+
+
+class Boards:
+    """The claim boards of this host."""
+
+    def __init__(self):
+        self.claim = find_claim()
+        if self.claim is not None:
+            import ctypes
+            self.memory = mmap.mmap(BOARDS, os.fstat(BOARDS).st_size)
+            self.address = ctypes.addressof(ctypes.c_char.from_buffer(self.memory))
+        os.close(BOARDS)
+
+    def of(self, number):
+        """A function of (entry, id) for that slot: whether the task may run now."""
+        if self.claim is None:
+            return lambda entry, id: True
+        claim, board = self.claim, self.address + number * BOARD
+        return lambda entry, id: claim(board + entry * ENTRY, id)
+
+
 def current():
     return getattr(here, "slot", None) or only
+
+
+def dumps(what, by_value=None):
+    """Pickled; by cloudpickle where pickle cannot and it is there. `by_value`: an error, to be raised where it is not there;
+    pickle would send a mere name."""
+    try:
+        if by_value is None:
+            return pickle.dumps(what, pickle.HIGHEST_PROTOCOL)
+    except Exception as e:
+        by_value = e
+    try:
+        import cloudpickle
+    except ImportError:
+        raise by_value
+    return cloudpickle.dumps(what, pickle.HIGHEST_PROTOCOL)
 
 
 class NotSent(Exception):
@@ -41,8 +91,9 @@ class NotSent(Exception):
 class Slot:
     """One worker: a socket, and the thread that serves it."""
 
-    def __init__(self, sock, unpickle):
-        self.sock, self.unpickle = sock, unpickle
+    def __init__(self, sock, unpickle, claim):
+        self.sock, self.unpickle, self.claim = sock, unpickle, claim
+        self.ending = False  # nothing more is begun
         self.task = None     # the id of what runs
         self.secret = None   # what a client in the task shows the daemon
         self.wants = False   # its client wants to be told of output
@@ -59,8 +110,12 @@ class Slot:
         unpacker = msgpack.Unpacker(strict_map_key=False, max_buffer_size=max(limit, 1 << 16), unicode_errors="surrogateescape")
         while data := self.sock.recv(1 << 16):
             unpacker.feed(data)
-            for _, _, self.task, _, fn, args, options, *_ in unpacker:
-                self.run(fn, args, options)
+            for _, entry, task, _, fn, args, options, *_ in unpacker:
+                if self.ending:
+                    return
+                if self.claim(entry, task):
+                    self.task = task
+                    self.run(fn, args, options)
                 del args, options
 
     def run(self, fn, args, options):
@@ -87,9 +142,15 @@ class Slot:
         except BaseException as e:
             raise NotSent("the call cannot be unpickled in the worker: %s: %s" % (type(e).__name__, e)) from e
         value = fn(*arguments, **kwargs)
-        value = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+        try:
+            answer = dumps(value)
+        except Exception:
+            if not isinstance(value, list) or type(value).__module__ != "futured.chunk":
+                raise
+            value.make_sendable()
+            answer = dumps(value)
         self.flush()
-        return self.pack(["ok", self.task, [value, True] if self.printed else value])
+        return self.pack(["ok", self.task, [answer, True] if self.printed else answer])
 
     def failure(self, e):
         error = {"type": type(e).__name__, "message": text_of(e), "traceback": traceback_of(e)}
@@ -186,7 +247,7 @@ def pickled_exception(e):
     if isinstance(e, NotSent):
         return {"not_sent": True}
     try:
-        return pickle.dumps(e, pickle.HIGHEST_PROTOCOL)
+        return dumps(e)
     except BaseException:
         return None
 
@@ -236,6 +297,7 @@ class Host:
 
     def __init__(self, unpickle):
         self.unpickle = unpickle
+        self.boards = Boards()
         self.control = socket.socket(fileno=CONTROL)
         self.lock = threading.Lock()
         self.descriptors = []
@@ -281,7 +343,7 @@ class Host:
             fn(*arguments)
 
     def start_slot(self, sock, index):
-        slot = Slot(sock, self.unpickle)
+        slot = Slot(sock, self.unpickle, self.boards.of(index))
         self.slots.append(slot)
         begun = threading.Event()
 
@@ -310,6 +372,7 @@ class Host:
         for verb, *rest in messages:
             if verb == "end":
                 for slot in list(self.slots):
+                    slot.ending = self.boards.claim is not None
                     try:
                         slot.sock.shutdown(socket.SHUT_RD)
                     except OSError:
@@ -341,7 +404,7 @@ class Host:
     def run_one(self, sock, messages):
         """One slot: in the main thread, where signal handlers and some libraries want to be."""
         global only
-        slot = only = Slot(sock, self.unpickle)
+        slot = only = Slot(sock, self.unpickle, self.boards.of(0))
         self.slots.append(slot)
         try:
             self.initialize()
@@ -353,7 +416,8 @@ class Host:
         slot.serve(self.hello["message"])
 
     def ready(self, grow):
-        self.tell("ready", {"depth": 1, "stop": False, "grow": grow, "board": False, "name": "futured.worker",
+        board = self.boards.claim is not None
+        self.tell("ready", {"depth": DEPTH if board else 1, "stop": False, "grow": grow, "board": board, "name": "futured.worker",
                             "version": "Python %d.%d.%d" % sys.version_info[:3]})
 
 
@@ -361,7 +425,6 @@ def main(arguments=None):
     arguments = sys.argv[1:] if arguments is None else arguments
     if [a for a in arguments if a != "--unpickle"] or "FUTURED_SLOTS" not in os.environ:
         sys.exit("futured.worker is started by futured: pools: {py: {kind: process, runtime: python}}")
-    os.close(BOARDS)
     slots = int(os.environ["FUTURED_SLOTS"])
     for fd in (CONTROL, *range(SLOT, SLOT + slots), int(os.environ.get("FUTURED_LOCK_FD", SLOT))):
         os.set_inheritable(fd, False)  # what a task starts must hold none of these
