@@ -15,8 +15,8 @@ B       := build$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(FAULTS),-faults)
 # What is built from what: one noun per file, listed by folder.
 LAUNCH := become
 PROTO  := buf shape utf8 pack reader frame message status error address board ring
-CONFIG := config keys memory report tree number initargs listen setting check sample
-DAEMON := clock log timer turn bytes stream spec owner errors key retention watch gate queue registry future \
+CONFIG := config keys memory report tree number initargs listen principal setting check sample
+DAEMON := clock log timer turn bytes stream spec owner access errors key retention watch gate queue registry future \
           output input fill run answer rings slot child launch lock paths host pool program workers cpus closing bound backlog conn follow \
           events ids request methods walk await environment options submission mapping describe listener inherit notify service server reload store \
           store_memory req_submit req_result req_cancel req_wait req_list req_output req_pool req_admin $(if $(FAULTS),fault)

@@ -13,12 +13,13 @@
 #include "config/check.h"
 #include "config/keys.h"
 #include "config/memory.h"
+#include "config/principal.h"
 #include "config/report.h"
 #include "config/setting.h"
 #include "config/tree.h"
 
 enum {
-	KEYS_MAX = 64, /* rows of either table */
+	KEYS_MAX = 128, /* rows of either table */
 	POOLS_MAX = 256,
 	POOL_NAME_MAX = 64,
 };
@@ -83,6 +84,9 @@ config_free(struct config *c)
 	free(c->path);
 	free(c->store);
 	free(c->state_dir);
+	free(c->socket_group);
+	config_principals_clear(&c->admins);
+	config_principals_clear(&c->read_only);
 	free(c->log_level);
 	free(c);
 }
@@ -271,6 +275,33 @@ inherit(struct config *c)
 	}
 }
 
+/* The node of a key at the top; NULL if the file does not have it. */
+static const struct node *
+given_key(const struct node *const *given, const char *name)
+{
+	return given[keys_find(config_keys, config_key_count, NULL, name) - config_keys];
+}
+
+static void
+check_socket(struct reading *r, const struct node *const *given)
+{
+	const struct node *n = given_key(given, "socket_group");
+	char quote[REPORT_QUOTE];
+
+	r->config->socket_gid = UINT32_MAX;
+	if (r->config->socket_group && !principal_group(r->config->socket_group, &r->config->socket_gid))
+		report_add(r->report, n->line, n->col, "socket_group", "expected a group of this machine, got %s", node_show(n, quote));
+}
+
+bool
+config_is_shared(const struct config *c)
+{
+	for (size_t i = 0; i < c->listen.count; i++)
+		if (strncmp(c->listen.item[i], "unix:", 5) != 0)
+			return true;
+	return c->socket_mode & 077;
+}
+
 static void
 read_document(struct reading *r, const char *text, size_t len)
 {
@@ -285,6 +316,7 @@ read_document(struct reading *r, const char *text, size_t len)
 	if (!given[pools - config_keys] && report_is_empty(r->report))
 		builtin(r);
 	inherit(r->config);
+	check_socket(r, given);
 	node_clear(&root);
 }
 

@@ -33,6 +33,20 @@ struct config_strings {
 	size_t count;
 };
 
+/* Somebody who may or may not do something. Users and groups by number: they were looked up when the file was read. */
+enum config_principal_kind { CONFIG_ALL, CONFIG_USER, CONFIG_GROUP, CONFIG_TOKEN, CONFIG_CERTIFICATE };
+
+struct config_principal {
+	enum config_principal_kind kind;
+	uint32_t id;                   /* CONFIG_USER, CONFIG_GROUP */
+	char *name;                    /* as it was written: "token:ci" */
+};
+
+struct config_principals {
+	struct config_principal *item;
+	size_t count;
+};
+
 struct config_pool {
 	char *name;
 	enum config_kind kind;
@@ -65,6 +79,11 @@ struct config_pool {
 struct config {
 	char *path;                    /* NULL: built-in defaults */
 	struct config_strings listen;  /* address texts, "unix:/PATH"; empty: the user's own socket */
+	uint32_t socket_mode;          /* permissions of Unix sockets */
+	char *socket_group;            /* NULL: the daemon's */
+	uint32_t socket_gid;           /* of socket_group; UINT32_MAX: none */
+	struct config_principals admins;
+	struct config_principals read_only;
 	char *store;                   /* "memory" or "sqlite:PATH" */
 	char *state_dir;               /* spilled output, boards; NULL: chosen by the daemon */
 	uint64_t retain_us;
@@ -95,6 +114,8 @@ struct config *config_default(void);
 void config_free(struct config *c);
 /* Writes the annotated sample: every key at its default with its paragraph. */
 void config_sample(FILE *out);
+/* Whether others than the user whom the daemon runs as (and root) can be its clients, as far as the configuration says. */
+bool config_is_shared(const struct config *c);
 const char *config_kind_name(enum config_kind kind);
 /* Its key under `limits`. */
 const char *config_limit_name(enum config_limit limit);

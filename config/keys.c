@@ -35,6 +35,15 @@ const struct key config_keys[] = {
 	 .help = "Where clients connect: one address or a list. An address is unix:PATH. An empty list means the\n"
 		 "user's own socket, $XDG_RUNTIME_DIR/futured/futured.sock. (tcp:HOST:PORT and tls:HOST:PORT are\n"
 		 "refused: this version has no authentication.)"},
+	{"socket_mode", .type = KEY_MODE, CONFIG(socket_mode), .min = 0600, .max = 0777, .standard = "0600", .example = "0660",
+	 .help = "The permissions of Unix sockets, in octal. With 0600 the daemon is its user's own: only that user and\n"
+		 "root can connect, and that user is an admin. With any other it is shared."},
+	{"socket_group", .type = KEY_TEXT, CONFIG(socket_group), .example = "futured", .standard_text = "the daemon's",
+	 .help = "The group of Unix sockets."},
+	{"admins", .type = KEY_PRINCIPALS, CONFIG(admins), .example = "[ann, group:wheel]", .reloadable = true,
+	 .help = "Who may do everything, beside root: users, group:NAME, token:NAME, cert:NAME."},
+	{"read_only", .type = KEY_PRINCIPALS, CONFIG(read_only), .example = "[monitor]", .reloadable = true,
+	 .help = "Who may look, and change nothing."},
 	{"store", .type = KEY_STORE, CONFIG(store), .standard = "memory",
 	 .help = "Where futures are kept. memory: they are lost when the daemon ends. (sqlite:PATH is refused: this\n"
 		 "version has no durable store.)"},

@@ -25,6 +25,7 @@ enum key_type {      /* YAML                                  stored as */
 	KEY_TEXTS,    /* a string or a list of them            struct config_strings */
 	KEY_LISTEN,   /* an address or a list of them          struct config_strings */
 	KEY_STORE,    /* a store                               char *, owned */
+	KEY_PRINCIPALS, /* a principal or a list of them      struct config_principals */
 	KEY_ENV,      /* a map of names to values              struct config_strings, "NAME=value" */
 	KEY_VALUES,   /* a list of anything                    uint8_t * and, right behind it, size_t: MessagePack */
 	KEY_GROUP,    /* a map of the rows that have this name as their group */

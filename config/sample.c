@@ -28,6 +28,7 @@ empty_value(enum key_type type)
 	case KEY_LISTEN:
 	case KEY_TEXTS:
 	case KEY_VALUES:
+	case KEY_PRINCIPALS:
 		return "[]";
 	case KEY_TEXT:
 	case KEY_PATH:

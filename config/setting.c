@@ -10,6 +10,7 @@
 #include "config/initargs.h"
 #include "config/memory.h"
 #include "config/number.h"
+#include "config/principal.h"
 
 enum {
 	TEXT_MAX = 4095,   /* PATH_MAX without its NUL */
@@ -136,13 +137,14 @@ static bool
 store_mode(const struct setting *s, const struct node *n)
 {
 	uint32_t *at = field(s);
-	char *end = NULL;
+	char expected[48], *end = NULL;
 	unsigned long value = n->type == NODE_SCALAR && n->plain && n->len && n->len <= 4 ? strtoul(n->text, &end, 8) : 0;
 
 	if (node_is_null(n) && n->len)
 		return true;
-	if (!end || *end || n->text[0] < '0' || n->text[0] > '7' || value > s->key->max)
-		return complain(s, n, "an octal number from 0 to 0777");
+	snprintf(expected, sizeof(expected), "an octal number from %s%jo to 0777", s->key->min ? "0" : "", (uintmax_t)s->key->min);
+	if (!end || *end || n->text[0] < '0' || n->text[0] > '7' || value > s->key->max || value < s->key->min)
+		return complain(s, n, expected);
 	*at = (uint32_t)value;
 	return true;
 }
@@ -335,6 +337,63 @@ make_text(const struct setting *s, const struct node *n)
 	return text;
 }
 
+static bool
+read_principal(const struct setting *s, const struct node *n, struct config_principal *out)
+{
+	static const char who[] = "a user, group:NAME, token:NAME or cert:NAME";
+
+	if (!is_text(s, n, who, 1, TEXT_MAX))
+		return false;
+	switch (principal_parse(n->text, out)) {
+	case PRINCIPAL_OK:
+		if (out->kind != CONFIG_ALL || s->key->choices)
+			return true;
+		free(out->name);
+		return complain(s, n, who);
+	case PRINCIPAL_BAD:
+		return complain(s, n, s->key->choices ? "all, a user, group:NAME, token:NAME or cert:NAME" : who);
+	case PRINCIPAL_NO_USER:
+		return complain(s, n, "a user of this machine");
+	case PRINCIPAL_NO_GROUP:
+		return complain(s, n, "a group of this machine");
+	case PRINCIPAL_NO_MEMORY:
+		break;
+	}
+	s->report->no_memory = true;
+	return false;
+}
+
+static bool
+store_principals(const struct setting *s, const struct node *n)
+{
+	const struct node *item = n->type == NODE_LIST ? n->item : n;
+	size_t count = n->type == NODE_LIST ? n->count : 1;
+	struct config_principals who = {0}, *at = field(s);
+	bool ok = true;
+
+	if (n->type == NODE_MAP)
+		return complain(s, n, "a list");
+	if (count > STRINGS_MAX)
+		return complain(s, n, "a list of at most 1024");
+	if (count && !(who.item = memory_new(count * sizeof(*who.item)))) {
+		s->report->no_memory = true;
+		return false;
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (item[i].type != NODE_BAD && read_principal(s, &item[i], &who.item[who.count]))
+			who.count++;
+		else
+			ok = false;
+	}
+	if (!ok) {
+		config_principals_clear(&who);
+		return false;
+	}
+	config_principals_clear(at);
+	*at = who;
+	return true;
+}
+
 static char *
 make_address(const struct setting *s, const struct node *n)
 {
@@ -480,6 +539,8 @@ setting_store(const struct setting *s, const struct node *n)
 		return store_listen(s, n);
 	case KEY_STORE:
 		return store_store(s, n);
+	case KEY_PRINCIPALS:
+		return store_principals(s, n);
 	case KEY_ENV:
 		return store_env(s, n);
 	case KEY_VALUES:

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "daemon/access.h"
 #include "daemon/bound.h"
 #include "daemon/clock.h"
 #include "daemon/container.h"
@@ -25,7 +26,8 @@ answer(struct conn *c, uint32_t msgid, struct future *f, enum await_mode mode, b
 		answer_outcome(c, msgid, f);
 	} else if (f->failed) {
 		answer_bytes(c, msgid, f->value);
-		future_see(f);
+		if (access_may_change(c, f))
+			future_see(f);
 	} else {
 		pack_nil(answer_result(c, msgid));
 	}

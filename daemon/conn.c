@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#include "daemon/access.h"
 #include "daemon/bound.h"
 #include "daemon/clock.h"
 #include "daemon/container.h"
@@ -121,6 +122,7 @@ conn_new(int fd, uid_t uid)
 		free(c);
 		return false;
 	}
+	access_join(c, access_groups(fd));
 	DL_APPEND(conns, c);
 	count++;
 	if (!stream_init(&c->stream, fd, max_message, &ops)) {
@@ -149,6 +151,7 @@ free_item(struct turn_item *item)
 	timer_unset(&c->linger);
 	stream_clear(&c->stream);
 	owner_drop(c->owner);
+	groups_drop(c->groups);
 	free(c);
 }
 
@@ -397,7 +400,8 @@ say_done(struct conn *c, struct future *f, bool want)
 		struct bytes error = error_of(f);
 		conn_say_bytes(c, error);
 		bytes_drop(&error);
-		future_see(f);
+		if (access_may_change(c, f))
+			future_see(f);
 	}
 	if (want && good)
 		conn_say_bytes(c, f->value);

@@ -33,6 +33,12 @@ struct conn {
 	uint64_t id;
 	struct stream stream;
 	struct owner *owner;       /* counted; NULL before hello on a network socket: until then nothing but hello is handled */
+	struct groups *groups;     /* counted; NULL: none */
+	enum role role;
+	struct {                   /* whether it may use a pool, as last worked out */
+		uint32_t generation, pool;
+		bool use;
+	} access;
 	uint64_t parent;           /* the task that this connection speaks for; 0: none */
 	bool waits;                /* it has unfinished calls, or watches what is not done: as far as its parent's pool was told */
 	bool events;               /* gets event notifications */

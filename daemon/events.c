@@ -1,5 +1,6 @@
 #include "daemon/events.h"
 
+#include "daemon/access.h"
 #include "daemon/clock.h"
 #include "daemon/conn.h"
 #include "daemon/future.h"
@@ -69,7 +70,7 @@ on_change(struct future *f)
 {
 	struct conn *c;
 	for (c = conn_first(); c; c = c->next)
-		if (c->events && (!c->events_pool || c->events_pool == f->spec->pool))
+		if (c->events && (!c->events_pool || c->events_pool == f->spec->pool) && access_may_see(c, f))
 			say_change(c, f);
 }
 

@@ -39,6 +39,7 @@ future_init(struct future *f, uint64_t id, struct spec *spec, struct bytes args)
 	f->spec = spec_hold(spec);
 	f->args = args;
 	f->submitted_us = clock_now();
+	registry_note_owner(id, spec->owner);
 	totals.states[FUTURE_PENDING]++;
 	totals.submitted++;
 	pool_count(spec->pool, FUTURE_STATES, FUTURE_PENDING);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,10 +29,44 @@ struct listener {
 	char path[108];     /* "": its file is not ours */
 	dev_t dev;          /* of the socket file, so that only our own is removed */
 	ino_t ino;
+	bool shared;        /* others than our own user and root can connect */
 	struct listener *next;
 };
 
 static struct listener *listeners;
+static mode_t permissions = 0600;
+static gid_t group = (gid_t)-1;
+
+void
+listener_set_permissions(uint32_t mode, uint32_t gid)
+{
+	permissions = (mode_t)mode;
+	group = (gid_t)gid;
+}
+
+bool
+listener_is_shared(void)
+{
+	const struct listener *l;
+	LL_FOREACH(listeners, l) {
+		if (l->shared)
+			return true;
+	}
+	return false;
+}
+
+/* One that somebody else bound. What has no file, in the abstract namespace or on a network, has no permissions either. */
+static bool
+admits_others(int fd)
+{
+	struct sockaddr_un sun;
+	socklen_t len = sizeof sun;
+	struct stat st;
+
+	if (getsockname(fd, (struct sockaddr *)&sun, &len) || sun.sun_family != AF_UNIX || len <= offsetof(struct sockaddr_un, sun_path) || !sun.sun_path[0])
+		return true;
+	return stat(sun.sun_path, &st) || (st.st_mode & 077) || (st.st_uid != geteuid() && st.st_uid != 0);
+}
 
 static void
 on_pause_over(struct timer *t)
@@ -116,7 +151,7 @@ bind_unix(struct listener *l, const char *path, char *why, size_t size)
 	mode_t before = umask(0177);
 	int failed = bind(l->fd, (struct sockaddr *)&temporary, sizeof temporary);
 	umask(before);
-	if (failed || chmod(temporary.sun_path, 0600) || listen(l->fd, BACKLOG) || rename(temporary.sun_path, path)) {
+	if (failed || chown(temporary.sun_path, (uid_t)-1, group) || chmod(temporary.sun_path, permissions) || listen(l->fd, BACKLOG) || rename(temporary.sun_path, path)) {
 		snprintf(why, size, "cannot listen at %s: %s", path, strerror(errno));
 		unlink(temporary.sun_path);
 		return false;
@@ -126,6 +161,7 @@ bind_unix(struct listener *l, const char *path, char *why, size_t size)
 		l->ino = st.st_ino;
 	}
 	snprintf(l->path, sizeof l->path, "%s", path);
+	l->shared = (permissions & 077) != 0;
 	return true;
 }
 
@@ -183,6 +219,7 @@ listener_adopt(enum address_type type, int fd, char *why, size_t size)
 		return false;
 	}
 	l->fd = fd;
+	l->shared = admits_others(fd);
 	if (!begin(l, why, size))
 		return false;
 	log_info("listener", "listening at a socket from the service manager");

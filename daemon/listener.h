@@ -4,9 +4,14 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "proto/address.h"
 
+/* What Unix sockets are made with; gid UINT32_MAX is the daemon's. */
+void listener_set_permissions(uint32_t mode, uint32_t gid);
+/* Whether others than our own user and root can connect anywhere: to a Unix socket that its mode opens to them, or over a network. */
+bool listener_is_shared(void);
 /* Listens there. False, with a sentence. */
 bool listener_add(const struct address *a, char *why, size_t why_size);
 /* Listens at a socket that listens already, and whose file is somebody else's. Takes fd, also on failure. */

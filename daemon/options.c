@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/access.h"
 #include "daemon/clock.h"
 #include "daemon/environment.h"
 #include "daemon/fill.h"
@@ -177,7 +178,7 @@ read_after(struct request *r, const char *name, struct reader *v, struct reading
 		good = request_no_memory(r);
 	while (good && ids_next(&ids, &id)) {
 		s->after[s->after_count++] = id;
-		good = registry_find(id) || request_no_future(r, id);
+		good = access_find(r->conn, id) || request_no_future(r, id);
 	}
 	ids_clear(&ids);
 	return good;
@@ -370,7 +371,7 @@ read_stdin(struct request *r, const char *name, struct reader *v, struct reading
 		spec->stdin_kind = SPEC_STDIN_FUTURE;
 		if (spec->stdin_future < 1 || spec->stdin_future > REGISTRY_ID_MAX)
 			return option_wrong(r, name, "a reference to a future id, 1 to 2^53-1", v);
-		return registry_find(spec->stdin_future) || request_no_future(r, spec->stdin_future);
+		return access_find(r->conn, spec->stdin_future) || request_no_future(r, spec->stdin_future);
 	} else if (read_bin(&at, &bytes, &len)) {
 		spec->stdin_kind = SPEC_STDIN_BYTES;
 		bytes_drop(&spec->stdin_bytes);

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "daemon/access.h"
+
 static struct owner *owners; /* few: one per principal that holds something */
 
 /* The name says the kind too, so it alone tells them apart. */
@@ -61,6 +63,7 @@ owner_drop(struct owner *o)
 	if (!o || --o->count)
 		return;
 	LL_DELETE(owners, o);
+	groups_drop(o->groups);
 	free(o);
 }
 
@@ -82,11 +85,4 @@ role_parse(const char *name, enum role *role)
 		}
 	}
 	return false;
-}
-
-bool
-may(const struct owner *who, enum right right, const struct owner *of)
-{
-	(void)who, (void)right, (void)of;
-	return true;
 }

@@ -1,6 +1,6 @@
 /* An owner: a principal, whom connections speak for and futures belong to. One per user id, token and certificate.
  *
- * Its role says what it may do; may() alone answers. Counted; found by kind and name. */
+ * What it may do is for daemon/access.h to say. Counted; found by kind and name. */
 #ifndef FUTURED_DAEMON_OWNER_H
 #define FUTURED_DAEMON_OWNER_H
 
@@ -18,8 +18,14 @@ enum owner_kind {
 /* Each may do what those before it may. */
 enum role { ROLE_READ_ONLY, ROLE_USER, ROLE_ADMIN };
 
-/* What a request may need. One function, may(), answers for all. */
-enum right { RIGHT_READ, RIGHT_SUBMIT, RIGHT_CANCEL, RIGHT_POOL, RIGHT_ADMIN };
+/* What a method may need of whoever calls it; what it is done to has its own say. */
+enum right {
+	RIGHT_READ,   /* look */
+	RIGHT_SUBMIT, /* make futures and pools, feed input */
+	RIGHT_CANCEL, /* end and forget futures */
+	RIGHT_POOL,   /* manage a pool: one's own, that is, or all */
+	RIGHT_ADMIN,  /* what concerns everybody */
+};
 
 enum { OWNER_NAME_MAX = 128 }; /* of a token's name or a certificate's common name */
 
@@ -29,6 +35,7 @@ struct owner {
 	enum role role; /* the newest that it was got with */
 	uid_t uid;      /* OWNER_UID; else (uid_t)-1, which is nobody's */
 	char name[OWNER_NAME_MAX + 8]; /* "uid:1000", "token:ci", "cert:CN" */
+	struct groups *groups; /* of its newest connection: what its tasks have; NULL: none */
 	struct owner *next;
 };
 
@@ -42,7 +49,5 @@ void owner_drop(struct owner *o);
 const char *role_name(enum role role);
 /* False if it is no role's name. */
 bool role_parse(const char *name, enum role *role);
-/* Whether `who` may do that to something of `of` (NULL: to the daemon itself). Yes to all at first. */
-bool may(const struct owner *who, enum right right, const struct owner *of);
 
 #endif

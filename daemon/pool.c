@@ -66,6 +66,7 @@ wanted_workers(const struct config_pool *c)
 struct pool *
 pool_new(const struct config_pool *config)
 {
+	static uint32_t serial;
 	struct pool *p = calloc(1, sizeof *p);
 	if (!p || !(p->queue = queue_new()) || !(p->name = strdup(config->name))) {
 		if (p)
@@ -73,6 +74,7 @@ pool_new(const struct config_pool *config)
 		free(p);
 		return NULL;
 	}
+	p->serial = ++serial;
 	p->count = 1;
 	p->config = config;
 	p->workers = wanted_workers(config);

@@ -26,6 +26,7 @@ struct pool_waiter {
 };
 
 struct pool {
+	uint32_t serial;            /* given to no other pool */
 	uint32_t count;             /* the table of pools, and every spec */
 	char *name;
 	const struct config_pool *config;

@@ -104,7 +104,7 @@ read_cwd(struct request *r, const struct program_options *o, struct program *p)
 static bool
 may_say(struct request *r, const struct pool *like)
 {
-	if (r->conn->owner->uid != geteuid()) {
+	if (r->conn->owner->uid != geteuid() || r->conn->role != ROLE_ADMIN) {
 		request_fail(r, STATUS_PERMISSION, 0, "open_pool: command, cwd and env are for the user whom the daemon belongs to");
 		return false;
 	}

@@ -99,14 +99,37 @@ registry_make(uint64_t id)
 		compact();
 		if (!cover(number) || !(page = malloc(sizeof *page)))
 			return NULL;
-		page->used = 0;
+		page->used = page->made = page->owned = 0;
+		page->owner = NULL;
 		page->watches = NULL;
 		memset(page->known, 0, sizeof page->known);
 		table[number - base] = page;
 		pages++;
 	}
 	page->used++;
+	page->made++;
 	return &page->futures[id % REGISTRY_PAGE];
+}
+
+void
+registry_note_owner(uint64_t id, const struct owner *owner)
+{
+	struct registry_page *page = registry_page(id);
+
+	if (!page)
+		return;
+	if (!page->owned)
+		page->owner = owner;
+	else if (page->owner != owner)
+		page->owner = NULL;
+	page->owned++;
+}
+
+const struct owner *
+registry_owner(uint64_t id)
+{
+	const struct registry_page *page = registry_page(id);
+	return page && page->made == page->owned ? page->owner : NULL;
 }
 
 static void

@@ -14,10 +14,13 @@
 enum { REGISTRY_PAGE = 256, REGISTRY_WORDS = REGISTRY_PAGE / 64 };
 #define REGISTRY_ID_MAX ((UINT64_C(1) << 53) - 1)
 
+struct owner;
 struct watch;
 
 struct registry_page {
 	uint32_t used;                  /* futures in it, hidden ones too */
+	uint32_t made, owned;           /* ever made in it; and noted as the owner's */
+	const struct owner *owner;      /* of all that were noted; NULL with `owned`: they are several's. Not to be followed */
 	uint64_t known[REGISTRY_WORDS]; /* bit set: to be had by its id */
 	struct watch *watches;
 	struct future futures[REGISTRY_PAGE];
@@ -29,6 +32,10 @@ uint64_t registry_reserve(uint64_t count);
 uint64_t registry_next(void);
 /* Room for the future with a reserved id; not initialised, not to be had yet. NULL without memory. */
 struct future *registry_make(uint64_t id);
+/* A future that was made is this owner's. */
+void registry_note_owner(uint64_t id, const struct owner *owner);
+/* The owner of every future of that id's page; NULL if there are several, or it is not known. To be compared only. */
+const struct owner *registry_owner(uint64_t id);
 /* Makes [first, first + count), all made before, to be had: in one step. */
 void registry_show(uint64_t first, uint64_t count);
 /* It is no longer to be had (but still there). */

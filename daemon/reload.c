@@ -100,6 +100,8 @@ reload_apply(const struct config *before, const struct config *next, struct buf 
 
 	if (!same_strings(&before->listen, &next->listen))
 		tell(b, &count, "listen: needs a restart");
+	if (before->socket_mode != next->socket_mode || before->socket_gid != next->socket_gid)
+		tell(b, &count, "socket_mode and socket_group: need a restart");
 	if (!same_text(before->store, next->store))
 		tell(b, &count, "store: needs a restart");
 	if (!same_text(before->state_dir, next->state_dir))

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/access.h"
 #include "daemon/container.h"
 #include "daemon/events.h"
 #include "daemon/handlers.h"
@@ -81,6 +82,7 @@ become_task(struct request *r, const struct greeting *g)
 	}
 	r->conn->parent = parent->id;
 	r->conn->owner = owner_hold(parent->spec->owner);
+	access_join(r->conn, groups_hold(r->conn->owner->groups));
 	owner_drop(before);
 	spec_drop(r->conn->cache_spec); /* it is the former owner's */
 	r->conn->cache_spec = NULL;

@@ -1,4 +1,5 @@
 /* cancel, release: ending and forgetting. */
+#include "daemon/access.h"
 #include "daemon/clock.h"
 #include "daemon/fault.h"
 #include "daemon/handlers.h"
@@ -108,7 +109,7 @@ req_cancel(struct request *r)
 		ids_clear(&w.ids);
 		return;
 	}
-	if (!request_ids(r, &w.ids, false))
+	if (!request_ids(r, &w.ids, IDS_CHANGE))
 		return;
 	if (how.running == RUNNING_KILL && !may_kill(r, &w.ids)) {
 		ids_clear(&w.ids);
@@ -123,8 +124,8 @@ req_cancel(struct request *r)
 static bool
 visit_release(struct walk *w, struct conn *c, uint64_t id, struct future *f)
 {
-	(void)c, (void)id;
-	w->count += f && future_release(f);
+	(void)id;
+	w->count += f && access_may_change(c, f) && future_release(f);
 	return true;
 }
 
@@ -139,6 +140,6 @@ req_release(struct request *r)
 {
 	struct walk w = { .visit = visit_release, .finish = finish_release };
 
-	if (param_ids(r, &w.ids) && request_ids(r, &w.ids, true))
+	if (param_ids(r, &w.ids) && request_ids(r, &w.ids, IDS_RELEASE))
 		walk_begin(r, &w);
 }

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/access.h"
 #include "daemon/describe.h"
 #include "daemon/handlers.h"
 #include "daemon/registry.h"
@@ -142,11 +143,13 @@ visit(struct walk *w, struct conn *c, uint64_t id, struct future *f)
 {
 	struct filter *want = filter_of(w);
 
-	(void)c, (void)id;
+	(void)id;
 	if ((int64_t)w->count >= want->limit)
 		return false;
-	if (!matches(want, f))
+	if (!access_may_see(c, f) || !matches(want, f))
 		return true;
+	if (want->failures && c->role != ROLE_READ_ONLY && !access_may_change(c, f))
+		return true; /* an error is its owner's to look at */
 	if (w->out.len > conn_message_limit() / 2 || w->out.len > LIST_BYTES)
 		return false; /* the rest is had with `after` */
 	describe_future(&w->out, f, want->failures ? DESCRIBE_ERROR : DESCRIBE_ROW);
@@ -226,10 +229,12 @@ req_failures(struct request *r)
 	if (!f)
 		return;
 	f->failures = true;
-	if (options_read(r, read_seen, &f->see))
+	if (options_read(r, read_seen, &f->see)) {
+		f->see &= r->conn->role != ROLE_READ_ONLY;
 		begin(r, f);
-	else
+	} else {
 		filter_free(f);
+	}
 }
 
 void

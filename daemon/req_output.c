@@ -1,6 +1,7 @@
 /* output, input: what a task prints, and its stdin. */
 #include <stdlib.h>
 
+#include "daemon/access.h"
 #include "daemon/container.h"
 #include "daemon/follow.h"
 #include "daemon/handlers.h"
@@ -192,6 +193,10 @@ req_input(struct request *r)
 
 	if (!param_id(r, "id", &id) || !param_bin(r, "bin", &data, &len) || !options_read(r, read_eof, &eof) || !(f = request_future(r, id)))
 		return;
+	if (!access_may_change(r->conn, f)) {
+		request_not_yours(r, id);
+		return;
+	}
 	if (!input_is_open(f)) {
 		request_fail(r, STATUS_INVALID_STATE, f->id, "future %llu takes no input: %s", (unsigned long long)f->id,
 		    future_is_final(f) ? "it is over" : f->spec->stdin_kind == SPEC_STDIN_OPEN ? "its input has ended" : "it was submitted without stdin: true");

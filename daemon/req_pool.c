@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/access.h"
 #include "daemon/clock.h"
 #include "daemon/closing.h"
 #include "daemon/describe.h"
@@ -23,10 +24,23 @@ req_pools(struct request *r)
 	size_t count = 0;
 
 	for (const struct pool *p = pool_first(); p; p = p->next)
-		count++;
+		count += access_may_use(r->conn, p);
 	pack_array(b, count);
 	for (struct pool *p = pool_first(); p; p = p->next)
-		describe_pool(b, p);
+		if (access_may_use(r->conn, p))
+			describe_pool(b, p);
+}
+
+/* One that it may manage. NULL: answered already. */
+static struct pool *
+find_pool(struct request *r, const char *name, size_t len)
+{
+	struct pool *p = request_pool(r, name, len);
+
+	if (!p || access_may_manage(r->conn, p))
+		return p;
+	request_fail(r, STATUS_PERMISSION, 0, "%s: pool %s is not yours: that is for admins", r->method->name, p->name);
+	return NULL;
 }
 
 /* The only parameter of several methods. NULL: answered already. */
@@ -35,7 +49,7 @@ read_pool(struct request *r)
 {
 	const char *name;
 	size_t len;
-	return param_str(r, "pool", &name, &len) ? request_pool(r, name, len) : NULL;
+	return param_str(r, "pool", &name, &len) ? find_pool(r, name, len) : NULL;
 }
 
 void
@@ -98,7 +112,7 @@ req_resize(struct request *r)
 	size_t len;
 	int64_t workers;
 
-	if (!param_str(r, "pool", &name, &len) || !read_workers(r, &workers) || !(p = request_pool(r, name, len)) || (p->like && !workers_allowed(r, (uint64_t)workers)))
+	if (!param_str(r, "pool", &name, &len) || !read_workers(r, &workers) || !(p = find_pool(r, name, len)) || (p->like && !workers_allowed(r, (uint64_t)workers)))
 		return;
 	pool_resize(p, (unsigned)workers);
 	request_nil(r);
@@ -382,7 +396,7 @@ req_close_pool(struct request *r)
 
 	if (!param_str(r, "pool", &name, &len) || !options_read(r, read_close, &o) || !(p = request_pool(r, name, len)))
 		return;
-	if (!p->like) {
+	if (!p->like) { /* nobody can close it, so nobody is told that they may not */
 		request_fail(r, STATUS_VALUE, 0, "close_pool: name: expected an opened pool, got %s, which the configuration names", p->name);
 		return;
 	}
@@ -404,7 +418,7 @@ read_drain(struct request *r, const char *key, size_t len, struct reader *value,
 		return option_unknown(r, key, len);
 	if (!option_str(r, "pool", value, 1024, &s, &n))
 		return false;
-	return (*p = request_pool(r, s, n)) != NULL;
+	return (*p = find_pool(r, s, n)) != NULL;
 }
 
 void
@@ -416,6 +430,10 @@ req_drain(struct request *r)
 
 	if (!param_timeout(r, &timeout_us) || !options_read(r, read_drain, &p))
 		return;
+	if (!p && r->conn->role != ROLE_ADMIN) {
+		request_fail(r, STATUS_PERMISSION, 0, "drain: all pools are for admins to drain");
+		return;
+	}
 	if (!(q = wait_until_quiet(r, p, false)))
 		return;
 	for (size_t i = 0; i < q->count; i++)

@@ -1,4 +1,5 @@
 /* result, exception, state: looking at futures. */
+#include "daemon/access.h"
 #include "daemon/await.h"
 #include "daemon/handlers.h"
 #include "daemon/registry.h"
@@ -21,7 +22,11 @@ req_result(struct request *r)
 	struct future *f;
 	uint64_t id;
 
-	if (param_id(r, "id", &id) && param_timeout(r, &how.timeout_us) && options_read(r, read_release, &how.release) && (f = request_future(r, id)))
+	if (!param_id(r, "id", &id) || !param_timeout(r, &how.timeout_us) || !options_read(r, read_release, &how.release) || !(f = request_future(r, id)))
+		return;
+	if (how.release && !access_may_change(r->conn, f))
+		request_not_yours(r, id);
+	else
 		await_future(r, f, &how);
 }
 
@@ -52,7 +57,7 @@ req_state(struct request *r)
 {
 	struct walk w = { .visit = visit_state };
 
-	if (!param_ids(r, &w.ids) || !request_ids(r, &w.ids, false))
+	if (!param_ids(r, &w.ids) || !request_ids(r, &w.ids, IDS_SEE))
 		return;
 	pack_array(&w.out, (size_t)w.ids.total);
 	walk_begin(r, &w);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/access.h"
 #include "daemon/await.h"
 #include "daemon/bound.h"
 #include "daemon/container.h"
@@ -363,7 +364,7 @@ may_run_again(struct request *r, const struct future *f)
 		request_fail(r, STATUS_INVALID_STATE, f->id, "future %llu was fed its stdin, which is gone: submit it again", (unsigned long long)f->id);
 		return false;
 	}
-	if (f->spec->stdin_kind == SPEC_STDIN_FUTURE && !registry_find(f->spec->stdin_future))
+	if (f->spec->stdin_kind == SPEC_STDIN_FUTURE && !access_find(r->conn, f->spec->stdin_future))
 		return request_no_future(r, f->spec->stdin_future);
 	if (!pool_has_room(p, 1)) {
 		request_fail(r, STATUS_QUEUE_FULL, f->id, "pool %s: its queue is full", p->name);
@@ -400,7 +401,7 @@ req_retry(struct request *r)
 	bool good = true;
 	uint64_t id;
 
-	if (!param_ids(r, &ids) || !request_ids(r, &ids, false))
+	if (!param_ids(r, &ids) || !request_ids(r, &ids, IDS_CHANGE))
 		return;
 	if (!ids_unique(&ids)) {
 		ids_clear(&ids);

@@ -213,7 +213,7 @@ req_wait(struct request *r)
 		return;
 	}
 	w->watcher.notify = on_final;
-	if (!param_ids(r, &w->ids) || !read_when(r, &w->when) || !param_timeout(r, &w->timeout_us) || !request_ids(r, &w->ids, false)) {
+	if (!param_ids(r, &w->ids) || !read_when(r, &w->when) || !param_timeout(r, &w->timeout_us) || !request_ids(r, &w->ids, IDS_SEE)) {
 		waiting_free(w);
 		return;
 	}
@@ -278,7 +278,7 @@ req_watch(struct request *r)
 		ids_clear(&w.ids);
 		return;
 	}
-	if (!request_ids(r, &w.ids, false))
+	if (!request_ids(r, &w.ids, IDS_SEE))
 		return;
 	if (!ids_unique(&w.ids)) {
 		ids_clear(&w.ids);
@@ -308,6 +308,6 @@ req_unwatch(struct request *r)
 {
 	struct walk w = { .visit = visit_unwatch, .finish = finish_nil };
 
-	if (param_ids(r, &w.ids) && request_ids(r, &w.ids, false))
+	if (param_ids(r, &w.ids) && request_ids(r, &w.ids, IDS_SEE))
 		walk_begin(r, &w);
 }

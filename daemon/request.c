@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/access.h"
 #include "daemon/clock.h"
 #include "daemon/errors.h"
 #include "daemon/log.h"
@@ -51,8 +52,8 @@ dispatch(struct conn *c, const struct message *m, const uint8_t *frame, size_t l
 		request_fail(&r, STATUS_VALUE, 0, "%s: expected at most %u parameters, got %u", r.method->name, r.method->params, m->param_count);
 		return;
 	}
-	if (c->owner && !may(c->owner, r.method->right, NULL)) {
-		request_fail(&r, STATUS_PERMISSION, 0, "%s: you may not do that", r.method->name);
+	if (c->owner && !access_may_call(c, r.method->right)) {
+		request_fail(&r, STATUS_PERMISSION, 0, "%s: %s may not do that: its role is %s", r.method->name, c->owner->name, role_name(c->role));
 		return;
 	}
 	r.method->handle(&r);
@@ -160,7 +161,8 @@ answer_outcome(struct conn *c, uint32_t msgid, struct future *f)
 	struct bytes error = error_of(f);
 	answer_error(c, msgid, error);
 	bytes_drop(&error);
-	future_see(f);
+	if (access_may_change(c, f))
+		future_see(f);
 }
 
 struct buf *
@@ -314,7 +316,7 @@ request_no_future(struct request *r, uint64_t id)
 struct future *
 request_future(struct request *r, uint64_t id)
 {
-	struct future *f = registry_find(id);
+	struct future *f = access_find(r->conn, id);
 	if (!f)
 		request_no_future(r, id);
 	return f;
@@ -324,9 +326,19 @@ struct pool *
 request_pool(struct request *r, const char *name, size_t len)
 {
 	struct pool *p = pool_find(name, len);
-	if (!p)
-		request_fail(r, STATUS_UNKNOWN_POOL, 0, "there is no pool '%.*s'", (int)(len < 100 ? len : 100), name);
-	return p;
+
+	if (p && access_may_find(r->conn, p))
+		return p;
+	request_fail(r, STATUS_UNKNOWN_POOL, 0, "there is no pool '%.*s'", (int)(len < 100 ? len : 100), name);
+	return NULL;
+}
+
+bool
+request_not_yours(struct request *r, uint64_t id)
+{
+	request_fail(r, STATUS_PERMISSION, id, "%s: future %llu is another's: you may look at it and not change it", r->method->name,
+	    (unsigned long long)id);
+	return false;
 }
 
 /* Reads the array into ids, without looking whether they exist. */
@@ -358,9 +370,9 @@ read_ids(struct request *r, struct ids *ids)
 	return passed(r);
 }
 
-/* The first one that stands in the way; 0 if all may be used. */
+/* The first one that is not there; 0 if all are. */
 static uint64_t
-obstacle(const struct ids *ids, bool lenient)
+missing(struct conn *c, const struct ids *ids, bool lenient)
 {
 	for (size_t i = 0; i < ids->runs; i++) {
 		const struct id_run *run = &ids->run[i];
@@ -370,11 +382,21 @@ obstacle(const struct ids *ids, bool lenient)
 				return run->first >= registry_next() ? run->first : registry_next();
 			continue;
 		}
-		uint64_t missing = registry_missing(run->first, run->count);
-		if (missing)
-			return missing;
+		uint64_t id = access_missing(c, run->first, run->count);
+		if (id)
+			return id;
 	}
 	return 0;
+}
+
+/* The first one that is another's; 0 if none is. */
+static uint64_t
+foreign(struct conn *c, const struct ids *ids)
+{
+	uint64_t id = 0;
+	for (size_t i = 0; i < ids->runs && !id; i++)
+		id = access_foreign(c, ids->run[i].first, ids->run[i].count);
+	return id;
 }
 
 bool
@@ -388,13 +410,16 @@ param_ids(struct request *r, struct ids *ids)
 }
 
 bool
-request_ids(struct request *r, struct ids *ids, bool lenient)
+request_ids(struct request *r, struct ids *ids, enum ids_for what)
 {
-	uint64_t id = obstacle(ids, lenient);
-	if (!id)
+	uint64_t id = missing(r->conn, ids, what == IDS_RELEASE), other = 0;
+
+	if (!id && what != IDS_SEE)
+		other = foreign(r->conn, ids);
+	if (!id && !other)
 		return true;
 	ids_clear(ids);
-	return request_no_future(r, id);
+	return id ? request_no_future(r, id) : request_not_yours(r, other);
 }
 
 bool

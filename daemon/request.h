@@ -97,8 +97,12 @@ bool key_is(const char *key, size_t len, const char *word);
 struct future *request_future(struct request *r, uint64_t id);
 /* NULL after UnknownPoolError. */
 struct pool *request_pool(struct request *r, const char *name, size_t len);
-/* Whether all of them are to be had; `lenient` passes over expired ones. Clears them if not. */
-bool request_ids(struct request *r, struct ids *ids, bool lenient);
+/* What they are for: to look at; to change; to release, which passes over expired ones. */
+enum ids_for { IDS_SEE, IDS_CHANGE, IDS_RELEASE };
+/* Whether all of them are to be had for that. Says so, and clears them, if not. */
+bool request_ids(struct request *r, struct ids *ids, enum ids_for what);
+/* PermissionError; returns false. */
+bool request_not_yours(struct request *r, uint64_t id);
 /* Why an id is not to be had; answers and returns false. */
 bool request_no_future(struct request *r, uint64_t id);
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#include "daemon/access.h"
 #include "daemon/child.h"
 #include "daemon/clock.h"
 #include "daemon/closing.h"
@@ -80,6 +81,7 @@ reload(struct buf *told, char *why, size_t size)
 	buf_clear(&sentences);
 	old[old_count++] = config;
 	config = next;
+	access_configure(next, !access_is_personal());
 	log_info("server", "configuration reloaded; %u changes need a restart", count);
 	return true;
 }
@@ -266,6 +268,8 @@ server_start(struct config *c, char *why, size_t size)
 	log_set_level(log_level_find(c->log_level));
 	if (!service_init(why, size) || !inherit_open(why, size))
 		return false;
+	access_configure(c, config_is_shared(c));
+	listener_set_permissions(c->socket_mode, c->socket_gid);
 	mallopt(M_MMAP_THRESHOLD, 256 * 1024);
 	raise_descriptor_limit();
 	clock_refresh();
@@ -289,6 +293,7 @@ server_start(struct config *c, char *why, size_t size)
 	turn_before_flush(commit_turn);
 	if (!listen_all(why, size))
 		return false;
+	access_configure(c, config_is_shared(c) || listener_is_shared());
 	service_ready();
 	return true;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/access.h"
 #include "daemon/clock.h"
 #include "daemon/fill.h"
 #include "daemon/gate.h"
@@ -130,7 +131,7 @@ add_reference(struct request *r, const char *at, uint64_t id, struct arguments *
 		request_fail(r, STATUS_VALUE, 0, "%s: expected references to future ids, 1 to 2^53-1, got one to %llu", at, (unsigned long long)id);
 		return false;
 	}
-	if (!registry_find(id))
+	if (!access_find(r->conn, id))
 		return request_no_future(r, id);
 	if (out->count == out->size) {
 		size_t size = out->size ? out->size * 2 : 4;

@@ -101,7 +101,7 @@ CASES = broken()
 
 def chosen():
     """Every tenth, and for each of a handful of keys the first case that is about it."""
-    found = dict.fromkeys(range(0, len(CASES), 10))
+    found = dict.fromkeys(n for n in range(0, len(CASES), 10) if "an absolute path" not in CASES[n][0][0])  # a file has a directory
     for key in HANDFUL:
         found[next(i for i, (expected, _) in enumerate(CASES) if re.search(r"\b%s\b" % key, expected[0].split(" ")[1]))] = None
     return sorted(n for n in found if "expected an absolute path" not in CASES[n][0][0])  # a file has a directory, a text has not

@@ -54,6 +54,19 @@ pool_equal(const struct config_pool *a, const struct config_pool *b)
 	assert_memory_equal(a->limit, b->limit, sizeof(a->limit));
 }
 
+static void
+principals_equal(const struct config_principals *a, const struct config_principals *b)
+{
+	size_t i;
+
+	assert_int_equal(a->count, b->count);
+	for (i = 0; i < a->count; i++) {
+		assert_int_equal(a->item[i].kind, b->item[i].kind);
+		assert_int_equal(a->item[i].id, b->item[i].id);
+		assert_string_equal(a->item[i].name, b->item[i].name);
+	}
+}
+
 /* All but the path. */
 static void
 config_equal(const struct config *a, const struct config *b)
@@ -61,6 +74,11 @@ config_equal(const struct config *a, const struct config *b)
 	size_t i;
 
 	strings_equal(&a->listen, &b->listen);
+	assert_int_equal(a->socket_mode, b->socket_mode);
+	text_equal(a->socket_group, b->socket_group);
+	assert_int_equal(a->socket_gid, b->socket_gid);
+	principals_equal(&a->admins, &b->admins);
+	principals_equal(&a->read_only, &b->read_only);
 	text_equal(a->store, b->store);
 	text_equal(a->state_dir, b->state_dir);
 	assert_int_equal(a->retain_us, b->retain_us);
@@ -92,6 +110,9 @@ defaults_are_those_of_the_design(void **state)
 	assert_non_null(c);
 	assert_null(c->path);
 	assert_int_equal(c->listen.count, 0);
+	assert_int_equal(c->socket_mode, 0600);
+	assert_false(config_is_shared(c));
+	assert_int_equal(c->admins.count + c->read_only.count, 0);
 	assert_string_equal(c->store, "memory");
 	assert_null(c->state_dir);
 	assert_int_equal(c->retain_us, 3600u * 1000000u);

@@ -308,6 +308,35 @@ any_history_is_told_as_a_plain_table_tells_it(void **state)
 	assert_int_equal(registry_after(1), 0);
 }
 
+/* Only where each future that was ever made in a page is noted as one owner's. */
+static void
+a_page_knows_its_owner_or_does_not_say(void **state)
+{
+	uint64_t first = fresh_page();
+	struct owner *ann = (struct owner *)1, *bob = (struct owner *)2; /* never followed */
+
+	(void)state;
+	assert_null(registry_owner(first));
+	make_run(first, 3);
+	assert_null(registry_owner(first));
+	for (uint64_t id = first; id < first + 3; id++)
+		registry_note_owner(id, ann);
+	assert_ptr_equal(registry_owner(first), ann);
+	make(first + 3);
+	assert_null(registry_owner(first));
+	registry_note_owner(first + 3, bob);
+	make(first + 4);
+	registry_note_owner(first + 4, ann);
+	assert_null(registry_owner(first)); /* one of them is bob's */
+	free_run(first, 5);
+	make(first);
+	registry_note_owner(first, bob);
+	assert_ptr_equal(registry_owner(first), bob);
+	free_run(first, 1);
+	registry_note_owner(first, ann); /* a page that is not there */
+	assert_null(registry_owner(first));
+}
+
 static void
 without_memory_nothing_is_made_and_nothing_is_lost(void **state)
 {
@@ -351,6 +380,7 @@ main(void)
 		cmocka_unit_test(ids_reserved_early_may_be_made_late),
 		cmocka_unit_test(the_table_does_not_grow_with_all_that_ever_was),
 		cmocka_unit_test(a_peak_is_given_back),
+		cmocka_unit_test(a_page_knows_its_owner_or_does_not_say),
 		cmocka_unit_test(any_history_is_told_as_a_plain_table_tells_it),
 	};
 
