@@ -30,6 +30,8 @@ UNIT   := buf utf8 frame reader message error board ring address config config_b
           queue timer ids backlog registry watch gate key turn bytes future future_places retention
 
 PKGS    = libevent_core msgpack yaml-0.1 jansson
+# fut is started for every single task: what the dynamic linker need not load it has sooner. FUT_LIBS="-ljansson" where there are no archives.
+FUT_LIBS = -Wl,-Bstatic -ljansson -Wl,-Bdynamic
 WARN    = -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
 CFLAGS ?= -O2 -g
 FLAGS   = -std=c11 -D_GNU_SOURCE -DFUTURED_VERSION='"$(VERSION)"' -I. -fPIC -fvisibility=hidden -pthread $(WARN) $(CFLAGS) \
@@ -74,7 +76,7 @@ $(B)/bin/futured: $(B)/obj/daemon/main.o $(DAEMON_A) $(CONFIG_A) $(LAUNCH_A) $(P
 $(B)/libexec/futured-worker: $(call objs,worker,$(WORKER)) $(PROTO_A)
 	$(LINK) -rdynamic $^ -lmsgpackc -llua5.4 -ldl -lm
 $(B)/bin/fut: $(call objs,client/fut,$(FUT)) $(CLIENT_A)
-	$(LINK) $^ -lmsgpackc -ljansson
+	$(LINK) $^ $(FUT_LIBS)
 
 $(PROTO_A):  $(call objs,proto,$(PROTO))
 $(LAUNCH_A): $(call objs,launch,$(LAUNCH))

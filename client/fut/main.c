@@ -1,6 +1,5 @@
 /* fut: the command line of futured. This file reads what stands before the verb and hands over. */
 #include <fcntl.h>
-#include <locale.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -38,7 +37,6 @@ main(int argc, char **argv)
 	int key, status;
 
 	fill_descriptors();
-	setlocale(LC_CTYPE, "");
 	look_at_terminal(&f);
 	f.no_start = getenv("FUTURED_NO_START") != NULL && *getenv("FUTURED_NO_START") != '\0' &&
 	             strcmp(getenv("FUTURED_NO_START"), "0") != 0;

@@ -2,6 +2,7 @@
 #define _XOPEN_SOURCE 700
 #include "client/fut/text.h"
 
+#include <locale.h>
 #include <stdlib.h>
 #include <string.h>
 #include <wchar.h>
@@ -85,11 +86,19 @@ text_escape(const char *s, size_t len, enum text_mode mode)
 	return need(text);
 }
 
+/* The locale is read where it is needed first: most runs of fut never do, and it is a third of what they read from files. */
 static size_t
 width_of(unsigned code)
 {
-	int w = code < 0x80 ? 1 : wcwidth((wchar_t)code);
+	static bool located;
+	int w;
 
+	if (code < 0x80)
+		return 1;
+	if (!located)
+		setlocale(LC_CTYPE, "");
+	located = true;
+	w = wcwidth((wchar_t)code);
 	return w < 0 ? 1 : (size_t)w;
 }
 
