@@ -24,7 +24,8 @@ WORKER := main host channel command task process tree capture feed early slot cr
 CLIENT := core connection resume blocking calls submission completed watch rewatch follow future gather mapping executor \
           discover ids value packer packf settings reply errors
 FUT    := main verbs common args help text words jsonout jsonin writer list outcome printed value sink stop reach start task feed run \
-          submit call wait result cancel ls about events pool daemon map mapout items template progress halt joblog
+          submit call wait result cancel ls about events pool daemon map mapout items template progress halt joblog \
+          complete completion
 UNIT   := buf utf8 frame reader message error board ring address config config_broken number client_core client_pack client_memory client_blocking \
           client_rules client_map client_reconnect client_event \
           queue timer ids backlog registry watch gate key turn bytes future future_places retention
@@ -206,6 +207,10 @@ install: all
 	install -m 644 systemd/tmpfiles.conf $(D)/lib/tmpfiles.d/futured.conf
 	sed 's:@PREFIX@:$(PREFIX):g' systemd/hardened.conf >$(D)/share/doc/futured/systemd/hardened.conf
 	[ -e $(DESTDIR)$(SYSCONFDIR)/futured/futured.yaml ] || install -D -m 644 systemd/futured.yaml $(DESTDIR)$(SYSCONFDIR)/futured/futured.yaml
+	install -d $(D)/share/bash-completion/completions $(D)/share/zsh/site-functions $(D)/share/fish/vendor_completions.d
+	$(B)/bin/fut completion bash >$(D)/share/bash-completion/completions/fut
+	$(B)/bin/fut completion zsh >$(D)/share/zsh/site-functions/_fut
+	$(B)/bin/fut completion fish >$(D)/share/fish/vendor_completions.d/fut.fish
 
 compile_commands.json:
 	@$(MAKE) -Bn V=1 all $(call objs,tests/unit,$(addprefix test_,$(UNIT))) | scripts/compile-commands >$@

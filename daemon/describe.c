@@ -237,7 +237,7 @@ void
 describe_pool(struct buf *b, struct pool *p)
 {
 	pool_look(p);
-	pack_map(b, 13);
+	pack_map(b, 14);
 	pack_key(b, "name");
 	pack_cstr(b, p->name);
 	pack_key(b, "kind");
@@ -259,6 +259,11 @@ describe_pool(struct buf *b, struct pool *p)
 	pack_key(b, "broken");
 	if (bytes_len(&p->broken))
 		pack_raw(b, bytes_data(&p->broken), bytes_len(&p->broken));
+	else
+		pack_nil(b);
+	pack_key(b, "functions");
+	if (bytes_len(&p->functions))
+		pack_raw(b, bytes_data(&p->functions), bytes_len(&p->functions));
 	else
 		pack_nil(b);
 	pack_key(b, "opened");

@@ -26,9 +26,10 @@
 #include "daemon/slot.h"
 #include "proto/error.h"
 #include "proto/pack.h"
+#include "proto/utf8.h"
 #include "proto/worker.h"
 
-enum { READY_SECONDS = 60, SUSPECT_US = 100000, STDERR_READS = 16, LAST_LINE = 500 };
+enum { READY_SECONDS = 60, SUSPECT_US = 100000, STDERR_READS = 16, LAST_LINE = 500, FUNCTIONS_MAX = 16384 };
 
 static bool on_control(struct stream *st, const uint8_t *bytes, size_t len);
 static void on_control_end(struct stream *st, enum stream_end how, enum frame_verdict verdict);
@@ -386,6 +387,30 @@ on_timer(struct timer *t)
 
 /* ---- listening ---- */
 
+/* The names of what it can run, for people to look at: kept where they are a list of names and not too long for that. */
+static bool
+read_functions(struct host *h, struct reader *r)
+{
+	struct reader names;
+	const uint8_t *raw;
+	const char *s;
+	size_t raw_len, len;
+	uint32_t count;
+	bool good;
+
+	if (!read_raw(r, &raw, &raw_len))
+		return false;
+	reader_init(&names, raw, raw_len);
+	good = raw_len <= FUNCTIONS_MAX && reader_peek(&names) == READER_ARRAY && read_array(&names, &count);
+	while (good && count--)
+		good = reader_peek(&names) == READER_STR && read_text(&names, &s, &len) && utf8_is_valid(s, len);
+	bytes_drop(&h->pool->functions);
+	if (good && !bytes_copy(&h->pool->functions, raw, raw_len))
+		return false;
+	bytes_uncount(&h->pool->functions);
+	return true;
+}
+
 static bool
 read_ready(struct host *h, struct reader *r)
 {
@@ -406,6 +431,8 @@ read_ready(struct host *h, struct reader *r)
 			known = read_bool(r, &h->uses_board);
 		else if (read_is(r, "ring"))
 			known = read_bool(r, &h->uses_ring);
+		else if (read_is(r, "functions"))
+			known = read_functions(h, r);
 		else
 			known = read_skip(r) && read_skip(r);
 		if (!known)

@@ -185,6 +185,7 @@ pool_drop(struct pool *p)
 	timer_unset(&p->idle);
 	queue_free(p->queue);
 	bytes_drop(&p->broken);
+	bytes_drop(&p->functions);
 	owner_drop(p->owner);
 	free(p->initializer);
 	bytes_drop(&p->initargs);

@@ -51,6 +51,7 @@ struct pool {
 	unsigned draining;          /* drains under way */
 	bool closed;                /* close_pool begun: no more submits */
 	bool gone;                  /* closed and empty: no longer in the table */
+	struct bytes functions;     /* names, an array, as the last host said that got ready; empty: it said none */
 	struct bytes broken;        /* the reason, an error map; empty: not broken */
 	uint64_t broken_until_us;
 	uint64_t backoff_us;

@@ -44,7 +44,9 @@ struct option_row {
 enum { OPTION_LONG = 256 };
 
 enum verb_flag {
-	VERB_TASK = 1, /* exits with a task's own status, so its own failures are EXIT_FUTURED */
+	VERB_TASK = 1,    /* exits with a task's own status, so its own failures are EXIT_FUTURED */
+	VERB_COMMAND = 2, /* its operands are a command with options of its own */
+	VERB_HIDDEN = 4,  /* not for people */
 };
 
 struct verb {
@@ -59,7 +61,8 @@ struct verb {
 
 extern const struct verb *const verbs[]; /* ends with NULL */
 extern const struct verb verb_run, verb_submit, verb_call, verb_map, verb_wait, verb_result, verb_logs, verb_cancel, verb_release,
-	verb_retry, verb_ls, verb_show, verb_why, verb_failures, verb_events, verb_pool, verb_daemon, verb_help;
+	verb_retry, verb_ls, verb_show, verb_why, verb_failures, verb_events, verb_pool, verb_daemon,
+	verb_completion, verb_complete, verb_help;
 const struct verb *verb_find(const char *name);
 
 /* What a verb exits with when it, and not a task, failed. */

@@ -45,7 +45,8 @@ help_overview(FILE *out)
 		     "  fut ls                              what there is\n"
 		     "\nfut [-a ADDRESS] [--json] [-q] [--color=auto|always|never] VERB …\n\n");
 	for (size_t i = 0; verbs[i] != NULL; i++)
-		fprintf(out, "  %-9s %s\n", verbs[i]->name, verbs[i]->summary);
+		if (!(verbs[i]->flags & VERB_HIDDEN))
+			fprintf(out, "  %-10s %s\n", verbs[i]->name, verbs[i]->summary);
 	fprintf(out, "\n`fut help VERB` or `fut VERB -h` tells more, examples first.\n");
 }
 

@@ -586,4 +586,5 @@ const struct verb verb_map = {
 		    "  Status: 0 if all went well, 1 if one failed, 130 after ^C.",
 	.options = map_options,
 	.run = map_main,
+	.flags = VERB_COMMAND,
 };

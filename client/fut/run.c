@@ -342,5 +342,5 @@ const struct verb verb_run = {
 		    "  128+N ended by signal N.",
 	.options = run_options,
 	.run = run_main,
-	.flags = VERB_TASK,
+	.flags = VERB_TASK | VERB_COMMAND,
 };

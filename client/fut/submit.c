@@ -71,4 +71,5 @@ const struct verb verb_submit = {
 		    "  fut wait $(fut submit -- make) && echo built   # wait exits with its code",
 	.options = submit_options,
 	.run = submit_main,
+	.flags = VERB_COMMAND,
 };
