@@ -169,7 +169,7 @@ fuzz: $(FUZZERS)
 $(B)/tests/programs/%: tests/programs/%.c
 	@mkdir -p $(@D)
 	$(QUIET_CC)$(CC) $(filter-out -fsanitize=%,$(FLAGS)) -o $@ $<
-programs: $(B)/tests/programs/nasty $(B)/tests/programs/dump
+programs: $(addprefix $(B)/tests/programs/,nasty dump mark)
 
 # Measurements.
 $(B)/bench/%: $(B)/obj/bench/%.o $(B)/obj/worker/channel.o $(PROTO_A)
