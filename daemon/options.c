@@ -9,6 +9,7 @@
 #include "daemon/clock.h"
 #include "daemon/environment.h"
 #include "daemon/fill.h"
+#include "daemon/key.h"
 #include "daemon/pool.h"
 #include "daemon/registry.h"
 #include "daemon/run.h"
@@ -176,10 +177,8 @@ read_after(struct request *r, const char *name, struct reader *v, struct reading
 	s->after = good ? malloc((ids.total ? ids.total : 1) * sizeof *s->after) : NULL;
 	if (good && !s->after)
 		good = request_no_memory(r);
-	while (good && ids_next(&ids, &id)) {
+	while (good && ids_next(&ids, &id))
 		s->after[s->after_count++] = id;
-		good = access_find(r->conn, id) || request_no_future(r, id);
-	}
 	ids_clear(&ids);
 	return good;
 }
@@ -371,7 +370,6 @@ read_stdin(struct request *r, const char *name, struct reader *v, struct reading
 		spec->stdin_kind = SPEC_STDIN_FUTURE;
 		if (spec->stdin_future < 1 || spec->stdin_future > REGISTRY_ID_MAX)
 			return option_wrong(r, name, "a reference to a future id, 1 to 2^53-1", v);
-		return access_find(r->conn, spec->stdin_future) || request_no_future(r, spec->stdin_future);
 	} else if (read_bin(&at, &bytes, &len)) {
 		spec->stdin_kind = SPEC_STDIN_BYTES;
 		bytes_drop(&spec->stdin_bytes);
@@ -425,6 +423,20 @@ read_option(struct request *r, const char *key, size_t len, struct reader *value
 	return option_unknown(r, key, len);
 }
 
+/* Whether what it waits for is to be had. Not asked of one whose key is known: it was accepted with them, and they may be gone by now. */
+static bool
+check_named(struct request *r, const struct submission *s)
+{
+	const struct spec *spec = s->spec;
+
+	if (s->key && key_find(r->conn->owner, s->key, s->key_len))
+		return true;
+	for (size_t i = 0; i < s->after_count; i++)
+		if (!access_find(r->conn, s->after[i]))
+			return request_no_future(r, s->after[i]);
+	return spec->stdin_kind != SPEC_STDIN_FUTURE || access_find(r->conn, spec->stdin_future) || request_no_future(r, spec->stdin_future);
+}
+
 /* Options that do not go together, and what follows from leaving some out. */
 static bool
 check_together(struct request *r, struct reading *to)
@@ -442,7 +454,7 @@ check_together(struct request *r, struct reading *to)
 	}
 	if (s->kind == SUBMISSION_CALL && !to->has_bound && !s->key)
 		spec->bound_to = r->conn->id;
-	return true;
+	return check_named(r, s);
 }
 
 /* The task's own, else the pool's. */

@@ -2,6 +2,7 @@
 import pytest
 
 from helpers import eventually, lines, refused, sh
+from rpc import ref
 
 
 def test_the_same_key_gives_the_same_id_and_runs_once(daemon, client):
@@ -96,6 +97,20 @@ def test_a_key_may_be_any_text_and_is_not_cut(shared):
         except Exception as error:
             assert error.type == "ValueError"
     assert len(set(accepted)) == len(accepted) >= 5
+
+
+@pytest.mark.parametrize("method, args", [("submit", []), ("map", [[]])])
+def test_a_known_key_is_answered_though_what_it_waited_for_is_gone(shared, method, args):
+    """One who submits again after a lost connection names the same futures, which others may have released."""
+    first = shared.call("submit", "shell", "true")
+    options = {"key": "after " + method, "after": [first]}
+    answer = shared.call(method, "shell", "true", args, options)
+    shared.call("wait", [first])
+    shared.call("release", [first])
+    assert shared.call(method, "shell", "true", args, options) == answer
+    assert shared.call("submit", "shell", "cat", [], {"key": "after " + method, "stdin": ref(first)})
+    refused("ExpiredFutureError", shared.call, method, "shell", "true", args, {"after": [first]})
+    refused("ExpiredFutureError", shared.call, "submit", "shell", "cat", [], {"stdin": ref(first)})
 
 
 def test_key_together_with_bound_is_refused(shared):
