@@ -12,12 +12,13 @@ class Task:
     """One acknowledged future."""
 
     __slots__ = ("id", "word", "pool", "retries", "fail_until", "size", "after", "bound", "key", "copies", "asked", "promised", "releasing",
-                 "released", "outcome", "life", "kills")
+                 "released", "outcome", "timeout", "life", "kills")
 
-    def __init__(self, word, pool, retries=0, fail_until=0, size=20, after=(), bound=False, key=None):
+    def __init__(self, word, pool, retries=0, fail_until=0, size=20, after=(), bound=False, key=None, timeout=None):
         self.id = None
         self.word, self.pool, self.retries, self.fail_until, self.size = word, pool, retries, fail_until, size
         self.after, self.bound, self.key = list(after), bound, key
+        self.timeout = timeout
         self.copies = False      # `retry` may have accepted it again: its word has several ids
         self.asked = 0           # cancels that may have worked
         self.promised = False    # a cancel said true
@@ -184,6 +185,8 @@ class Account:
             legal = task.asked > 0 or task.promised or task.bound
         elif kind == "DependencyError":
             legal = bool(task.after)
+        elif kind == "TaskTimeoutError":
+            legal = task.timeout is not None
         elif kind == "WorkerLostError" or (kind == "ExitError" and "signal" in error):
             legal = self.kills > task.kills
         elif kind in ("TryAgain", "ExitError"):
@@ -243,7 +246,7 @@ class Account:
         elif what == "E":
             marks.ended.append(attempt)
             self.order.setdefault(future, self.lines)
-            if len(marks.ended) > 1:
+            if len(marks.ended) > 1 and not sent.retries:   # with some: it was killed between its mark and its answer
                 self.complain("future %d (%s) ended well %d times", future, word, len(marks.ended))
         else:
             marks.failed.append(attempt)
@@ -254,7 +257,7 @@ class Account:
         with self.lock:
             if task.outcome is None:
                 return
-            if task.outcome[0] == "value" and (len(marks.ended) != 1 or marks.ended[-1] != marks.begun[-1]):
+            if task.outcome[0] == "value" and (not marks.ended or marks.ended[-1] != marks.begun[-1]):
                 self.complain("future %d (%s) has a value, and its task began %s and ended %s", task.id, task.word, marks.begun, marks.ended)
             if task.outcome[1] in ("TryAgain", "ExitError") and not marks.begun:
                 self.complain("future %d (%s) failed by itself and never began", task.id, task.word)
