@@ -292,14 +292,15 @@ host_rss(struct host *h)
 /* ---- talking ---- */
 
 void
-host_say_stop(struct host *h, uint64_t id, bool kill, uint64_t grace_us)
+host_say_stop(struct host *h, uint64_t id, unsigned attempt, bool kill, uint64_t grace_us)
 {
 	struct buf *b = stream_say(&h->control);
-	pack_array(b, 4);
+	pack_array(b, 5);
 	pack_cstr(b, "stop");
 	pack_uint(b, id);
 	pack_cstr(b, kill ? "kill" : "ask");
 	pack_double(b, (double)grace_us / 1e6);
+	pack_uint(b, attempt);
 }
 
 void

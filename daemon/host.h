@@ -62,7 +62,7 @@ void host_note_answer(struct host *h);
 /* Kills it at once. `why` (may be NULL) goes into the log and the errors of its tasks. */
 void host_kill(struct host *h, const char *why);
 /* Control messages to a host that takes them. */
-void host_say_stop(struct host *h, uint64_t id, bool kill, uint64_t grace_us);
+void host_say_stop(struct host *h, uint64_t id, unsigned attempt, bool kill, uint64_t grace_us);
 void host_say_input(struct host *h, uint64_t id, const void *bytes, size_t len, bool eof);
 /* One of its sockets closed: it is dying, and about to be reaped; if it is not, it is killed. */
 void host_suspect(struct host *h);

@@ -159,6 +159,10 @@ slot_unlink(struct future *f)
 	TAILQ_REMOVE(&s->sent, f, link);
 	if (f->state == FUTURE_RUNNING)
 		s->waiting = 0; /* for it; what comes next waits for nothing yet */
+	if (s->stopping == f->id) { /* it is over: its next attempt is not what was to be ended */
+		s->stopping = 0;
+		timer_unset(&s->stop_timer);
+	}
 	f->at.slot = NULL;
 	if (!--s->in_flight)
 		s->idle_since_us = clock_now();
@@ -234,7 +238,7 @@ slot_stop(struct future *f, bool kill, uint64_t grace_us)
 	if (grace_us == UINT64_MAX)
 		grace_us = h->pool->config->grace_us;
 	if (h->can_stop) {
-		host_say_stop(h, f->id, kill, grace_us);
+		host_say_stop(h, f->id, f->attempt, kill, grace_us);
 		if (kill)
 			kill_host_unless_stopped(s, f, grace_us + SLOT_KILL_SECONDS * UINT64_C(1000000));
 		return;

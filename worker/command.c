@@ -120,6 +120,8 @@ stop(struct command *c, const struct control *m)
 
 	if (c->leader == 0 || m->id != c->task.id || c->killed)
 		return;
+	if (m->attempt && m->attempt != c->task.attempt) /* the one that was to be stopped is over */
+		return;
 	if (m->kill && m->grace_us == 0) {
 		kill_now(c);
 		return;

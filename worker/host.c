@@ -401,6 +401,8 @@ read_stop(struct reader *r, struct control *out)
 		return false;
 	if (!isfinite(grace) || grace < 0 || grace > GRACE_MAX)
 		return false;
+	if (!reader_is_at_end(r) && !read_nil(r) && !read_uint(r, &out->attempt))
+		return false;
 	out->grace_us = (uint64_t)(grace * 1e6);
 	out->verb = CONTROL_STOP;
 	return true;

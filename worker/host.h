@@ -89,6 +89,7 @@ enum control_verb {
 struct control {
 	enum control_verb verb;
 	uint64_t id;          /* STOP, INPUT */
+	uint64_t attempt;     /* STOP: 0: whichever runs */
 	bool kill;            /* STOP: else it is only asked */
 	uint64_t grace_us;    /* STOP with kill: from TERM to KILL */
 	const uint8_t *bytes; /* INPUT: good until the next host_control */

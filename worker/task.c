@@ -295,6 +295,7 @@ task_read(struct task *t, const struct run *run, char *why, size_t why_size)
 
 	reuse(t);
 	t->id = run->id;
+	t->attempt = run->attempt;
 	t->plan.path = default_path;
 	if (!buf_reserve(&t->text, room)) {
 		snprintf(why, why_size, "out of memory");

@@ -13,7 +13,7 @@
 enum task_stdin { TASK_STDIN_NONE, TASK_STDIN_BYTES, TASK_STDIN_OPEN };
 
 struct task {
-	uint64_t id;
+	uint64_t id, attempt;
 	struct process_plan plan; /* in, out and err are the caller's to fill */
 	enum task_stdin in;
 	const uint8_t *bytes;     /* TASK_STDIN_BYTES: borrowed from the message */

@@ -763,6 +763,19 @@ def test_a_stop_for_another_task_is_ignored(host):
     host.control.send("stop", second, "kill", 0)
 
 
+def test_a_stop_for_another_attempt_is_ignored(host):
+    """A task that timed out just as it ended runs again, maybe here: the stop that comes late is not for this attempt."""
+    task = host.sh("echo r; read x", stdin=True)
+    host.await_output(task, b"r\n")
+    host.control.send("stop", task, "kill", 0, 2)
+    host.control.send("input", task, b"\n", True)
+    assert host.result(task)["exit"] == 0
+    task = host.sh("echo r; read x", stdin=True)
+    host.await_output(task, b"r\n")
+    host.control.send("stop", task, "kill", 0, 1)
+    assert host.result(task)["signal"] == signal.SIGKILL
+
+
 # ---- nothing survives ----
 
 NASTY = {
@@ -940,7 +953,7 @@ def test_run_messages_are_checked(hosts, message):
 def test_what_later_versions_add_is_passed_over(host):
     task, message = host.encode("/bin/true", shape="round", secret="s", kwargs={})
     host.slot.send(*(msgpack.unpackb(message) + ["more", {"and": "more"}]))
-    host.control.send("stop", 0, "ask", None, "more")
+    host.control.send("stop", 0, "ask", None, 1, "more")
     assert host.result(task)["exit"] == 0
 
 
