@@ -3,9 +3,12 @@
 Requests are sent without waiting for answers. The reader thread dispatches what comes: answers go to who asked, `done` settles a
 future and runs its callbacks. So callbacks run in the reader thread; what waits there for the daemon reads on meanwhile.
 
+When the connection is lost the reader thread takes it up again, if that can be done: resume.py.
+
 Sending never waits for a lock: what is to be sent goes into a queue, and whoever has the lock sends all of it. So it may be done
 from a finalizer, in whatever thread the garbage is collected."""
 import collections
+import functools
 import itertools
 import os
 import pickle
@@ -13,10 +16,12 @@ import socket
 import struct
 import sys
 import threading
+import weakref
 
 import msgpack
 
 from futured import errors
+from futured.resume import is_safe, resume
 from futured.worker import PRINTED, current
 
 RELEASE_AT = 256  # forgotten futures are released so many at a time
@@ -31,34 +36,45 @@ class Lost(errors.BrokenPoolError):
 
 class Follow:
     """The output of one task, on its way to our own stdout and stderr."""
-    left = 2  # streams that have not ended
+
+    def __init__(self):
+        self.at = {"stdout": 0, "stderr": 0}  # of the streams that have not ended: how far we are
 
 
 class Connection:
     def __init__(self, sock, address):
         self.sock, self.address = sock, address
-        self.out = collections.deque()
+        self.out = collections.deque()  # (frame, 1 if it is a `submit`, number)
         self.sending = threading.Lock()
+        self.held = False     # nothing is sent until the connection is taken up again
         self.numbers = itertools.count(1)
         self.submitted = self.accepted = 0  # by submit: sent, and answered
-        self.asked = {}       # msgid -> Future (of `submit`) or function of (error, result)
+        self.asked = {}       # msgid -> Future (of `submit`) or (function of (error, result), frame if it may be said again)
         self.futures = {}     # id -> Future that is not done
         self.forgotten = collections.deque()  # ids to be released
         self.changed = threading.Condition()
         self.waiting = 0
         self.lost = None
         self.secret = None
-        self.unpacker = msgpack.Unpacker(strict_map_key=False, max_buffer_size=(1 << 31) - 1, unicode_errors="surrogateescape")
+        self.hello = None
+        self.executors = weakref.WeakSet()  # with pools that are bound to us
+        self.unpacker = self.new_unpacker()
         self.reader = threading.Thread(target=self.read, name="futured-reader", daemon=True)
         self.reader.start()
         self.hello = self.introduce()
         self.limit = self.hello["limits"]["message"]
 
+    def new_unpacker(self):
+        return msgpack.Unpacker(strict_map_key=False, max_buffer_size=(1 << 31) - 1, unicode_errors="surrogateescape")
+
     def introduce(self):
         """Says hello; in a task, whose it is: so the daemon sees when tasks wait for each other."""
         slot = current()
         self.secret = slot.secret if slot is not None else None
-        return self.call("hello", {"protocol": 1, "client": NAME, "task": self.secret})
+        return self.call("hello", self.introduction())
+
+    def introduction(self):
+        return {"protocol": 1, "client": NAME, "task": self.secret}
 
     def introduce_again(self):
         slot = current()
@@ -67,26 +83,24 @@ class Connection:
 
     # ---- sending ----
 
-    def send(self, frame):
-        self.out.append((frame, 0))
-        self.flush()
-
     def flush(self):
-        while self.out and self.sending.acquire(False):
+        while self.out and not self.held and self.sending.acquire(False):
             try:
-                while self.out:
-                    frames, submits = zip(*[self.out.popleft() for _ in range(len(self.out))])
+                while self.out and not self.held:
+                    frames, submits, _ = zip(*[self.out.popleft() for _ in range(len(self.out))])
                     self.submitted += sum(submits)
                     self.sock.sendall(frames[0] if len(frames) == 1 else b"".join(frames))
             except OSError:
-                self.out.clear()  # the reader finds out, and tells all who wait
+                self.held = True  # the reader finds out, and sees to it
             finally:
                 self.sending.release()
 
     def request(self, handler, method, params):
         number = next(self.numbers) & 0xffffffff
-        self.asked[number] = handler
-        self.send(msgpack.packb([0, number, method, params], unicode_errors="surrogateescape"))
+        frame = msgpack.packb([0, number, method, params], unicode_errors="surrogateescape")
+        self.asked[number] = handler, frame if is_safe(method, params) else None
+        self.out.append((frame, 0, number))
+        self.flush()
         if self.lost is not None and self.asked.pop(number, None) is not None:
             handler({"type": "BrokenPoolError", "message": str(self.lost)}, None)
 
@@ -111,7 +125,7 @@ class Connection:
         Such a submit is answered soon, whatever else is under way."""
         number = next(self.numbers) & 0xffffffff
         self.asked[number] = future
-        self.out.append((b"\x94\x00\xce" + UINT32(number) + head + UINT32(len(blob)) + blob + tail, 1))
+        self.out.append((b"\x94\x00\xce" + UINT32(number) + head + UINT32(len(blob)) + blob + tail, 1, number))
         if self.submitted - self.accepted < AHEAD or len(self.out) >= HELD or len(blob) >= SMALL:
             self.flush()
         if self.lost is not None:
@@ -170,25 +184,32 @@ class Connection:
     # ---- receiving ----
 
     def read(self):
-        try:
-            while True:
-                self.step()
-        except (OSError, EOFError, ValueError, msgpack.UnpackException) as e:
-            self.lost = Lost("the connection to the daemon at %s is lost: %s" % (self.address, str(e) or "it closed it"))
-        self.sock.close()
-        self.fail_all()
+        while self.lost is None:
+            self.step()
 
     def step(self):
         """Handles one message; waits for it."""
-        for message in self.unpacker:
+        try:
+            message = next(self.unpacker, None)
+            if message is None:
+                if self.out:
+                    self.flush()
+                data = self.sock.recv(1 << 18)
+                if not data:
+                    raise EOFError("it closed it")
+                self.unpacker.feed(data)
+                return
+        except (OSError, EOFError) as e:
+            resume(self, e)
+        except (ValueError, msgpack.UnpackException) as e:
+            self.end("what the daemon at %s says is no MessagePack: %s" % (self.address, e))
+        else:
             self.handle(message)
-            return
-        if self.out:
-            self.flush()
-        data = self.sock.recv(1 << 18)
-        if not data:
-            raise EOFError("")
-        self.unpacker.feed(data)
+
+    def end(self, why):
+        self.lost = Lost(why)
+        self.sock.close()
+        self.fail_all()
 
     def await_that(self, question):
         """Waits until it is so, or the connection is lost. In the reader thread by reading on."""
@@ -214,9 +235,9 @@ class Connection:
             handler = self.asked.pop(message[1], None)
             if handler is None:
                 if message[1] == 0 and message[2]:
-                    raise ValueError(message[2].get("message"))
-            elif callable(handler):
-                handler(message[2], message[3])
+                    self.end("the daemon at %s ended the connection: %s" % (self.address, message[2].get("message")))
+            elif type(handler) is tuple:
+                handler[0](message[2], message[3])
             else:
                 self.accepted += 1
                 self.accept(handler, message[2], message[3])
@@ -254,7 +275,7 @@ class Connection:
             result = result[0]
             if future._follow is None and state == "FINISHED":
                 self.follow(future, id)
-        if future._follow is not None and future._follow.left:
+        if future._follow is not None and future._follow.at:
             self.futures[id] = future
             future._held = (state, error, result)
             return
@@ -309,28 +330,46 @@ class Connection:
 
     def follow(self, future, id):
         future._follow = Follow()
-        self.request(lambda error, result: self.on_first_output(id, error, result), "output", [id, {"stream": "both", "follow": True}])
+        self.follow_on(future, id)
 
-    def on_first_output(self, id, error, result):
-        if error is not None:
-            self.end_output(id, 2)
-            return
-        show("stdout", result["stdout"])
-        show("stderr", result["stderr"])
+    def follow_on(self, future, id):
+        """From where we are; the order of what both streams say at first is the daemon's."""
+        for stream, at in list(future._follow.at.items()):
+            self.request(functools.partial(self.on_first_output, id, stream), "output", [id, {"stream": stream, "offset": at, "follow": True}])
+
+    def on_first_output(self, id, stream, error, result):
+        if error is None:
+            self.on_output(id, stream, None, result, False)
+        elif not error.get("lost"):
+            self.end_output(id, stream)
 
     def on_output(self, id, stream, offset, data, eof):
         show(stream, data)
+        future = self.futures.get(id)
+        if future is not None and future._follow is not None and stream in future._follow.at:
+            future._follow.at[stream] += len(data)
         if eof:
-            self.end_output(id, 1)
+            self.end_output(id, stream)
 
-    def end_output(self, id, streams):
+    def end_output(self, id, stream):
         future = self.futures.get(id)
         if future is None or future._follow is None:
             return
-        future._follow.left = max(0, future._follow.left - streams)
-        if not future._follow.left and future._held is not None:
+        future._follow.at.pop(stream, None)
+        if not future._follow.at and future._held is not None:
             del self.futures[id]
             self.finish(future, *future._held)
+
+    def fetch(self, id):
+        """It was done already: its outcome by asking."""
+        def answered(error, result):
+            if error is not None and error.get("lost"):
+                return
+            if error is not None and error.get("type") == "CancelledError" and not error.get("task"):
+                self.settle(id, "CANCELLED", None, None)
+            else:
+                self.settle(id, "FINISHED", error, result)
+        self.request(answered, "result", [id, 0])
 
     def fail_all(self):
         error = {"type": "BrokenPoolError", "message": str(self.lost)}
@@ -339,8 +378,8 @@ class Connection:
                 _, handler = self.asked.popitem()
             except KeyError:
                 break
-            if callable(handler):
-                handler(error, None)
+            if type(handler) is tuple:
+                handler[0](error, None)
             else:
                 self.finish(handler, "FINISHED", error, None)
         while self.futures:
@@ -349,6 +388,8 @@ class Connection:
             except KeyError:
                 break
             self.finish(future, *(future._held or ("FINISHED", error, None)))
+        for executor in list(self.executors):
+            executor._lose(self.lost)
         with self.changed:
             self.changed.notify_all()
 

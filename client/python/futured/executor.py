@@ -54,6 +54,7 @@ class Executor(concurrent.futures.Executor):
             raise ValueError("max_workers, initializer and max_tasks_per_child are the configuration's for a pool that it names")
         self._max_workers = max_workers or self._default_workers()
         self._broken = False
+        self._lost = False  # the pool of our own, with its connection
         self._shutdown = False
         self._owned = pool is None
         self._pickled = self._owned if pickled is None else pickled
@@ -63,11 +64,12 @@ class Executor(concurrent.futures.Executor):
         self._inert = mainmodule.running
         if self._inert:
             return
-        self._connection = connection(address)
+        self._address, self._connection = address, connection(address)
         if self._owned:
             pool = self._open(initializer, initargs, max_tasks_per_child, thread_name_prefix)
             self._finalizer = weakref.finalize(self, _close, self._connection, pool)
             self._finalizer.atexit = False
+            self._connection.executors.add(self)
         self._pool = pool
         self._head, self._tail = self._frame(pool)
         _groups.add(self._group)
@@ -123,6 +125,11 @@ class Executor(concurrent.futures.Executor):
             raise RuntimeError("cannot schedule new futures after shutdown")
         if _exiting:
             raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+        if self._connection.lost is not None:  # the pool is the daemon's, and may be there
+            try:
+                self._connection = connection(self._address)
+            except OSError as e:
+                raise errors.BrokenPoolError("no daemon for pool %s: %s" % (self._pool, e)) from e
 
     def _submit(self, fn, args, kwargs, options):
         self._check()
@@ -185,10 +192,11 @@ class Executor(concurrent.futures.Executor):
             self._cancel_waiting()
         if self._owned and first:
             self._finalizer.detach()
+        if self._owned and first and not self._lost:
             self._connection.tell("close_pool", self._pool, {"wait": False})
         if wait:
             _await_group(self._group, self._connection)
-            if self._owned and self._connection.lost is None:
+            if self._owned and not self._lost:
                 self._await_gone()
 
     def _cancel_waiting(self):
@@ -230,10 +238,16 @@ class Executor(concurrent.futures.Executor):
 
     def _note_broken(self, e):
         """By the first future that fails with it; an end that was asked for is none."""
-        if self._broken or self._shutdown or e.error.get("type") != "BrokenPoolError":
+        if not self._owned or self._broken or self._shutdown or e.error.get("type") != "BrokenPoolError":
             return
         self._broken = e
         log.critical("the pool is broken: %s%s", e, e.__cause__ or "")
+
+    def _lose(self, e):
+        """Its connection was lost, and with that the pool."""
+        if not self._lost:
+            self._lost = True
+            self._note_broken(e)
 
 
 class _View(Executor):
@@ -381,16 +395,6 @@ def attach(id, *, address=None, pickled=True):
     if answer[0] is not None:
         raise errors.rebuild(answer[0], False)
     if c.call("watch", [id], {"result": True})["done"]:
-        _fetch(c, future, id)
+        c.fetch(id)
+        c.await_that(future.done)
     return future
-
-
-def _fetch(c, future, id):
-    """It was done already: its outcome by asking."""
-    def answered(error, result):
-        if error is not None and error.get("type") == "CancelledError" and not error.get("task"):
-            c.settle(id, "CANCELLED", None, None)
-        else:
-            c.settle(id, "FINISHED", error, result)
-    c.request(answered, "result", [id, 0])
-    c.await_that(future.done)

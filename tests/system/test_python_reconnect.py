@@ -1,0 +1,243 @@
+"""A Python client whose connection is cut goes on with the same daemon; what was bound to the connection is told at once."""
+import concurrent.futures
+import os
+import select
+import shutil
+import socket
+import sys
+import tempfile
+import threading
+
+import pytest
+
+import helpers
+from helpers import eventually
+
+PACKAGE = os.path.join(helpers.ROOT, "client", "python")
+sys.path.insert(0, PACKAGE)
+import futured  # noqa: E402
+from futured import resume  # noqa: E402
+
+RUNTIME = ["/usr/bin/python3", "-m", "futured.worker", "--unpickle"]
+CONFIG = {"pools": {"py": {"kind": "process", "runtime": "python", "workers": 2},
+                    "pickles": {"kind": "process", "runtime": RUNTIME, "workers": 1, "env": {"PYTHONPATH": PACKAGE + ":" + os.path.dirname(__file__)}}}}
+
+
+class Cable:
+    """Between the client and a daemon. It can be cut, and mended; or be deaf: what the client says is swallowed."""
+
+    def __init__(self, directory, to):
+        self.path, self.to, self.deaf, self.over, self.pairs = os.path.join(directory, "cable"), to, False, False, {}
+        self.lock = threading.Lock()
+        self.mend()
+        self.wake, self.waker = socket.socketpair()
+        self.thread = threading.Thread(target=self.carry, daemon=True)
+        self.thread.start()
+
+    def mend(self):
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(self.path)
+        listener.listen()
+        self.listener = listener
+
+    def cut(self, mend=True):
+        with self.lock:
+            self.listener.close()
+            os.unlink(self.path)
+            for s in self.pairs:
+                s.close()
+            self.pairs.clear()
+            if mend:
+                self.mend()
+        self.waker.send(b"x")
+
+    def end(self):
+        self.over = True
+        self.cut(mend=False)
+        self.thread.join()
+
+    def carry(self):
+        while not self.over:
+            with self.lock:
+                all = [s for s in [self.wake, self.listener, *self.pairs] if s.fileno() >= 0]
+            for s in select.select(all, [], [], 0.05)[0]:
+                with self.lock:
+                    if s is self.wake:
+                        s.recv(100)
+                    elif s is self.listener and s.fileno() >= 0:
+                        client, daemon = s.accept()[0], socket.socket(socket.AF_UNIX)
+                        daemon.connect(self.to)
+                        self.pairs[client], self.pairs[daemon] = (daemon, True), (client, False)
+                    elif s in self.pairs:
+                        self.pass_on(s, *self.pairs[s])
+
+    def pass_on(self, s, other, from_client):
+        data = s.recv(1 << 16)
+        if not data:
+            for end in s, other:
+                self.pairs.pop(end, None)
+                end.close()
+        elif not (self.deaf and from_client):
+            other.sendall(data)
+
+
+@pytest.fixture
+def cable(shared_daemon):
+    directory = tempfile.mkdtemp(prefix="futured-")
+    cable = Cable(directory, shared_daemon.address)
+    yield cable
+    cable.end()
+    shutil.rmtree(directory)
+
+
+@pytest.fixture
+def pool(cable):
+    return futured.Executor(pool="py", address="unix:" + cable.path)
+
+
+def until_file(path):
+    eventually(lambda: os.path.exists(path), 20)
+    return path
+
+
+def say_around(path):
+    print("before")
+    print("a warning", file=sys.stderr)
+    until_file(path)
+    print("after")
+
+
+@pytest.fixture
+def pickles(cable):
+    return futured.Executor(pool="pickles", pickled=True, address="unix:" + cable.path)
+
+
+def test_futures_go_on_after_a_cut(pickles, cable, tmp_path):
+    path = str(tmp_path / "go")
+    running, waiting = pickles.submit(until_file, path), pickles.submit(pow, 2, 10)
+    eventually(running.running)
+    for _ in range(3):
+        cable.cut()
+        assert running.running()
+    (tmp_path / "go").touch()
+    assert running.result(10) == path and waiting.result(10) == 1024
+    assert pickles.submit(pow, 2, 3).result(10) == 8
+
+
+def test_what_ended_meanwhile_is_told(pickles, cable, shared_daemon, tmp_path):
+    path = str(tmp_path / "go")
+    futures = [pickles.submit(until_file, path), pickles.submit(divmod, 1, 0), pickles.submit(pow, 2, 2)]
+    cancelled = pickles.submit(pow, 2, 3)
+    ids = [f.id for f in futures + [cancelled]]
+    cable.cut(mend=False)
+    other = shared_daemon.client()
+    other.call("cancel", ids[3:])
+    (tmp_path / "go").touch()
+    other.call("wait", ids, "ALL_COMPLETED", 20)
+    assert not any(f.done() for f in futures)
+    cable.mend()
+    assert futures[0].result(10) == path and futures[2].result(10) == 4
+    assert isinstance(futures[1].exception(10), ZeroDivisionError)
+    assert concurrent.futures.wait([cancelled], 10).done and cancelled.cancelled()
+
+
+def test_one_that_was_released_meanwhile_fails_alone(pickles, cable, shared_daemon, tmp_path):
+    path = str(tmp_path / "go")
+    first, second = pickles.submit(until_file, path), pickles.submit(pow, 2, 2)
+    ids = [first.id, second.id]
+    cable.cut(mend=False)
+    (tmp_path / "go").touch()
+    other = shared_daemon.client()
+    other.call("wait", ids, "ALL_COMPLETED", 20)
+    other.call("release", [ids[0]])
+    cable.mend()
+    with pytest.raises(futured.Error):
+        first.result(10)
+    assert second.result(10) == 4
+
+
+def test_output_goes_on_from_where_it_stood(pickles, cable, tmp_path, capfd):
+    path, seen = str(tmp_path / "go"), ["", ""]
+    f = pickles.submit(say_around, path)
+
+    def said(stream, text):
+        seen[0], seen[1] = map("".join, zip(seen, capfd.readouterr()))
+        return seen[stream] == text
+    eventually(lambda: said(0, "before\n"), 10)
+    cable.cut()
+    (tmp_path / "go").touch()
+    f.result(10)
+    assert said(0, "before\nafter\n") and said(1, "a warning\n")
+
+
+def test_what_may_not_be_said_twice_is_told_and_a_key_is_said_again(pool, cable):
+    assert pool.submit(pow, 2, 2).result(10) == 4
+    cable.deaf = True
+    plain, keyed = pool.submit(pow, 2, 3), pool.options(key="the same").submit(pow, 2, 4)
+    asked = threading.Thread(target=lambda: states.extend(pool._connection.call("state", [])))
+    states = []
+    asked.start()
+    cable.deaf = False
+    cable.cut()
+    with pytest.raises(futured.BrokenPoolError, match="is not known"):
+        plain.result(10)
+    assert keyed.result(10) == 16
+    asked.join(10)
+    assert not asked.is_alive()
+
+
+def test_an_executors_own_pool_is_gone_with_the_connection_and_said_to_be(cable, tmp_path):
+    first = futured.ProcessPoolExecutor(1, address="unix:" + cable.path)
+    futures = [first.submit(until_file, "/nonexistent/never"), first.submit(pow, 2, 2)]
+    eventually(futures[0].running)
+    cable.cut()
+    for f in futures:
+        assert isinstance(f.exception(10), concurrent.futures.process.BrokenProcessPool)
+    with pytest.raises(futured.BrokenPoolError, match="is lost"):
+        first.submit(pow, 2, 2)
+    first.shutdown()
+    with futured.ProcessPoolExecutor(1, address="unix:" + cable.path) as second:
+        assert second._connection is first._connection and second.submit(pow, 2, 3).result(10) == 8
+
+
+@pytest.fixture
+def sleeping(shared_daemon):
+    """A function that begins a long task; it is ended after the test."""
+    ids = []
+
+    def begin(pool):
+        f = pool.submit("time.sleep", 60)
+        ids.append(f.id)
+        eventually(f.running)
+        return f
+    yield begin
+    shared_daemon.client().call("cancel", ids, {"running": "kill"})
+
+
+def test_another_daemon_is_not_taken_for_the_first(pool, cable, launch, sleeping):
+    f = sleeping(pool)
+    cable.to = launch().address
+    cable.cut()
+    with pytest.raises(futured.BrokenPoolError, match="another daemon"):
+        f.result(10)
+    assert pool.submit(pow, 2, 5).result(10) == 32  # that one has such a pool, too
+
+
+def test_when_nobody_answers_all_are_told(pool, cable, monkeypatch, sleeping):
+    monkeypatch.setattr(resume, "RECONNECT", 0.2)
+    f = sleeping(pool)
+    cable.cut(mend=False)
+    assert isinstance(f.exception(10), futured.BrokenPoolError)
+    with pytest.raises(futured.BrokenPoolError, match="no daemon"):
+        pool.submit(pow, 2, 2)
+    cable.mend()
+    assert pool.submit(pow, 2, 2).result(10) == 4
+
+
+def test_submits_while_it_is_cut_are_sent_later(pickles, cable):
+    assert pickles.submit(pow, 2, 2).result(10) == 4
+    cable.cut(mend=False)
+    eventually(lambda: pickles._connection.held)
+    futures = [pickles.submit(abs, n) for n in range(200)]
+    cable.mend()
+    assert [f.result(10) for f in futures] == list(range(200))
