@@ -154,6 +154,23 @@ check_initargs(const struct check *c)
 	c->pool->initargs_len = 1;
 }
 
+static void
+check_lock(const struct check *c)
+{
+	static const char options[] = " cwd env umask nice limits stdin ";
+	const struct node *n = c->given[POOL_LOCK];
+	char path[REPORT_KEY], quote[REPORT_QUOTE], word[40];
+
+	key_path(c, POOL_LOCK, path);
+	for (size_t i = 0; i < c->pool->lock.count; i++) {
+		if (snprintf(word, sizeof(word), " %s ", c->pool->lock.item[i]) < (int)sizeof(word) && strstr(options, word))
+			continue;
+		n = n->type == NODE_LIST ? &n->item[i] : n;
+		report_add(c->report, n->line, n->col, path, "expected cwd, env, umask, nice, limits or stdin, got %s", node_show(n, quote));
+		return;
+	}
+}
+
 void
 check_pool(const struct check *c)
 {
@@ -173,4 +190,5 @@ check_pool(const struct check *c)
 			check_modules(c);
 	}
 	check_initargs(c);
+	check_lock(c);
 }

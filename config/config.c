@@ -68,6 +68,8 @@ pool_clear(struct config_pool *p)
 	free(p->initargs);
 	free(p->cwd);
 	config_strings_clear(&p->env);
+	config_principals_clear(&p->allow);
+	config_strings_clear(&p->lock);
 }
 
 void
@@ -87,6 +89,9 @@ config_free(struct config *c)
 	free(c->socket_group);
 	config_principals_clear(&c->admins);
 	config_principals_clear(&c->read_only);
+	config_principals_clear(&c->allow_commands);
+	config_principals_clear(&c->allow_exec);
+	config_principals_clear(&c->allow_open_pool);
 	free(c->log_level);
 	free(c);
 }

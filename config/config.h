@@ -70,6 +70,9 @@ struct config_pool {
 	size_t initargs_len;
 	char *cwd;                     /* NULL: the daemon's directory is / */
 	struct config_strings env;     /* "NAME=value" */
+	struct config_principals allow; /* who may use it */
+	bool shared;                   /* all of them may look at its futures */
+	struct config_strings lock;    /* options of submits that are refused */
 	uint32_t umask;                /* CONFIG_NO_UMASK: none; a task's own then, else 022 */
 	uint32_t nice;                 /* added to the daemon's */
 	bool no_new_privs;
@@ -84,6 +87,9 @@ struct config {
 	uint32_t socket_gid;           /* of socket_group; UINT32_MAX: none */
 	struct config_principals admins;
 	struct config_principals read_only;
+	struct config_principals allow_commands;  /* who may use pools of kind command */
+	struct config_principals allow_exec;      /* … pools that run what a client sends */
+	struct config_principals allow_open_pool;
 	char *store;                   /* "memory" or "sqlite:PATH" */
 	char *state_dir;               /* spilled output, boards; NULL: chosen by the daemon */
 	uint64_t retain_us;

@@ -185,10 +185,67 @@ access_may_find(const struct conn *c, const struct pool *p)
 	return !p->like || p->owner == c->owner || c->role == ROLE_ADMIN;
 }
 
-bool
-access_may_use(struct conn *c, const struct pool *p)
+/* Its functions are those of modules that the configuration names: a client cannot bring its own. */
+static bool
+is_fixed(const struct config_pool *p)
 {
-	return access_may_find(c, p);
+	return p->runtime.count == 1 && strcmp(p->runtime.item[0], "native") == 0;
+}
+
+/* What the configuration says about the pool now; an opened one is as free as what it is like. */
+static const struct config_pool *
+settings(const struct pool *p)
+{
+	while (p->like)
+		p = p->like;
+	return p->config;
+}
+
+static void
+work_out(struct conn *c, const struct pool *p)
+{
+	const struct config_pool *s = settings(p);
+	bool admin = c->role == ROLE_ADMIN;
+
+	c->access.generation = generation;
+	c->access.pool = p->serial;
+	c->access.look = access_may_find(c, p) && (admin || names(&s->allow, c));
+	c->access.refusal = NULL;
+	if (admin)
+		return;
+	if (!c->access.look)
+		c->access.refusal = "allow of the pool";
+	else if (s->kind == CONFIG_COMMAND && !names(&config->allow_commands, c))
+		c->access.refusal = "allow.commands";
+	else if (s->kind != CONFIG_COMMAND && !is_fixed(s) && !names(&config->allow_exec, c))
+		c->access.refusal = "allow.exec";
+}
+
+static void
+look_up(struct conn *c, const struct pool *p)
+{
+	if (c->access.generation != generation || c->access.pool != p->serial)
+		work_out(c, p);
+}
+
+bool
+access_may_look(struct conn *c, const struct pool *p)
+{
+	look_up(c, p);
+	return c->access.look;
+}
+
+const char *
+access_refusal(struct conn *c, const struct pool *p)
+{
+	look_up(c, p);
+	return c->access.refusal;
+}
+
+bool
+access_may_open_pool(const struct conn *c)
+{
+	return c->role == ROLE_ADMIN || names(&config->allow_open_pool, c);
 }
 
 bool
@@ -202,7 +259,11 @@ access_may_manage(const struct conn *c, const struct pool *p)
 bool
 access_may_see(struct conn *c, const struct future *f)
 {
-	return f->spec->owner == c->owner || c->role == ROLE_ADMIN;
+	const struct pool *p = f->spec->pool;
+
+	if (f->spec->owner == c->owner || c->role == ROLE_ADMIN)
+		return true;
+	return !p->like && p->config->shared && access_may_look(c, p);
 }
 
 bool

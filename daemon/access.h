@@ -40,8 +40,11 @@ bool access_may_see(struct conn *c, const struct future *f);
 bool access_may_change(const struct conn *c, const struct future *f);
 /* Whether the pool is there for it at all: an opened pool is its owner's. */
 bool access_may_find(const struct conn *c, const struct pool *p);
-/* To submit there, or, read-only, to see it in the list of pools. */
-bool access_may_use(struct conn *c, const struct pool *p);
+/* Whether it is among those who are allowed to use the pool, whatever its role: to see it in the list of pools. */
+bool access_may_look(struct conn *c, const struct pool *p);
+/* To submit there: NULL, or else the key of the configuration that forbids it. */
+const char *access_refusal(struct conn *c, const struct pool *p);
+bool access_may_open_pool(const struct conn *c);
 /* To pause, resize, close, drain it. */
 bool access_may_manage(const struct conn *c, const struct pool *p);
 

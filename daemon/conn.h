@@ -35,9 +35,10 @@ struct conn {
 	struct owner *owner;       /* counted; NULL before hello on a network socket: until then nothing but hello is handled */
 	struct groups *groups;     /* counted; NULL: none */
 	enum role role;
-	struct {                   /* whether it may use a pool, as last worked out */
+	struct {                   /* what it may do with a pool, as last worked out */
 		uint32_t generation, pool;
-		bool use;
+		bool look;
+		const char *refusal; /* the key that forbids it to submit; NULL: it may */
 	} access;
 	uint64_t parent;           /* the task that this connection speaks for; 0: none */
 	bool waits;                /* it has unfinished calls, or watches what is not done: as far as its parent's pool was told */

@@ -405,6 +405,15 @@ static const struct option options[] = {
 };
 
 static bool
+is_locked(const struct pool *p, const char *name)
+{
+	for (size_t i = 0; i < p->config->lock.count; i++)
+		if (strcmp(p->config->lock.item[i], name) == 0)
+			return true;
+	return false;
+}
+
+static bool
 read_option(struct request *r, const char *key, size_t len, struct reader *value, void *arg)
 {
 	struct reading *to = arg;
@@ -418,6 +427,10 @@ read_option(struct request *r, const char *key, size_t len, struct reader *value
 			return true;
 		if (o->command_only && !pool_is_command(to->s->spec->pool))
 			return unsupported(r, o->name, to->s->spec->pool, "this is for commands");
+		if (o->command_only && is_locked(to->s->spec->pool, o->name)) {
+			request_fail(r, STATUS_PERMISSION, 0, "%s: %s: pool %s says that itself (its lock)", r->method->name, o->name, to->s->spec->pool->name);
+			return false;
+		}
 		return o->read(r, o->name, value, to);
 	}
 	return option_unknown(r, key, len);

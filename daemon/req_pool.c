@@ -24,10 +24,10 @@ req_pools(struct request *r)
 	size_t count = 0;
 
 	for (const struct pool *p = pool_first(); p; p = p->next)
-		count += access_may_use(r->conn, p);
+		count += access_may_look(r->conn, p);
 	pack_array(b, count);
 	for (struct pool *p = pool_first(); p; p = p->next)
-		if (access_may_use(r->conn, p))
+		if (access_may_look(r->conn, p))
 			describe_pool(b, p);
 }
 
@@ -211,6 +211,12 @@ may_open(struct request *r, const struct opening *o)
 		request_fail(r, STATUS_PERMISSION, 0, "open_pool: the configuration does not allow it (client_pools)");
 		return false;
 	}
+	if (!access_may_open_pool(r->conn)) {
+		request_fail(r, STATUS_PERMISSION, 0, "open_pool: %s may not open pools (allow.open_pool)", r->conn->owner->name);
+		return false;
+	}
+	if (!request_may_use(r, o->like))
+		return false;
 	if (o->initializer && pool_is_command(o->like)) {
 		request_fail(r, STATUS_UNSUPPORTED, 0, "open_pool: initializer: pool %s, of kind command, has no functions", o->like->name);
 		return false;

@@ -356,6 +356,8 @@ may_run_again(struct request *r, const struct future *f)
 		    (unsigned long long)f->id, future_state_name((enum future_state)f->state));
 		return false;
 	}
+	if (!request_may_use(r, p))
+		return false;
 	if (p->gone) {
 		request_fail(r, STATUS_UNKNOWN_POOL, f->id, "there is no pool '%s' any more", p->name);
 		return false;

@@ -334,6 +334,16 @@ request_pool(struct request *r, const char *name, size_t len)
 }
 
 bool
+request_may_use(struct request *r, const struct pool *p)
+{
+	const char *refusal = access_refusal(r->conn, p);
+
+	if (refusal)
+		request_fail(r, STATUS_PERMISSION, 0, "%s: pool %s: %s may not use it (%s)", r->method->name, p->name, r->conn->owner->name, refusal);
+	return !refusal;
+}
+
+bool
 request_not_yours(struct request *r, uint64_t id)
 {
 	request_fail(r, STATUS_PERMISSION, id, "%s: future %llu is another's: you may look at it and not change it", r->method->name,

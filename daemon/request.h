@@ -97,6 +97,8 @@ bool key_is(const char *key, size_t len, const char *word);
 struct future *request_future(struct request *r, uint64_t id);
 /* NULL after UnknownPoolError. */
 struct pool *request_pool(struct request *r, const char *name, size_t len);
+/* Whether it may submit there; says which key forbids it, if not. */
+bool request_may_use(struct request *r, const struct pool *p);
 /* What they are for: to look at; to change; to release, which passes over expired ones. */
 enum ids_for { IDS_SEE, IDS_CHANGE, IDS_RELEASE };
 /* Whether all of them are to be had for that. Says so, and clears them, if not. */

@@ -100,6 +100,8 @@ submission_read(struct request *r, enum submission_kind kind, struct submission 
 	size_t head_len = (size_t)(r->params.at - head);
 	if (!read_args(r, out) || !(p = request_pool(r, name, name_len)))
 		return false;
+	if (!request_may_use(r, p))
+		return false;
 	const uint8_t *options = r->params.at;
 	size_t options_len = (size_t)(r->params.end - options);
 	if (is_cached(r->conn, kind, head, head_len, options, options_len)) {

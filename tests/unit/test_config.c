@@ -24,6 +24,19 @@ text_equal(const char *a, const char *b)
 }
 
 static void
+principals_equal(const struct config_principals *a, const struct config_principals *b)
+{
+	size_t i;
+
+	assert_int_equal(a->count, b->count);
+	for (i = 0; i < a->count; i++) {
+		assert_int_equal(a->item[i].kind, b->item[i].kind);
+		assert_int_equal(a->item[i].id, b->item[i].id);
+		assert_string_equal(a->item[i].name, b->item[i].name);
+	}
+}
+
+static void
 pool_equal(const struct config_pool *a, const struct config_pool *b)
 {
 	assert_string_equal(a->name, b->name);
@@ -48,23 +61,13 @@ pool_equal(const struct config_pool *a, const struct config_pool *b)
 	assert_memory_equal(a->initargs, b->initargs, a->initargs_len);
 	text_equal(a->cwd, b->cwd);
 	strings_equal(&a->env, &b->env);
+	principals_equal(&a->allow, &b->allow);
+	assert_int_equal(a->shared, b->shared);
+	strings_equal(&a->lock, &b->lock);
 	assert_int_equal(a->umask, b->umask);
 	assert_int_equal(a->nice, b->nice);
 	assert_int_equal(a->no_new_privs, b->no_new_privs);
 	assert_memory_equal(a->limit, b->limit, sizeof(a->limit));
-}
-
-static void
-principals_equal(const struct config_principals *a, const struct config_principals *b)
-{
-	size_t i;
-
-	assert_int_equal(a->count, b->count);
-	for (i = 0; i < a->count; i++) {
-		assert_int_equal(a->item[i].kind, b->item[i].kind);
-		assert_int_equal(a->item[i].id, b->item[i].id);
-		assert_string_equal(a->item[i].name, b->item[i].name);
-	}
 }
 
 /* All but the path. */
@@ -79,6 +82,9 @@ config_equal(const struct config *a, const struct config *b)
 	assert_int_equal(a->socket_gid, b->socket_gid);
 	principals_equal(&a->admins, &b->admins);
 	principals_equal(&a->read_only, &b->read_only);
+	principals_equal(&a->allow_commands, &b->allow_commands);
+	principals_equal(&a->allow_exec, &b->allow_exec);
+	principals_equal(&a->allow_open_pool, &b->allow_open_pool);
 	text_equal(a->store, b->store);
 	text_equal(a->state_dir, b->state_dir);
 	assert_int_equal(a->retain_us, b->retain_us);
@@ -113,6 +119,8 @@ defaults_are_those_of_the_design(void **state)
 	assert_int_equal(c->socket_mode, 0600);
 	assert_false(config_is_shared(c));
 	assert_int_equal(c->admins.count + c->read_only.count, 0);
+	assert_int_equal(c->allow_commands.count, 1);
+	assert_int_equal(c->allow_commands.item[0].kind, CONFIG_ALL);
 	assert_string_equal(c->store, "memory");
 	assert_null(c->state_dir);
 	assert_int_equal(c->retain_us, 3600u * 1000000u);
