@@ -12,6 +12,7 @@
 
 #include "config/check.h"
 #include "config/keys.h"
+#include "config/listen.h"
 #include "config/memory.h"
 #include "config/principal.h"
 #include "config/report.h"
@@ -21,6 +22,7 @@
 enum {
 	KEYS_MAX = 128, /* rows of either table */
 	POOLS_MAX = 256,
+	LISTENS_MAX = 64,
 	POOL_NAME_MAX = 64,
 };
 
@@ -82,7 +84,10 @@ config_free(struct config *c)
 	for (i = 0; i < c->pools; i++)
 		pool_clear(&c->pool[i]);
 	free(c->pool);
-	config_strings_clear(&c->listen);
+	for (i = 0; i < c->listens; i++)
+		listen_clear(&c->listen[i]);
+	free(c->listen);
+	free(c->tokens);
 	free(c->path);
 	free(c->store);
 	free(c->state_dir);
@@ -226,6 +231,46 @@ read_pools(struct reading *r, const struct node *n, const char *path)
 		read_pool(r, &c->pool[i], &n->item[2 * i], &n->item[2 * i + 1]);
 }
 
+static void
+read_listen(struct reading *r, struct config_listen *l, const struct node *n, const char *path)
+{
+	const struct node *given[LISTEN_KEYS] = {NULL};
+	struct section section = {listen_keys, LISTEN_KEYS, NULL, l, path, given};
+	struct setting address = {&listen_keys[LISTEN_ADDRESS], l, path, r->base, r->report};
+
+	defaults(r, listen_keys, LISTEN_KEYS, l);
+	if (n->type == NODE_MAP) {
+		read_section(r, &section, n);
+	} else if (n->type != NODE_BAD) {
+		given[LISTEN_ADDRESS] = n;
+		setting_store(&address, n);
+	}
+	listen_check(l, given, n, path, r->report);
+}
+
+/* One listener, or a list of them. */
+static void
+read_listens(struct reading *r, const struct node *n, const char *path)
+{
+	const struct node *item = n->type == NODE_LIST ? n->item : n;
+	size_t i, count = n->type == NODE_LIST ? n->count : 1;
+	struct config *c = r->config;
+
+	if (count > LISTENS_MAX) {
+		report_add(r->report, n->line, n->col, path, "expected a list of at most %d, got %zu", LISTENS_MAX, count);
+		return;
+	}
+	if (count && !(c->listen = memory_new(count * sizeof(*c->listen)))) {
+		r->report->no_memory = true;
+		return;
+	}
+	c->listens = count;
+	for (i = 0; i < count; i++)
+		read_listen(r, &c->listen[i], &item[i], path);
+	if (report_is_empty(r->report))
+		listen_check_all(c->listen, count, item, path, r->report);
+}
+
 /* A group is a map of its keys; a bool stands for its key `enabled`, where it has one. */
 static void
 read_group(struct reading *r, const struct section *s, const char *group, const struct node *n, const char *path)
@@ -250,6 +295,8 @@ read_value(struct reading *r, const struct section *s, const struct key *key, co
 		read_group(r, s, key->name, n, path);
 	else if (key->type == KEY_POOLS)
 		read_pools(r, n, path);
+	else if (key->type == KEY_LISTEN)
+		read_listens(r, n, path);
 	else
 		setting_store(&setting, n);
 }
@@ -301,8 +348,8 @@ check_socket(struct reading *r, const struct node *const *given)
 bool
 config_is_shared(const struct config *c)
 {
-	for (size_t i = 0; i < c->listen.count; i++)
-		if (strncmp(c->listen.item[i], "unix:", 5) != 0)
+	for (size_t i = 0; i < c->listens; i++)
+		if (c->listen[i].auth != CONFIG_AUTH_PEER)
 			return true;
 	return c->socket_mode & 077;
 }
@@ -313,11 +360,14 @@ read_document(struct reading *r, const char *text, size_t len)
 	const struct node *given[KEYS_MAX] = {NULL};
 	struct section section = {config_keys, config_key_count, NULL, r->config, "", given};
 	const struct key *pools = keys_find(config_keys, config_key_count, NULL, "pools");
+	const struct key *listen = keys_find(config_keys, config_key_count, NULL, "listen");
 	struct node root;
 
 	defaults(r, config_keys, config_key_count, r->config);
 	if (tree_parse(text, len, &root, r->report) && !node_is_null(&root) && expect_map(r, &root, "", "keys"))
 		read_section(r, &section, &root);
+	if (given[listen - config_keys] && report_is_empty(r->report))
+		listen_check_tokens(r->config, given[listen - config_keys], r->report);
 	if (!given[pools - config_keys] && report_is_empty(r->report))
 		builtin(r);
 	inherit(r->config);

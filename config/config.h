@@ -47,6 +47,23 @@ struct config_principals {
 	size_t count;
 };
 
+/* How a listener knows who is at the other end; fixed by the configuration, whatever the client says. */
+enum config_auth {
+	CONFIG_AUTH_PEER,        /* unix: the kernel says */
+	CONFIG_AUTH_TOKEN,       /* tcp, tls: a token in hello */
+	CONFIG_AUTH_CERTIFICATE, /* tls: the client's certificate */
+};
+
+struct config_listen {
+	char *address;         /* "unix:/PATH", "tcp:HOST:PORT", "tls:HOST:PORT" */
+	enum config_auth auth;
+	bool plaintext;        /* tcp: allowed beyond loopback */
+	char *cert, *key;      /* tls: PEM files */
+	char *client_ca;       /* tls: who signs clients' certificates; NULL: none are asked for */
+	char *min_version;     /* tls: "1.2" or "1.3" */
+	char *role;            /* of whoever a certificate names: "admin", "user", "read-only" */
+};
+
 struct config_pool {
 	char *name;
 	enum config_kind kind;
@@ -81,7 +98,9 @@ struct config_pool {
 
 struct config {
 	char *path;                    /* NULL: built-in defaults */
-	struct config_strings listen;  /* address texts, "unix:/PATH"; empty: the user's own socket */
+	struct config_listen *listen;  /* none: the user's own socket */
+	size_t listens;
+	char *tokens;                  /* the file of hashed tokens; NULL: none */
 	uint32_t socket_mode;          /* permissions of Unix sockets */
 	char *socket_group;            /* NULL: the daemon's */
 	uint32_t socket_gid;           /* of socket_group; UINT32_MAX: none */
@@ -97,6 +116,9 @@ struct config {
 	char *log_level;               /* "error", "warn", "info", "debug" */
 	uint64_t limit_message;
 	uint64_t limit_connections;
+	uint64_t limit_unauthenticated; /* network connections that have not said who they are */
+	uint64_t limit_hello_us;       /* how long they may take for it */
+	uint64_t limit_idle_us;        /* how long a network connection may do nothing; 0: for ever */
 	uint64_t limit_queue;
 	uint64_t limit_memory;         /* payload bytes held */
 	uint64_t limit_requests;       /* unfinished calls and waits per connection */

@@ -6,6 +6,7 @@
 
 #define CONFIG(member) .offset = offsetof(struct config, member), .size = sizeof(((struct config *)0)->member)
 #define POOL(member) .offset = offsetof(struct config_pool, member), .size = sizeof(((struct config_pool *)0)->member)
+#define LISTEN(member) .offset = offsetof(struct config_listen, member), .size = sizeof(((struct config_listen *)0)->member)
 #define KIB (UINT64_C(1) << 10)
 #define MIB (UINT64_C(1) << 20)
 #define GIB (UINT64_C(1) << 30)
@@ -30,11 +31,26 @@ const char builtin_pools[] = "shell: {kind: command}\n"
 			     "pythread: {kind: thread, runtime: python}\n";
 
 const struct key config_keys[] = {
-	{"listen", .type = KEY_LISTEN, CONFIG(listen), .example = "unix:/run/futured/futured.sock",
+	{"listen", .type = KEY_LISTEN, CONFIG(listen),
+	 .example = "[unix:/run/futured/futured.sock, {address: tls:0.0.0.0:7712, cert: tls.crt, key: tls.key}]",
 	 .standard_text = "the user's own socket",
-	 .help = "Where clients connect: one address or a list. An address is unix:PATH. An empty list means the\n"
-		 "user's own socket, $XDG_RUNTIME_DIR/futured/futured.sock. (tcp:HOST:PORT and tls:HOST:PORT are\n"
-		 "refused: this version has no authentication.)"},
+	 .help = "Where clients connect: one listener or a list. A listener is an address, or a map with more keys. An\n"
+		 "address is unix:PATH, tcp:HOST:PORT or tls:HOST:PORT. An empty list means the user's own socket,\n"
+		 "$XDG_RUNTIME_DIR/futured/futured.sock; any other has at least one unix: address, for tasks. Keys:\n"
+		 "  address    the address\n"
+		 "  auth       how clients are known: token (in hello, from the file that `tokens` names) or certificate;\n"
+		 "             by default certificate with client_ca, else token; not for unix:, where the kernel says it\n"
+		 "  cert, key  tls: PEM files: the certificate with its chain, and the private key (default: in cert)\n"
+		 "  client_ca  tls: clients must show a certificate signed by one of these (CRLs in it are obeyed)\n"
+		 "  role       what clients known by their certificate may do: admin, user (default) or read-only\n"
+		 "  min_version  tls: 1.3 (default) or 1.2\n"
+		 "  plaintext  tcp: true allows an address beyond loopback: tokens can then be read on the way\n"
+		 "cert, key and client_ca are paths or credential:NAME, and are read again by a reload."},
+	{"tokens", .type = KEY_PATH, CONFIG(tokens), .example = "/etc/futured/tokens", .reloadable = true,
+	 .standard_text = "no tokens",
+	 .help = "The file of those who may come over the network, a line for each: NAME ROLE EXPIRES HASH. `fut daemon\n"
+		 "token` writes such lines. A path, or credential:NAME for a file in $CREDENTIALS_DIRECTORY. Others than\n"
+		 "its owner and group must not be able to read it."},
 	{"socket_mode", .type = KEY_MODE, CONFIG(socket_mode), .min = 0600, .max = 0777, .standard = "0600", .example = "0660",
 	 .help = "The permissions of Unix sockets, in octal. With 0600 the daemon is its user's own: only that user and\n"
 		 "root can connect, and that user is an admin. With any other it is shared."},
@@ -72,6 +88,13 @@ const struct key config_keys[] = {
 	 .help = "The largest message, either way."},
 	{"connections", "limits", .type = KEY_COUNT, CONFIG(limit_connections), .min = 1, .max = 1000000,
 	 .standard = "4096", .reloadable = true, .help = "Connections at once."},
+	{"unauthenticated", "limits", .type = KEY_COUNT, CONFIG(limit_unauthenticated), .min = 1, .max = 1000000,
+	 .standard = "256", .reloadable = true,
+	 .help = "Network connections that have not said who they are; one more ends the oldest of them."},
+	{"hello_timeout", "limits", .type = KEY_DURATION, CONFIG(limit_hello_us), .min = 1000, .max = LONGEST, .standard = "10s",
+	 .reloadable = true, .help = "How long a network connection may take to say it, from connecting on."},
+	{"idle_timeout", "limits", .type = KEY_DURATION, CONFIG(limit_idle_us), .max = LONGEST, .standard = "0", .reloadable = true,
+	 .help = "A network connection that says nothing for that long, and waits for nothing, is closed. 0: never."},
 	{"queue", "limits", .type = KEY_COUNT, CONFIG(limit_queue), .min = 1, .max = 1000000000, .standard = "1000000",
 	 .reloadable = true, .help = "Pending futures per pool, unless the pool has its own queue."},
 	{"memory", "limits", .type = KEY_SIZE, CONFIG(limit_memory), .min = MIB, .max = 16 * TIB, .standard = "2GiB",
@@ -190,6 +213,21 @@ const struct key pool_keys[POOL_KEYS] = {
 	LIMIT(CORE, "core", KEY_SIZE, KEY_ALL_KINDS, .max = 16 * TIB, .example = "0", .help = "The largest core file."),
 	LIMIT(STACK, "stack", KEY_SIZE, KEY_ALL_KINDS, .min = 64 * KIB, .max = 16 * TIB, .example = "64MiB",
 	 .help = "The largest stack of a process's first thread."),
+};
+
+const struct key listen_keys[LISTEN_KEYS] = {
+	[LISTEN_ADDRESS] = {"address", .type = KEY_ADDRESS, LISTEN(address), .kinds = LISTEN_UNIX | LISTEN_TCP | LISTEN_TLS},
+	[LISTEN_AUTH] = {"auth", .type = KEY_AUTH, LISTEN(auth), .kinds = LISTEN_TCP | LISTEN_TLS,
+	 .why_not = "there the kernel says who connects"},
+	[LISTEN_CERT] = {"cert", .type = KEY_PATH, LISTEN(cert), .kinds = LISTEN_TLS, .why_not = "there is no TLS"},
+	[LISTEN_KEY] = {"key", .type = KEY_PATH, LISTEN(key), .kinds = LISTEN_TLS, .why_not = "there is no TLS"},
+	[LISTEN_CLIENT_CA] = {"client_ca", .type = KEY_PATH, LISTEN(client_ca), .kinds = LISTEN_TLS, .why_not = "there is no TLS"},
+	[LISTEN_ROLE] = {"role", .type = KEY_CHOICE, LISTEN(role), .standard = "user", .choices = " admin user read-only ",
+	 .kinds = LISTEN_TLS, .why_not = "there are no certificates"},
+	[LISTEN_MIN_VERSION] = {"min_version", .type = KEY_CHOICE, LISTEN(min_version), .standard = "1.3", .choices = " 1.2 1.3 ",
+	 .kinds = LISTEN_TLS, .why_not = "there is no TLS"},
+	[LISTEN_PLAINTEXT] = {"plaintext", .type = KEY_BOOL, LISTEN(plaintext), .standard = "false", .kinds = LISTEN_TCP,
+	 .why_not = "nothing passes in plain text there"},
 };
 
 static bool

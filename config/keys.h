@@ -19,11 +19,13 @@ enum key_type {      /* YAML                                  stored as */
 	KEY_DURATION, /* number_parse(NUMBER_DURATION)         uint64_t, microseconds */
 	KEY_TEXT,     /* a string or null                      char *, owned */
 	KEY_PATH,     /* a path or null                        char *, owned, absolute */
+	KEY_ADDRESS,  /* unix:PATH, tcp:… or tls:…             char *, owned */
 	KEY_CHOICE,   /* one of `choices`                      char *, owned */
+	KEY_AUTH,     /* token or certificate                  enum config_auth */
 	KEY_KIND,     /* a kind's name                         enum config_kind */
 	KEY_RUNTIME,  /* a runtime's name or a program's argv  struct config_strings */
 	KEY_TEXTS,    /* a string or a list of them            struct config_strings */
-	KEY_LISTEN,   /* an address or a list of them          struct config_strings */
+	KEY_LISTEN,   /* a listener or a list of them: an address, or a map of the rows in listen_keys */
 	KEY_STORE,    /* a store                               char *, owned */
 	KEY_PRINCIPALS, /* a principal or a list of them      struct config_principals */
 	KEY_ENV,      /* a map of names to values              struct config_strings, "NAME=value" */
@@ -67,6 +69,15 @@ enum pool_key {
 
 /* The rows of one pool, indexed by enum pool_key. */
 extern const struct key pool_keys[POOL_KEYS];
+
+enum listen_key {
+	LISTEN_ADDRESS, LISTEN_AUTH, LISTEN_CERT, LISTEN_KEY, LISTEN_CLIENT_CA, LISTEN_ROLE, LISTEN_MIN_VERSION, LISTEN_PLAINTEXT, LISTEN_KEYS
+};
+
+/* The rows of one listener, indexed by enum listen_key; `kinds` are bits of enum listen_scheme. */
+enum listen_scheme { LISTEN_UNIX = 1, LISTEN_TCP = 2, LISTEN_TLS = 4 };
+extern const struct key listen_keys[LISTEN_KEYS];
+
 /* The default of idle_timeout for kind process; the row has that of the others. */
 #define POOL_IDLE_TIMEOUT_PROCESS "60s"
 

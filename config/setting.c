@@ -394,17 +394,16 @@ store_principals(const struct setting *s, const struct node *n)
 	return true;
 }
 
-static char *
-make_address(const struct setting *s, const struct node *n)
+static bool
+store_address(const struct setting *s, const struct node *n)
 {
 	char why[200], *path, *text = NULL;
-	const char *unix_path = listen_unix_path(n->text);
+	const char *unix_path;
 
-	if (!unix_path) {
-		listen_refuse(n->text, why, sizeof(why));
-		complain(s, n, why);
-		return NULL;
-	}
+	if (!is_text(s, n, "an address (unix:PATH, tcp:HOST:PORT or tls:HOST:PORT)", 1, TEXT_MAX))
+		return false;
+	if (!(unix_path = listen_unix_path(n->text)))
+		return listen_expected(n->text, why, sizeof(why)) ? complain(s, n, why) : store_text(s, memory_text(n->text, n->len));
 	path = *unix_path ? setting_path(s, n, unix_path) : NULL;
 	if (!*unix_path || (path && strlen(path) > LISTEN_PATH_MAX))
 		complain(s, n, "a socket's path of 1 to 107 bytes");
@@ -413,21 +412,20 @@ make_address(const struct setting *s, const struct node *n)
 	if (text)
 		snprintf(text, strlen(path) + sizeof("unix:"), "unix:%s", path);
 	free(path);
-	return text;
+	return text && store_text(s, text);
 }
 
 static bool
-store_listen(const struct setting *s, const struct node *n)
+store_auth(const struct setting *s, const struct node *n)
 {
-	const struct config_strings *at = field(s);
-	size_t i, j;
+	enum config_auth *at = field(s);
 
-	if (!store_strings(s, n, "an address (unix:PATH) or a list of them", 1, make_address))
-		return false;
-	for (i = 1; i < at->count; i++)
-		for (j = 0; j < i; j++)
-			if (!strcmp(at->item[i], at->item[j]))
-				return complain(s, &n->item[i], "each address once");
+	if (n->type == NODE_SCALAR && !strcmp(n->text, "token"))
+		*at = CONFIG_AUTH_TOKEN;
+	else if (n->type == NODE_SCALAR && !strcmp(n->text, "certificate"))
+		*at = CONFIG_AUTH_CERTIFICATE;
+	else
+		return complain(s, n, "token or certificate");
 	return true;
 }
 
@@ -535,8 +533,10 @@ setting_store(const struct setting *s, const struct node *n)
 		return store_runtime(s, n);
 	case KEY_TEXTS:
 		return store_strings(s, n, "a string or a list of strings", 1, make_text);
-	case KEY_LISTEN:
-		return store_listen(s, n);
+	case KEY_ADDRESS:
+		return store_address(s, n);
+	case KEY_AUTH:
+		return store_auth(s, n);
 	case KEY_STORE:
 		return store_store(s, n);
 	case KEY_PRINCIPALS:
@@ -547,6 +547,7 @@ setting_store(const struct setting *s, const struct node *n)
 		return store_values(s, n);
 	case KEY_GROUP:
 	case KEY_POOLS:
+	case KEY_LISTEN:
 		break;
 	}
 	return false;

@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <utlist.h>
 
@@ -16,37 +18,52 @@
 #include "daemon/follow.h"
 #include "daemon/input.h"
 #include "daemon/log.h"
+#include "daemon/login.h"
 #include "daemon/pool.h"
 #include "daemon/registry.h"
 #include "daemon/request.h"
 #include "daemon/spec.h"
+#include "daemon/tls.h"
 #include "daemon/workers.h"
+#include "proto/error.h"
 #include "proto/message.h"
 #include "proto/pack.h"
 
 enum {
 	NOTIFY_ROOM = 256 * 1024,      /* notifications are made while less than this is queued */
 	NOTIFY_BYTES = 1024 * 1024,    /* … and at most this much per connection and turn */
+	FRAME_SECONDS = 10,            /* from first to last byte of a message, while others wait for a connection */
+	RESERVED_PART = 16,            /* one in so many descriptors is not for connections, … */
+	RESERVED_LEAST = 16,           /* … and never fewer than so many */
+	FAREWELL_MS = 500,             /* a peer in a network reads what was said last, before the socket is closed with its own words unread */
+	FAREWELLS = 256,               /* … so many at once, at most */
 	STALLED_SECONDS = 30,          /* a peer that takes nothing for so long, with output waiting, is cut off */
 };
+
+#define SECOND UINT64_C(1000000)
 
 static bool on_frame(struct stream *st, const uint8_t *bytes, size_t len);
 static bool on_partial(struct stream *st, const uint8_t *bytes, size_t len);
 static void on_end(struct stream *st, enum stream_end how, enum frame_verdict verdict);
+static void on_secure(struct stream *st);
 static void on_written(struct stream *st);
 static void on_notify(struct turn_item *item);
 static void on_done(struct watcher *w, struct future *f, bool want);
 static void on_progress(struct watcher *w, const struct future *f, const uint8_t *values, size_t len);
 static void on_patrol(struct timer *t);
 static void on_linger(struct timer *t);
+static void free_item(struct turn_item *item);
 
-static const struct stream_ops ops = { .on_frame = on_frame, .on_partial = on_partial, .on_end = on_end, .on_written = on_written };
+static const struct stream_ops ops = { .on_frame = on_frame, .on_partial = on_partial, .on_end = on_end,
+	.on_secure = on_secure, .on_written = on_written };
 static struct conn *conns;
 static struct conn **table; /* by id % table_size: see conn_find */
 static uint64_t table_size, next_id = 1;
 static unsigned count;
 static uint64_t max_message = 64u << 20, max_conns = 4096, max_requests = 100000, max_queued = 64u << 20;
+static uint64_t idle_us;
 static struct timer patrol;
+static unsigned farewells;
 
 void
 conn_set_limits(uint64_t message, uint64_t connections, uint64_t requests, uint64_t queued)
@@ -55,6 +72,12 @@ conn_set_limits(uint64_t message, uint64_t connections, uint64_t requests, uint6
 	max_conns = connections;
 	max_requests = requests;
 	max_queued = queued;
+}
+
+void
+conn_set_idle(uint64_t us)
+{
+	idle_us = us;
 }
 
 uint64_t
@@ -104,38 +127,173 @@ give_id(struct conn *c)
 	return true;
 }
 
-bool
-conn_new(int fd, uid_t uid)
+/* Whoever has been at one message for too long goes first where there is no room. */
+static bool
+make_room(void)
 {
-	struct conn *c = count < max_conns ? calloc(1, sizeof *c) : NULL;
+	struct conn *c, *slowest = NULL;
 
-	if (!c) {
-		log_warn("conn", "refused: %u connections are open (limits.connections)", count);
-		close(fd);
+	DL_FOREACH(conns, c) {
+		if (c->stream.in.len && clock_now() - c->stream.begun_us > FRAME_SECONDS * SECOND &&
+		    (!slowest || c->stream.begun_us < slowest->stream.begun_us))
+			slowest = c;
+	}
+	if (!slowest)
 		return false;
+	log_warn("conn", "%llu: closed: a message has not come to its end in %d s, and others wait for a connection", (unsigned long long)slowest->id,
+	    FRAME_SECONDS);
+	conn_close(slowest, "a message took too long");
+	return true;
+}
+
+/* Says so as far as the socket takes it; told to the log once a second. */
+static void
+refuse(int fd, bool plain, const char *why, uint64_t limit)
+{
+	static uint64_t told_us;
+	static unsigned untold;
+	struct buf b, error;
+
+	untold++;
+	if (!told_us || clock_now() - told_us >= SECOND) {
+		log_warn("conn", "refused: %s (%llu); %u since the last such line", why, (unsigned long long)limit, untold);
+		told_us = clock_now();
+		untold = 0;
+	}
+	buf_init(&b);
+	buf_init(&error);
+	error_pack(&error, STATUS_LIMIT, 0, "%s: there may be %llu, and so many there are", why, (unsigned long long)limit);
+	message_error(&b, 0, error.data, error.len);
+	if (plain && !b.failed)
+		send(fd, b.data, b.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	buf_clear(&b);
+	buf_clear(&error);
+	close(fd);
+}
+
+/* The last descriptors are for pipes, workers and files. */
+static bool
+leaves_reserve(int fd)
+{
+	static rlim_t most;
+	struct rlimit rl;
+
+	if (!most)
+		most = getrlimit(RLIMIT_NOFILE, &rl) == 0 ? rl.rlim_cur : RLIM_INFINITY;
+	rlim_t reserve = most / RESERVED_PART > RESERVED_LEAST ? most / RESERVED_PART : RESERVED_LEAST;
+	return most == RLIM_INFINITY || (rlim_t)fd + reserve < most;
+}
+
+/* A new one among the others; NULL, the descriptor closed, if that cannot be. */
+static struct conn *
+admit(int fd, bool plain)
+{
+	struct conn *c;
+
+	if (count >= max_conns && !make_room()) {
+		refuse(fd, plain, "limits.connections", max_conns);
+		return NULL;
+	}
+	if (!leaves_reserve(fd)) {
+		refuse(fd, plain, "descriptors for connections", count);
+		return NULL;
+	}
+	if (!(c = calloc(1, sizeof *c)) || !give_id(c)) {
+		close(fd);
+		free(c);
+		return NULL;
 	}
 	c->watcher.notify = on_done;
 	c->watcher.progress = on_progress;
-	if (!(c->owner = owner_get(uid)) || !give_id(c)) {
+	DL_APPEND(conns, c);
+	count++;
+	c->stream.fd = -1;
+	if (!timer_is_set(&patrol))
+		timer_set(&patrol, clock_now() + SECOND, on_patrol);
+	return c;
+}
+
+static bool
+open_stream(struct conn *c, int fd, uint64_t frame_limit)
+{
+	if (stream_init(&c->stream, fd, frame_limit, &ops)) {
+		c->stream.yields = true;
+		return true;
+	}
+	close(fd);
+	c->stream.fd = -1;
+	conn_close(c, NULL);
+	return false;
+}
+
+bool
+conn_new(int fd, uid_t uid)
+{
+	struct conn *c = admit(fd, true);
+
+	if (!c)
+		return false;
+	if (!(c->owner = owner_get(uid))) {
 		close(fd);
-		owner_drop(c->owner);
-		free(c);
+		conn_close(c, "out of memory");
 		return false;
 	}
 	access_join(c, access_groups(fd));
-	DL_APPEND(conns, c);
-	count++;
-	if (!stream_init(&c->stream, fd, max_message, &ops)) {
-		close(fd);
-		c->stream.fd = -1;
-		conn_close(c, NULL);
+	if (!open_stream(c, fd, max_message))
 		return false;
-	}
-	c->stream.yields = true;
-	if (!timer_is_set(&patrol))
-		timer_set(&patrol, clock_now() + 1000000, on_patrol);
 	log_debug("conn", "%llu: accepted, uid %u", (unsigned long long)c->id, (unsigned)uid);
 	return true;
+}
+
+bool
+conn_new_remote(int fd, struct login *login, struct tls *tls)
+{
+	struct conn *c = admit(fd, !tls);
+
+	if (!c) {
+		tls_free(tls);
+		login_free(login);
+		return false;
+	}
+	c->login = login;
+	if (!open_stream(c, fd, LOGIN_FRAME_MAX)) {
+		tls_free(tls);
+		return false;
+	}
+	if (tls)
+		stream_secure(&c->stream, tls);
+	log_debug("conn", "%llu: accepted, from %s", (unsigned long long)c->id, login->from);
+	login_begin(login, c);
+	return true;
+}
+
+/* A network socket that is closed with bytes unread resets the connection, and what was said last may be lost: then the peer has a moment
+ * to read it. */
+static bool
+wants_farewell(const struct conn *c)
+{
+	return c->login && c->stream.fd >= 0 && !c->heard_end && !c->farewell && farewells < FAREWELLS;
+}
+
+static void
+on_farewell_over(struct timer *t)
+{
+	struct conn *c = container(t, struct conn, linger);
+	static uint8_t unread[64 * 1024];
+
+	for (int i = 0; i < 16 && recv(c->stream.fd, unread, sizeof unread, MSG_DONTWAIT) > 0; i++)
+		;
+	farewells--;
+	turn_schedule(TURN_FREE, &c->freeing, free_item);
+}
+
+static void
+begin_farewell(struct conn *c)
+{
+	c->farewell = true;
+	farewells++;
+	stream_hang_up(&c->stream);
+	timer_set(&c->linger, clock_now() + FAREWELL_MS * 1000u, on_farewell_over);
 }
 
 /* What was said before the end is still written; a peer that takes none of it for STALLED_SECONDS has lost the rest. */
@@ -144,12 +302,19 @@ free_item(struct turn_item *item)
 {
 	struct conn *c = container(item, struct conn, freeing);
 
+	if (c->farewell && timer_is_set(&c->linger))
+		return;
 	if (c->stream.fd >= 0 && c->stream.blocked && stream_queued(&c->stream)) {
 		timer_set(&c->linger, c->stream.moved_us + STALLED_SECONDS * UINT64_C(1000000), on_linger);
 		return;
 	}
+	if (wants_farewell(c)) {
+		begin_farewell(c);
+		return;
+	}
 	timer_unset(&c->linger);
 	stream_clear(&c->stream);
+	login_free(c->login);
 	owner_drop(c->owner);
 	groups_drop(c->groups);
 	free(c);
@@ -246,6 +411,8 @@ on_frame(struct stream *st, const uint8_t *bytes, size_t len)
 {
 	struct conn *c = container(st, struct conn, stream);
 
+	if (c->login && c->login->state == LOGIN_REFUSED)
+		return true;
 	if (!request_handle(c, bytes, len)) {
 		log_info("conn", "%llu: protocol error, closed", (unsigned long long)c->id);
 		conn_close(c, "protocol error");
@@ -278,7 +445,16 @@ on_end(struct stream *st, enum stream_end how, enum frame_verdict verdict)
 		request_protocol_error(c, frame_verdict_text(verdict));
 		log_info("conn", "%llu: %s, closed", (unsigned long long)c->id, frame_verdict_text(verdict));
 	}
-	conn_close(c, how == STREAM_EOF ? "end of file" : how == STREAM_NOMEM ? "out of memory" : "protocol error");
+	if (how == STREAM_INSECURE)
+		login_failed_handshake(c->login, tls_why(st->tls));
+	c->heard_end = how == STREAM_EOF;
+	conn_close(c, how == STREAM_INSECURE ? "the TLS handshake failed" : how == STREAM_EOF ? "end of file" : how == STREAM_NOMEM ? "out of memory" : "protocol error");
+}
+
+static void
+on_secure(struct stream *st)
+{
+	login_shaken(container(st, struct conn, stream)->login);
 }
 
 static void
@@ -291,10 +467,28 @@ on_written(struct stream *st)
 			turn_schedule(TURN_FREE, &c->freeing, free_item);
 		return;
 	}
-	if (st->paused && stream_queued(st) < max_queued / 2)
+	if (st->paused && stream_queued(st) < max_queued / 2 && !(c->login && c->login->state == LOGIN_REFUSED))
 		stream_pause(st, false);
 	if (conn_has_room(c))
 		conn_wake(c);
+}
+
+/* Whether a network connection was closed, since it may be here no longer. */
+static bool
+look_at_remote(struct conn *c)
+{
+	if (login_is_expired(c->login)) {
+		log_info("conn", "%llu: closed: the token of %s has expired", (unsigned long long)c->id, c->owner->name);
+		conn_close(c, "its token has expired");
+		return true;
+	}
+	if (idle_us && c->login->state == LOGIN_KNOWN && !c->pendings && !c->watcher.count && !c->follows && !c->events && !c->bound_count &&
+	    clock_now() - c->stream.moved_us > idle_us) {
+		log_info("conn", "%llu: closed: it has said nothing for limits.idle_timeout", (unsigned long long)c->id);
+		conn_close(c, "idle");
+		return true;
+	}
+	return false;
 }
 
 /* Once a second: who has output waiting and takes none of it is cut off. */
@@ -304,6 +498,8 @@ on_patrol(struct timer *t)
 	struct conn *c, *next;
 
 	DL_FOREACH_SAFE(conns, c, next) {
+		if (c->login && look_at_remote(c))
+			continue;
 		if (!c->stream.blocked || clock_now() - c->stream.moved_us < STALLED_SECONDS * UINT64_C(1000000))
 			continue;
 		log_warn("conn", "%llu: closed: it has read nothing for %d s, with %zu bytes waiting", (unsigned long long)c->id,

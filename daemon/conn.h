@@ -19,6 +19,7 @@
 
 struct spec;
 struct follow;
+struct login;
 
 /* A call that will be answered later. Embedded in what waits. */
 struct pending {
@@ -32,6 +33,7 @@ struct pending {
 struct conn {
 	uint64_t id;
 	struct stream stream;
+	struct login *login;       /* of a network connection; NULL on a Unix socket, whose peer the kernel names; owned */
 	struct owner *owner;       /* counted; NULL before hello on a network socket: until then nothing but hello is handled */
 	struct groups *groups;     /* counted; NULL: none */
 	enum role role;
@@ -61,16 +63,22 @@ struct conn {
 	struct spec *cache_spec;   /* … and its spec; counted */
 	int cache_kind;            /* enum submission_kind */
 	struct turn_item freeing;
-	struct timer linger;       /* closed, and something still to be written */
+	struct timer linger;       /* closed, and something still to be written, or to be read at the other end */
+	bool heard_end;            /* the peer has closed */
+	bool farewell;             /* … or has been given its moment */
 	struct conn *next, *prev;
 };
 
-/* Takes a connected socket. False (fd closed) without memory or above the limit. */
+/* Takes a connected Unix socket. False (fd closed) without memory or above the limit. */
 bool conn_new(int fd, uid_t uid);
+/* Takes a connected network socket, who it is to say, and its TLS (NULL: none); all of it is freed on failure, as above. */
+bool conn_new_remote(int fd, struct login *login, struct tls *tls);
 /* NULL if it is gone. */
 struct conn *conn_find(uint64_t id);
 struct conn *conn_first(void);
 unsigned conn_count(void);
+/* How long a network connection that waits for nothing may say nothing; 0: for ever. */
+void conn_set_idle(uint64_t idle_us);
 /* Bounds from the configuration. */
 void conn_set_limits(uint64_t message, uint64_t connections, uint64_t requests, uint64_t queued);
 uint64_t conn_message_limit(void);

@@ -5,8 +5,11 @@
 #include <string.h>
 
 #include "daemon/conn.h"
+#include "daemon/listener.h"
 #include "daemon/log.h"
+#include "daemon/login.h"
 #include "daemon/pool.h"
+#include "daemon/tokens.h"
 #include "proto/pack.h"
 
 static void
@@ -93,12 +96,61 @@ retire_pools(const struct config *next)
 	}
 }
 
+static bool
+same_listeners(const struct config *a, const struct config *b)
+{
+	if (a->listens != b->listens)
+		return false;
+	for (size_t i = 0; i < a->listens; i++) {
+		const struct config_listen *x = &a->listen[i], *y = &b->listen[i];
+		if (strcmp(x->address, y->address) != 0 || x->plaintext != y->plaintext)
+			return false;
+	}
+	return true;
+}
+
+bool
+reload_prepare(const struct config *next, char *why, size_t size)
+{
+	if (listener_prepare(next, why, size) && tokens_prepare(next->tokens, why, size))
+		return true;
+	listener_discard();
+	return false;
+}
+
+/* Whoever may no longer come, may no longer stay. */
+static void
+look_at_logins(void)
+{
+	struct conn *c = conn_first(), *after;
+
+	for (; c; c = after) {
+		struct ssl_ctx_st *context;
+		const struct config_listen *listen = c->login ? listener_config(c->login->listen->address, &context) : NULL;
+		after = c->next;
+		if (!c->login || login_is_still_good(c->login, listen, context))
+			continue;
+		log_warn("login", "%llu: closed: %s from %s may no longer come", (unsigned long long)c->id, c->owner->name, c->login->from);
+		conn_close(c, "its token or certificate was revoked");
+	}
+}
+
+static void
+apply_network(const struct config *next)
+{
+	tokens_commit();
+	listener_commit(next);
+	login_set_limits(next->limit_unauthenticated, next->limit_hello_us);
+	conn_set_idle(next->limit_idle_us);
+	look_at_logins();
+}
+
 unsigned
 reload_apply(const struct config *before, const struct config *next, struct buf *b)
 {
 	unsigned count = 0;
 
-	if (!same_strings(&before->listen, &next->listen))
+	if (!same_listeners(before, next))
 		tell(b, &count, "listen: needs a restart");
 	if (before->socket_mode != next->socket_mode || before->socket_gid != next->socket_gid)
 		tell(b, &count, "socket_mode and socket_group: need a restart");
@@ -111,6 +163,7 @@ reload_apply(const struct config *before, const struct config *next, struct buf 
 	retire_pools(next);
 	apply_pools(next, b, &count);
 	log_set_level(log_level_find(next->log_level));
+	apply_network(next);
 	conn_set_limits(before->limit_message, next->limit_connections, next->limit_requests, next->limit_output);
 	return count;
 }

@@ -11,6 +11,7 @@
 #include "daemon/handlers.h"
 #include "daemon/host.h"
 #include "daemon/log.h"
+#include "daemon/login.h"
 #include "daemon/output.h"
 #include "daemon/owner.h"
 #include "daemon/pool.h"
@@ -27,8 +28,8 @@
 
 struct greeting {
 	int64_t protocol;
-	const char *client, *task;
-	size_t client_len, task_len;
+	const char *client, *task, *token;
+	size_t client_len, task_len, token_len;
 };
 
 static bool
@@ -36,8 +37,6 @@ read_greeting(struct request *r, const char *key, size_t len, struct reader *val
 {
 	struct greeting *g = arg;
 	struct reader nil = *value;
-	const char *token;
-	size_t n;
 
 	if (key_is(key, len, "protocol"))
 		return option_int(r, "protocol", value, 1, 1, &g->protocol);
@@ -48,7 +47,7 @@ read_greeting(struct request *r, const char *key, size_t len, struct reader *val
 	if (key_is(key, len, "client"))
 		return option_str(r, "client", value, 1024, &g->client, &g->client_len);
 	if (key_is(key, len, "token"))
-		return option_str(r, "token", value, 4096, &token, &n); /* a Unix socket's peer is known already */
+		return option_str(r, "token", value, 4096, &g->token, &g->token_len);
 	return option_str(r, "task", value, 1024, &g->task, &g->task_len);
 }
 
@@ -77,7 +76,11 @@ become_task(struct request *r, const struct greeting *g)
 	struct owner *before = r->conn->owner;
 
 	if (!parent) {
-		request_fail(r, STATUS_AUTHENTICATION, 0, "hello: task: no running task has this secret");
+		static const char none[] = "hello: task: no running task has this secret";
+		if (r->conn->login)
+			login_refuse(r->conn->login, r->msgid, none, none);
+		else
+			request_fail(r, STATUS_AUTHENTICATION, 0, "%s", none);
 		return false;
 	}
 	r->conn->parent = parent->id;
@@ -101,6 +104,8 @@ req_hello(struct request *r)
 		request_fail(r, STATUS_VALUE, 0, "hello: protocol: expected 1, got nothing");
 		return;
 	}
+	if (r->conn->login && !login_hello(r->conn->login, r->msgid, g.token, g.token_len))
+		return; /* answered later; on a Unix socket the peer is known, whatever token it shows */
 	if (g.task && !become_task(r, &g))
 		return;
 	if (g.client)

@@ -9,6 +9,7 @@
 #include "daemon/clock.h"
 #include "daemon/errors.h"
 #include "daemon/log.h"
+#include "daemon/login.h"
 #include "daemon/pool.h"
 #include "daemon/registry.h"
 #include "proto/error.h"
@@ -39,13 +40,13 @@ dispatch(struct conn *c, const struct message *m, const uint8_t *frame, size_t l
 	struct request r = { .conn = c, .msgid = m->msgid, .params = m->params, .left = m->param_count, .frame = frame, .frame_len = len };
 
 	r.method = find_method(m->method, m->method_len);
+	if (!c->owner && (!r.method || strcmp(r.method->name, "hello") != 0)) {
+		login_refuse(c->login, m->msgid, "say hello first, and who you are", "a call before hello");
+		return;
+	}
 	if (!r.method) {
 		int shown = (int)(m->method_len < 64 ? m->method_len : 64);
 		request_fail(&r, STATUS_UNKNOWN_METHOD, 0, "there is no method '%.*s'", shown, m->method);
-		return;
-	}
-	if (!c->owner && strcmp(r.method->name, "hello") != 0) {
-		request_fail(&r, STATUS_AUTHENTICATION, 0, "%s: say hello first, and who you are", r.method->name);
 		return;
 	}
 	if (m->param_count > r.method->params) {

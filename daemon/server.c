@@ -24,6 +24,7 @@
 #include "daemon/listener.h"
 #include "daemon/lock.h"
 #include "daemon/log.h"
+#include "daemon/login.h"
 #include "daemon/output.h"
 #include "daemon/paths.h"
 #include "daemon/pool.h"
@@ -34,6 +35,7 @@
 #include "daemon/service.h"
 #include "daemon/slot.h"
 #include "daemon/store.h"
+#include "daemon/tokens.h"
 #include "daemon/turn.h"
 #include "proto/address.h"
 #include "proto/pack.h"
@@ -72,6 +74,10 @@ reload(struct buf *told, char *why, size_t size)
 	next = !more ? NULL : config->path ? config_load(config->path, stderr) : config_default();
 	if (!next) {
 		snprintf(why, size, "%.300s has mistakes, which the log names; nothing was changed", config->path ? config->path : "the configuration");
+		return false;
+	}
+	if (!reload_prepare(next, why, size)) {
+		config_free(next);
 		return false;
 	}
 	buf_init(&sentences);
@@ -184,27 +190,30 @@ own_address(struct address *a, char *why, size_t size)
 
 /* At a socket of the service manager's if it has one there, else at one of our own. */
 static bool
-listen_at(const struct address *a, char *why, size_t size)
+listen_at(const struct config_listen *l, char *why, size_t size)
 {
-	int fd = a->type == ADDRESS_UNIX ? inherit_take(INHERIT_UNIX, a->path) : -1;
-	return fd >= 0 ? listener_adopt(ADDRESS_UNIX, fd, why, size) : listener_add(a, why, size);
+	struct address a;
+
+	if (!address_parse(l->address, &a, why, size))
+		return false;
+	int fd = a.type == ADDRESS_UNIX ? inherit_take(INHERIT_UNIX, a.path) : inherit_take(a.type == ADDRESS_TLS ? INHERIT_TLS : INHERIT_TCP, NULL);
+	return fd >= 0 ? listener_adopt(fd, l, why, size) : listener_add(&a, l, why, size);
 }
 
 /* Those that no address of the configuration names. */
 static bool
 listen_inherited(char *why, size_t size)
 {
-	static const struct {
-		enum inherit_use use;
-		enum address_type type;
-	} uses[] = { { INHERIT_UNIX, ADDRESS_UNIX }, { INHERIT_TCP, ADDRESS_TCP }, { INHERIT_TLS, ADDRESS_TLS } };
 	int fd;
 
-	for (unsigned i = 0; i < sizeof uses / sizeof *uses; i++)
-		while ((fd = inherit_take(uses[i].use, NULL)) >= 0)
-			if (!listener_adopt(uses[i].type, fd, why, size))
-				return false;
-	return true;
+	while ((fd = inherit_take(INHERIT_UNIX, NULL)) >= 0)
+		if (!listener_adopt(fd, NULL, why, size))
+			return false;
+	if ((fd = inherit_take(INHERIT_TCP, NULL)) < 0 && (fd = inherit_take(INHERIT_TLS, NULL)) < 0)
+		return true;
+	close(fd);
+	snprintf(why, size, "the service manager has a network socket for us that no tcp: or tls: address in `listen` is for");
+	return false;
 }
 
 static bool
@@ -212,11 +221,12 @@ listen_all(char *why, size_t size)
 {
 	struct address a;
 
-	if (!config->listen.count && !inherit_unix_path() && (!own_address(&a, why, size) || !listener_add(&a, why, size)))
+	if (!config->listens && !inherit_unix_path() && (!own_address(&a, why, size) || !listener_add(&a, NULL, why, size)))
 		return false;
-	for (size_t i = 0; i < config->listen.count; i++)
-		if (!address_parse(config->listen.item[i], &a, why, size) || !listen_at(&a, why, size))
-			return false;
+	for (int local = 0; local < 2; local++) /* whoever finds a Unix socket finds the others */
+		for (size_t i = 0; i < config->listens; i++)
+			if ((config->listen[i].auth == CONFIG_AUTH_PEER) == local && !listen_at(&config->listen[i], why, size))
+				return false;
 	return listen_inherited(why, size);
 }
 
@@ -224,8 +234,9 @@ listen_all(char *why, size_t size)
 static bool
 first_address(struct address *a, char *why, size_t size)
 {
-	if (config->listen.count)
-		return address_parse(config->listen.item[0], a, why, size);
+	for (size_t i = 0; i < config->listens; i++)
+		if (config->listen[i].auth == CONFIG_AUTH_PEER)
+			return address_parse(config->listen[i].address, a, why, size);
 	if (!inherit_unix_path())
 		return own_address(a, why, size);
 	a->type = ADDRESS_UNIX;
@@ -282,6 +293,8 @@ server_start(struct config *c, char *why, size_t size)
 	run_set_address(text);
 	run_set_frame_limit(c->limit_message);
 	conn_set_limits(c->limit_message, c->limit_connections, c->limit_requests, c->limit_output);
+	conn_set_idle(c->limit_idle_us);
+	login_set_limits(c->limit_unauthenticated, c->limit_hello_us);
 	snprintf(lock, sizeof lock, "%.100s.lock", a.path);
 	char sentence[256];
 	if (!lock_take(lock, sentence, sizeof sentence)) {
@@ -291,6 +304,9 @@ server_start(struct config *c, char *why, size_t size)
 	if (!paths_state(c->state_dir, why, size) || !store_open(c->store, why, size) || !make_pools(why, size))
 		return false;
 	turn_before_flush(commit_turn);
+	if (!tokens_prepare(config->tokens, why, size))
+		return false;
+	tokens_commit();
 	if (!listen_all(why, size))
 		return false;
 	access_configure(c, config_is_shared(c) || listener_is_shared());

@@ -18,10 +18,13 @@
 #include "daemon/clock.h"
 #include "daemon/container.h"
 #include "daemon/fault.h"
+#include "daemon/tls.h"
 
 enum {
 	READ_SIZE = 256 * 1024,
 	FRAMES_PER_TURN = 2000,
+	HANDSHAKES_PER_TURN = 4,  /* steps of them: each may take a millisecond */
+	TLS_RECORD = 16 * 1024,
 	BY_REFERENCE = 16 * 1024, /* payloads from here on are not copied into the output */
 };
 
@@ -31,6 +34,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg);
 static void on_writable(evutil_socket_t fd, short what, void *arg);
 static void give_more(struct turn_item *item);
 static void flush_item(struct turn_item *item);
+static void set_blocked(struct stream *s, bool blocked);
 
 bool
 stream_init(struct stream *s, int fd, uint64_t frame_limit, const struct stream_ops *ops)
@@ -43,6 +47,19 @@ stream_init(struct stream *s, int fd, uint64_t frame_limit, const struct stream_
 	    event_assign(&s->writing, turn_base(), fd, EV_WRITE | EV_PERSIST, on_writable, s))
 		return false;
 	return event_add(&s->reading, NULL) == 0;
+}
+
+void
+stream_secure(struct stream *s, struct tls *tls)
+{
+	s->tls = tls;
+	s->shaking = true;
+}
+
+void
+stream_set_limit(struct stream *s, uint64_t frame_limit)
+{
+	s->scan.limit = frame_limit;
 }
 
 void
@@ -59,6 +76,8 @@ stream_clear(struct stream *s)
 	if (s->out)
 		evbuffer_free(s->out);
 	s->out = NULL;
+	tls_free(s->tls);
+	s->tls = NULL;
 	close(s->fd);
 	s->fd = -1;
 	s->ended = true;
@@ -80,6 +99,7 @@ static size_t
 give_frames(struct stream *s, const uint8_t *bytes, size_t len, unsigned max, bool *more)
 {
 	size_t start = 0, at = s->scanned;
+	bool fresh = !at;
 
 	*more = false;
 	for (;;) {
@@ -110,6 +130,8 @@ give_frames(struct stream *s, const uint8_t *bytes, size_t len, unsigned max, bo
 		}
 	}
 	s->scanned = at - start;
+	if (start || fresh)
+		s->begun_us = clock_now();
 	if (len > start && s->ops->on_partial)
 		s->ops->on_partial(s, bytes + start, len - start);
 	return start;
@@ -157,6 +179,47 @@ got_shared(struct stream *s, size_t len, unsigned max)
 		turn_schedule(TURN_WORK, &s->more, give_more);
 }
 
+/* Nothing is read before the socket takes more: who does not read is not read from. */
+static void
+starve(struct stream *s)
+{
+	s->hungry = true;
+	event_del(&s->reading);
+	set_blocked(s, true);
+}
+
+/* A step of the TLS handshake, where this turn has one to spare; else the socket stays readable. */
+static void
+shake(struct stream *s)
+{
+	static uint64_t turn;
+	static unsigned steps;
+
+	if (turn != turn_gauges().turns) {
+		turn = turn_gauges().turns;
+		steps = 0;
+	}
+	if (++steps > HANDSHAKES_PER_TURN)
+		return;
+	switch (tls_handshake(s->tls)) {
+	case TLS_READ:
+		set_blocked(s, false);
+		break;
+	case TLS_WRITE:
+		set_blocked(s, true);
+		break;
+	case TLS_FAILED:
+		end(s, STREAM_INSECURE, FRAME_MORE);
+		break;
+	case TLS_DONE:
+		s->shaking = false;
+		s->moved_us = clock_now();
+		set_blocked(s, false);
+		s->ops->on_secure(s);
+		break;
+	}
+}
+
 /* Reads once. True if there may be more to read. */
 static bool
 read_once(struct stream *s, unsigned max)
@@ -175,9 +238,12 @@ read_once(struct stream *s, unsigned max)
 		}
 		into = s->in.data + s->in.len;
 	}
-	ssize_t n = recv(s->fd, into, room, 0);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	ssize_t n = s->tls ? tls_read(s->tls, into, room) : recv(s->fd, into, room, 0);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+		if (s->tls && tls_wants_write(s->tls))
+			starve(s);
 		return false;
+	}
 	if (n <= 0) {
 		end(s, STREAM_EOF, FRAME_MORE);
 		return false;
@@ -198,7 +264,9 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct stream *s = arg;
 	(void)fd, (void)what;
-	if (!s->more.scheduled && !s->paused)
+	if (s->shaking)
+		shake(s);
+	else if (!s->more.scheduled && !s->paused)
 		read_once(s, FRAMES_PER_TURN);
 }
 
@@ -223,7 +291,8 @@ stream_pause(struct stream *s, bool paused)
 		event_del(&s->reading);
 		turn_unschedule(&s->more);
 	} else {
-		event_add(&s->reading, NULL);
+		if (!s->hungry)
+			event_add(&s->reading, NULL);
 		if (s->in.len)
 			turn_schedule(TURN_WORK, &s->more, give_more);
 	}
@@ -237,6 +306,14 @@ stream_end(struct stream *s)
 	s->ended = true;
 	event_del(&s->reading);
 	turn_unschedule(&s->more);
+}
+
+void
+stream_hang_up(struct stream *s)
+{
+	tls_free(s->tls);
+	s->tls = NULL;
+	shutdown(s->fd, SHUT_WR);
 }
 
 struct block *
@@ -345,6 +422,24 @@ write_out(struct stream *s)
 	return true;
 }
 
+/* Records of what is queued; what was offered once is offered again in the same place. */
+static bool
+write_tls(struct stream *s)
+{
+	size_t len;
+
+	while ((len = evbuffer_get_length(s->out)) > 0) {
+		size_t take = len < TLS_RECORD ? len : TLS_RECORD;
+		const unsigned char *bytes = evbuffer_pullup(s->out, (ev_ssize_t)take);
+		ssize_t n = bytes ? tls_write(s->tls, bytes, take) : -1;
+		if (n < 0)
+			return false;
+		s->moved_us = clock_now();
+		evbuffer_drain(s->out, (size_t)n);
+	}
+	return true;
+}
+
 static void
 set_blocked(struct stream *s, bool blocked)
 {
@@ -369,7 +464,9 @@ flush(struct stream *s)
 		end(s, STREAM_NOMEM, FRAME_MORE);
 		return;
 	}
-	if (s->out && evbuffer_get_length(s->out))
+	if (s->tls)
+		all = said_to_out(s) && write_tls(s);
+	else if (s->out && evbuffer_get_length(s->out))
 		all = said_to_out(s) && write_out(s);
 	else
 		all = !s->said.len || write_said(s) || (errno == 0 && (said_to_out(s) && write_out(s)));
@@ -396,7 +493,7 @@ static void
 flush_item(struct turn_item *item)
 {
 	struct stream *s = container(item, struct stream, flush);
-	if (s->fd >= 0 && !s->blocked)
+	if (s->fd >= 0 && !s->blocked && !s->shaking)
 		flush(s);
 }
 
@@ -405,6 +502,13 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 {
 	struct stream *s = arg;
 	(void)fd, (void)what;
-	if (s->fd >= 0)
+	if (s->hungry && !s->ended) {
+		s->hungry = false;
+		if (!s->paused)
+			event_add(&s->reading, NULL);
+	}
+	if (s->shaking && !s->ended)
+		shake(s);
+	else if (s->fd >= 0 && !s->shaking)
 		flush(s);
 }

@@ -20,12 +20,14 @@
 #include "proto/frame.h"
 
 struct stream;
+struct tls;
 struct evbuffer;
 
 enum stream_end {
 	STREAM_EOF,      /* the peer closed, or the connection broke */
 	STREAM_BAD,      /* not a frame: `verdict` says why */
 	STREAM_NOMEM,
+	STREAM_INSECURE, /* the TLS handshake failed: see tls_why */
 };
 
 struct stream_ops {
@@ -35,6 +37,8 @@ struct stream_ops {
 	bool (*on_partial)(struct stream *s, const uint8_t *bytes, size_t len);
 	/* Nothing more comes. Everything read before was given to on_frame first. */
 	void (*on_end)(struct stream *s, enum stream_end how, enum frame_verdict verdict);
+	/* The TLS handshake is done; frames come from now on. May be NULL where there is none. */
+	void (*on_secure)(struct stream *s);
 	/* Some of what was queued has been written. May be NULL. */
 	void (*on_written)(struct stream *s);
 };
@@ -42,6 +46,7 @@ struct stream_ops {
 struct stream {
 	int fd; /* -1: cleared */
 	const struct stream_ops *ops;
+	struct tls *tls;         /* owned; NULL: plain bytes */
 	struct event reading, writing;
 	struct turn_item more;   /* frames left over, TURN_WORK */
 	struct turn_item flush;  /* TURN_FLUSH */
@@ -51,19 +56,29 @@ struct stream {
 	struct buf said;         /* encoded in this turn */
 	struct evbuffer *out;    /* not yet taken by the socket; made when first needed */
 	uint64_t moved_us;       /* when the peer last took or gave a byte */
+	uint64_t begun_us;       /* when the unfinished frame in `in` began */
 	uint64_t read_total;
 	bool yields;             /* takes no more frames in a turn whose budget is used up */
 	bool paused;             /* not read from */
 	bool ended;              /* on_end was called, or the owner ended it */
 	bool blocked;            /* waits for the socket to take more */
+	bool shaking;            /* the TLS handshake is not done */
+	bool hungry;             /* TLS reads on only when the socket takes more */
 };
 
 /* Takes the descriptor (made non-blocking). False without memory; the descriptor is then still the caller's. */
 bool stream_init(struct stream *s, int fd, uint64_t frame_limit, const struct stream_ops *ops);
+/* From the first byte on it is TLS (taken), of which this is the server's side. Right after stream_init. */
+void stream_secure(struct stream *s, struct tls *tls);
+/* The longest frame from the next one on. */
+void stream_set_limit(struct stream *s, uint64_t frame_limit);
 /* Closes and frees; what was not written is lost. Safe on a cleared one. */
 void stream_clear(struct stream *s);
 /* The owner has heard enough: nothing more is read; what was said is still written, as far as the socket takes it now. */
 void stream_end(struct stream *s);
+
+/* Says that nothing more comes; the socket stays, to be read at the other end. After stream_end. */
+void stream_hang_up(struct stream *s);
 
 /* Where this turn's output is encoded; it is written at the end of the turn. */
 struct buf *stream_say(struct stream *s);

@@ -71,7 +71,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		expect_report(text);
 	} else {
 		expect(!len && c->pools >= 1 && c->pools <= 256 && c->store && c->log_level);
-		expect_strings(&c->listen);
+		for (i = 0; i < c->listens; i++)
+			expect(c->listen[i].address && (c->listen[i].auth == CONFIG_AUTH_PEER) == !strncmp(c->listen[i].address, "unix:", 5));
 		for (i = 0; i < c->pools; i++)
 			expect_pool(&c->pool[i]);
 	}

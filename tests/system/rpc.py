@@ -76,10 +76,10 @@ def check_error(error):
         assert error["cause"]["type"] != "DependencyError", error
 
 
-def open_socket(address):
+def open_socket(address, source=None):
     if address.startswith("tcp:"):
         host, port = address[4:].rsplit(":", 1)
-        return socket.create_connection((host, int(port)), PATIENCE)
+        return socket.create_connection((host, int(port)), PATIENCE, source and (source, 0))
     s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         # A blocking connect waits while the listener's queue is full; a Python timeout would make it fail with EAGAIN.
@@ -93,9 +93,10 @@ def open_socket(address):
 
 
 class Client:
-    def __init__(self, address, patience=PATIENCE):
+    def __init__(self, address, patience=PATIENCE, source=None):
         self.patience = patience
-        self.socket = open_socket(address)
+        self.source = source
+        self.socket = self._open(address)
         self.socket.setblocking(False)
         self.unpacker = unpacker()
         self.next_msgid = 1
@@ -105,6 +106,9 @@ class Client:
         self.protocol_error = None
         self.trace = None                                       # set to []: every frame, in the order it came
         self.is_closed = False
+
+    def _open(self, address):
+        return open_socket(address, self.source)
 
     def __enter__(self):
         return self

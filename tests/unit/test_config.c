@@ -76,7 +76,6 @@ config_equal(const struct config *a, const struct config *b)
 {
 	size_t i;
 
-	strings_equal(&a->listen, &b->listen);
 	assert_int_equal(a->socket_mode, b->socket_mode);
 	text_equal(a->socket_group, b->socket_group);
 	assert_int_equal(a->socket_gid, b->socket_gid);
@@ -85,6 +84,13 @@ config_equal(const struct config *a, const struct config *b)
 	principals_equal(&a->allow_commands, &b->allow_commands);
 	principals_equal(&a->allow_exec, &b->allow_exec);
 	principals_equal(&a->allow_open_pool, &b->allow_open_pool);
+	assert_int_equal(a->listens, b->listens);
+	for (i = 0; i < a->listens; i++)
+		text_equal(a->listen[i].address, b->listen[i].address);
+	text_equal(a->tokens, b->tokens);
+	assert_int_equal(a->limit_unauthenticated, b->limit_unauthenticated);
+	assert_int_equal(a->limit_hello_us, b->limit_hello_us);
+	assert_int_equal(a->limit_idle_us, b->limit_idle_us);
 	text_equal(a->store, b->store);
 	text_equal(a->state_dir, b->state_dir);
 	assert_int_equal(a->retain_us, b->retain_us);
@@ -115,12 +121,12 @@ defaults_are_those_of_the_design(void **state)
 	(void)state;
 	assert_non_null(c);
 	assert_null(c->path);
-	assert_int_equal(c->listen.count, 0);
 	assert_int_equal(c->socket_mode, 0600);
 	assert_false(config_is_shared(c));
 	assert_int_equal(c->admins.count + c->read_only.count, 0);
 	assert_int_equal(c->allow_commands.count, 1);
 	assert_int_equal(c->allow_commands.item[0].kind, CONFIG_ALL);
+	assert_int_equal(c->listens, 0);
 	assert_string_equal(c->store, "memory");
 	assert_null(c->state_dir);
 	assert_int_equal(c->retain_us, 3600u * 1000000u);
@@ -326,9 +332,9 @@ every_kind_of_pool_is_read(void **state)
 	const struct config_pool *p = c->pool;
 
 	(void)state;
-	assert_int_equal(c->listen.count, 2);
-	assert_string_equal(c->listen.item[0], "unix:/run/futured/futured.sock");
-	assert_string_equal(c->listen.item[1], "unix:/run/b.sock");
+	assert_int_equal(c->listens, 2);
+	assert_string_equal(c->listen[0].address, "unix:/run/futured/futured.sock");
+	assert_string_equal(c->listen[1].address, "unix:/run/b.sock");
 	assert_int_equal(c->retain_us, 5400u * 1000000ul);
 	assert_false(c->client_pools);
 	assert_string_equal(c->state_dir, "/var/lib/f");

@@ -291,7 +291,7 @@ a_file_is_loaded_and_its_paths_start_at_its_directory(void **state)
 	c = load(p, NULL);
 	assert_string_equal(c->path, p->path);
 	snprintf(expected, sizeof(expected), "unix:%s/run/s", p->directory);
-	assert_string_equal(c->listen.item[0], expected);
+	assert_string_equal(c->listen[0].address, expected);
 	snprintf(expected, sizeof(expected), "%s/state", p->directory);
 	assert_string_equal(c->state_dir, expected);
 	snprintf(expected, sizeof(expected), "%s/m.so", p->directory);
