@@ -17,10 +17,10 @@ LAUNCH := become
 PROTO  := buf shape utf8 pack reader frame message status error address board ring
 CONFIG := config keys memory report tree number initargs listen principal setting check sample
 DAEMON := clock log timer turn bytes stream spec owner access errors key retention watch gate queue registry future \
-          output input fill run answer rings slot child launch lock paths host pool program workers cpus closing bound backlog keyfile tokens tls login conn follow \
+          output input fill run answer rings slot cgroup box child launch lock paths host pool program workers cpus closing bound backlog keyfile tokens tls login conn follow \
           events ids request methods walk await environment options submission mapping describe listener inherit notify service server reload store \
           store_memory req_submit req_result req_cancel req_wait req_list req_output req_pool req_admin $(if $(FAULTS),fault)
-WORKER := main host channel command task process tree capture feed early slot crew native native_stdout native_table native_task lua lua_lib lua_state lua_value
+WORKER := main host channel command task process box tree capture feed early slot crew native native_stdout native_table native_task lua lua_lib lua_state lua_value
 CLIENT := core connection resume blocking calls submission completed watch rewatch follow future gather mapping executor \
           discover ids value packer packf settings reply errors
 FUT    := main verbs common args help text words jsonout jsonin writer list outcome printed value sink stop reach start task feed run \

@@ -97,6 +97,7 @@ config_free(struct config *c)
 	config_principals_clear(&c->allow_commands);
 	config_principals_clear(&c->allow_exec);
 	config_principals_clear(&c->allow_open_pool);
+	free(c->cgroup);
 	free(c->log_level);
 	free(c);
 }

@@ -113,6 +113,7 @@ struct config {
 	char *state_dir;               /* spilled output, boards; NULL: chosen by the daemon */
 	uint64_t retain_us;
 	uint64_t stop_timeout_us;
+	char *cgroup;                  /* "auto", "none", or a directory */
 	char *log_level;               /* "error", "warn", "info", "debug" */
 	uint64_t limit_message;
 	uint64_t limit_connections;

@@ -75,6 +75,9 @@ const struct key config_keys[] = {
 	 .standard_text = "chosen by the daemon",
 	 .help = "The directory for output that does not fit in memory and for the claim boards; it is created when\n"
 		 "missing. null lets the daemon choose."},
+	{"cgroup", .type = KEY_PATH, CONFIG(cgroup), .standard = "auto", .choices = " auto none ", .example = "/sys/fs/cgroup/futured",
+	 .help = "Where cgroups (version 2) for tasks are made. auto: in the one that the daemon is started in, if it may;\n"
+		 "none: nowhere. Or the directory of a cgroup that was handed to the daemon's user."},
 	{"retain", .type = KEY_DURATION, CONFIG(retain_us), .max = LONGEST, .standard = "1h", .reloadable = true,
 	 .help = "How long a finished future is kept after it finished, unless its pool or its submit says otherwise."},
 	{"stop_timeout", .type = KEY_DURATION, CONFIG(stop_timeout_us), .max = LONGEST, .standard = "10s",

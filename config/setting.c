@@ -226,6 +226,18 @@ setting_path(const struct setting *s, const struct node *n, const char *text)
 	return path;
 }
 
+/* Whether it is one of the words that the key has. */
+static bool
+is_choice(const struct setting *s, const struct node *n)
+{
+	char word[40];
+
+	if (n->type != NODE_SCALAR || !n->len || n->len != strlen(n->text) || strpbrk(n->text, " ") || n->len > 30)
+		return false;
+	snprintf(word, sizeof(word), " %s ", n->text);
+	return strstr(s->key->choices, word) != NULL;
+}
+
 static bool
 store_path(const struct setting *s, const struct node *n)
 {
@@ -233,6 +245,8 @@ store_path(const struct setting *s, const struct node *n)
 
 	if (is_explicit_null(n))
 		return true;
+	if (s->key->choices && is_choice(s, n))
+		return store_text(s, memory_text(n->text, n->len));
 	if (!is_text(s, n, "a path or null", 1, TEXT_MAX))
 		return false;
 	path = setting_path(s, n, n->text);
@@ -254,13 +268,10 @@ store_string(const struct setting *s, const struct node *n)
 static bool
 store_choice(const struct setting *s, const struct node *n)
 {
-	char word[40], expected[80];
+	char expected[80];
 
-	if (n->type == NODE_SCALAR && n->len && !strpbrk(n->text, " ")) {
-		snprintf(word, sizeof(word), " %s ", n->text);
-		if (strstr(s->key->choices, word) && n->len + 2 == strlen(word))
-			return store_text(s, memory_text(n->text, n->len));
-	}
+	if (is_choice(s, n))
+		return store_text(s, memory_text(n->text, n->len));
 	snprintf(expected, sizeof(expected), "one of%.*s", (int)strlen(s->key->choices) - 1, s->key->choices);
 	return complain(s, n, expected);
 }

@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "daemon/box.h"
 #include "daemon/clock.h"
 #include "daemon/container.h"
 #include "daemon/errors.h"
@@ -60,6 +61,7 @@ free_host(struct host *h)
 	}
 	if (h->boards)
 		munmap(h->boards, h->boards_size);
+	box_give_back(h->box);
 	free(h->broke);
 	free(h);
 }
@@ -136,6 +138,26 @@ make_stderr(struct host *h, int *theirs)
 	return event_add(&h->err_event, NULL) == 0;
 }
 
+/* What is not there is /dev/null, so that each has its place. */
+static void
+give_box(const struct host *h, int *fds)
+{
+	static int null = -1;
+
+	if (null < 0)
+		null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	for (unsigned i = 0; h->box && i < WORKER_BOX_FDS; i++)
+		fds[i] = box_task_fds(h->box)[i] >= 0 ? box_task_fds(h->box)[i] : null;
+}
+
+/* How many of the host's processes have been killed because memory ran out; without a box, how many of the machine's. */
+static uint64_t
+count_oom_kills(const struct host *h)
+{
+	uint64_t count;
+	return box_oom_kills(h->box, &count) ? count : launch_oom_kills();
+}
+
 static void
 say_hello(struct host *h)
 {
@@ -149,7 +171,7 @@ static bool
 start(struct host *h, int *fds, int err)
 {
 	struct launch l;
-	if (!launch_prepare(h->pool, h->slots, &l))
+	if (!launch_prepare(h->pool, h->slots, h->box, &l))
 		return false;
 	h->child.on_exit = on_exit_;
 	bool started = child_spawn(&h->child, &l, fds, err);
@@ -163,7 +185,8 @@ struct host *
 host_new(struct pool *pool, unsigned slots, char *why, size_t why_size)
 {
 	struct host *h = calloc(1, sizeof *h);
-	int *fds = malloc((3 + slots) * sizeof *fds), err = -1; /* control, boards, slots, and the lock, which is not ours to close */
+	int *fds = malloc((3 + slots + WORKER_BOX_FDS) * sizeof *fds), err = -1; /* control, boards, slots; not ours to close: the lock, files of the box */
+	char box_why[200] = "";
 	bool started = false;
 
 	for (unsigned i = 0; fds && i < 2 + slots; i++)
@@ -171,11 +194,13 @@ host_new(struct pool *pool, unsigned slots, char *why, size_t why_size)
 	if (h && fds) {
 		*h = (struct host){ .pool = pool, .slots = slots, .err_fd = -1, .depth = 1, .child.pidfd = -1, .control.fd = -1, .started_us = clock_now() };
 		fds[2 + slots] = lock_fd();
-		started = make_control(h, &fds[0]) && make_boards(h, &fds[1]) && make_slots(h, fds + 2) &&
+		h->box = box_take(pool->config, box_why, sizeof box_why);
+		give_box(h, fds + 3 + slots);
+		started = !*box_why && make_control(h, &fds[0]) && make_boards(h, &fds[1]) && make_slots(h, fds + 2) &&
 		    make_stderr(h, &err) && start(h, fds, err);
 	}
 	if (!started)
-		snprintf(why, why_size, "a worker could not be started: %s", strerror(errno));
+		snprintf(why, why_size, "a worker could not be started: %s", *box_why ? box_why : strerror(errno));
 	for (unsigned i = 0; fds && i < 2 + slots; i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
@@ -188,7 +213,7 @@ host_new(struct pool *pool, unsigned slots, char *why, size_t why_size)
 	}
 	lock_note_host(h->child.pid);
 	log_debug("host", "pool %s: started process %d with %u slots", pool->name, (int)h->child.pid, slots);
-	h->oom_before = launch_oom_kills();
+	h->oom_before = count_oom_kills(h);
 	say_hello(h);
 	timer_set(&h->timer, clock_now() + READY_SECONDS * SECOND, on_timer);
 	return h;
@@ -602,8 +627,9 @@ on_exit_(struct child *c, int status)
 	for (int i = 0; i < STDERR_READS && h->err_fd >= 0; i++) /* a pipe holds no more than that */
 		on_stderr(h->err_fd, 0, h);
 	h->state = HOST_DEAD;
-	h->oom = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && !h->killed && launch_oom_kills() != h->oom_before;
+	h->oom = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && !h->killed && count_oom_kills(h) != h->oom_before;
 	timer_unset(&h->timer);
+	box_kill(h->box); /* whatever it left */
 	child_kill_strays();
 	pool_hold(pool);
 	for (unsigned i = 0; i < h->slots; i++) {

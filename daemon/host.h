@@ -17,6 +17,7 @@
 #include "daemon/timer.h"
 #include "proto/board.h"
 
+struct box;
 struct pool;
 struct slot;
 
@@ -29,6 +30,7 @@ struct host {
 	struct pool *pool;         /* which lists it */
 	struct host *next, *prev;
 	struct child child;
+	struct box *box;           /* NULL: none */
 	struct stream control;
 	struct event err_event;
 	int err_fd;                /* reads what it writes to 2; -1: at end */

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "daemon/box.h"
 #include "daemon/clock.h"
 #include "daemon/container.h"
 #include "daemon/cpus.h"
@@ -160,6 +161,8 @@ pool_configure(struct pool *p, const struct config_pool *config)
 	unsigned before = wanted_workers(p->config), after = wanted_workers(config);
 
 	p->config = config;
+	for (struct host *h = p->hosts; h; h = h->next)
+		box_set_limits(h->box, config);
 	if (before != after) /* else a resize by hand stays */
 		pool_resize(p, after);
 	pool_settle(p);

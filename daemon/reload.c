@@ -158,6 +158,8 @@ reload_apply(const struct config *before, const struct config *next, struct buf 
 		tell(b, &count, "store: needs a restart");
 	if (!same_text(before->state_dir, next->state_dir))
 		tell(b, &count, "state_dir: needs a restart");
+	if (!same_text(before->cgroup, next->cgroup))
+		tell(b, &count, "cgroup: needs a restart");
 	if (before->limit_message != next->limit_message)
 		tell(b, &count, "limits.message: needs a restart");
 	retire_pools(next);

@@ -14,6 +14,7 @@
 #include <utlist.h>
 
 #include "daemon/access.h"
+#include "daemon/box.h"
 #include "daemon/child.h"
 #include "daemon/clock.h"
 #include "daemon/closing.h"
@@ -297,10 +298,11 @@ server_start(struct config *c, char *why, size_t size)
 	login_set_limits(c->limit_unauthenticated, c->limit_hello_us);
 	snprintf(lock, sizeof lock, "%.100s.lock", a.path);
 	char sentence[256];
-	if (!lock_take(lock, sentence, sizeof sentence)) {
+	if (!lock_take(lock, c->cgroup, sentence, sizeof sentence)) {
 		snprintf(why, size, "%s: %s", a.path, sentence);
 		return false;
 	}
+	box_start(lock_cgroup());
 	if (!paths_state(c->state_dir, why, size) || !store_open(c->store, why, size) || !make_pools(why, size))
 		return false;
 	turn_before_flush(commit_turn);

@@ -93,6 +93,7 @@ config_equal(const struct config *a, const struct config *b)
 	assert_int_equal(a->limit_idle_us, b->limit_idle_us);
 	text_equal(a->store, b->store);
 	text_equal(a->state_dir, b->state_dir);
+	text_equal(a->cgroup, b->cgroup);
 	assert_int_equal(a->retain_us, b->retain_us);
 	assert_int_equal(a->stop_timeout_us, b->stop_timeout_us);
 	text_equal(a->log_level, b->log_level);
@@ -129,6 +130,7 @@ defaults_are_those_of_the_design(void **state)
 	assert_int_equal(c->listens, 0);
 	assert_string_equal(c->store, "memory");
 	assert_null(c->state_dir);
+	assert_string_equal(c->cgroup, "auto");
 	assert_int_equal(c->retain_us, 3600u * 1000000u);
 	assert_int_equal(c->stop_timeout_us, 10u * 1000000u);
 	assert_string_equal(c->log_level, "info");
