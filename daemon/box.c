@@ -66,34 +66,61 @@ enable(int dir, const char *controller)
 	cgroup_write(dir, "cgroup.subtree_control", text);
 }
 
-/* A cgroup whose children have controllers may hold no process itself. So where we are alone in ours we step aside, into one beside
- * the boxes; what else is there (another program of the session) is not ours to move, and then there are no controllers. */
+/* Whether no process is in it but ourselves (where `with_us`); what other programs are there is not ours to move. */
+static bool
+is_ours_alone(int dir, bool with_us)
+{
+	char text[256];
+	long pid;
+	int at = 0, n;
+
+	if (!cgroup_read(dir, "cgroup.procs", text, sizeof text))
+		return false;
+	for (; sscanf(text + at, "%ld%n", &pid, &n) == 1; at += n)
+		if (!with_us || pid != (long)getpid())
+			return false;
+	return true;
+}
+
 static void
-step_aside(int above, const char *cgroup)
+enable_all(int dir)
+{
+	for (size_t i = 0; i < sizeof needs / sizeof *needs; i++)
+		enable(dir, needs[i].controller);
+}
+
+/* A cgroup whose children have controllers may hold no process itself, but for the root. So where we are in the cgroup above the boxes, alone, we
+ * step aside into one beside them. Where others are there too nothing is enabled: some controllers could be, but then the kernel lets no
+ * process into the cgroups below. */
+static void
+enable_above(int above, const char *cgroup)
 {
 	char name[300], pid[16];
-	bool missing = false;
 
-	for (size_t i = 0; i < sizeof needs / sizeof *needs; i++) {
-		errno = 0;
-		enable(above, needs[i].controller);
-		missing |= errno == EBUSY;
-	}
-	if (!missing)
+	if (faccessat(above, "cgroup.type", F_OK, 0) || is_ours_alone(above, false)) {
+		enable_all(above);
 		return;
+	}
 	snprintf(name, sizeof name, "%.250s.daemon", strrchr(cgroup, '/') + 1);
-	if (mkdirat(above, name, 0755) && errno != EEXIST)
+	if (!is_ours_alone(above, true) || (mkdirat(above, name, 0755) && errno != EEXIST))
 		return;
 	int aside = openat(above, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	snprintf(pid, sizeof pid, "%d", (int)getpid());
-	if (aside >= 0 && cgroup_write(aside, "cgroup.procs", pid)) {
-		for (size_t i = 0; i < sizeof needs / sizeof *needs; i++)
-			enable(above, needs[i].controller);
-		if (!is_enabled(above, "memory") && !is_enabled(above, "pids") && cgroup_write(above, "cgroup.procs", pid))
-			unlinkat(above, name, AT_REMOVEDIR); /* it was of no use */
-	}
+	if (aside >= 0 && cgroup_write(aside, "cgroup.procs", pid) && is_ours_alone(above, false))
+		enable_all(above);
 	if (aside >= 0)
 		close(aside);
+}
+
+/* In a thread root, which somebody else made of the cgroup above, no process can be put. */
+static bool
+is_usable(int dir)
+{
+	char text[64];
+
+	if (faccessat(dir, "cgroup.kill", W_OK, 0)) /* a kernel before 5.14 */
+		return false;
+	return !cgroup_read(dir, "cgroup.type", text, sizeof text) || !strstr(text, "invalid");
 }
 
 static void
@@ -109,7 +136,11 @@ box_start(const char *cgroup)
 	int above = -1;
 
 	top = cgroup ? open(cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-	if (top >= 0 && faccessat(top, "cgroup.kill", W_OK, 0)) { /* a kernel before 5.14 */
+	if (top >= 0 && (above = openat(top, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) >= 0) {
+		enable_above(above, cgroup);
+		close(above);
+	}
+	if (top >= 0 && !is_usable(top)) {
 		close(top);
 		top = -1;
 	}
@@ -117,14 +148,9 @@ box_start(const char *cgroup)
 		log_info("box", "no cgroup of our own: limits are those of each process, and what a task leaves is killed process by process");
 		return;
 	}
-	if ((above = openat(top, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) >= 0) {
-		step_aside(above, cgroup);
-		close(above);
-	}
-	for (size_t i = 0; i < sizeof needs / sizeof *needs; i++) {
-		enable(top, needs[i].controller);
+	enable_all(top);
+	for (size_t i = 0; i < sizeof needs / sizeof *needs; i++)
 		holds[needs[i].limit] = is_enabled(top, needs[i].controller);
-	}
 	say_what_holds(cgroup);
 }
 

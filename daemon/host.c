@@ -150,12 +150,27 @@ give_box(const struct host *h, int *fds)
 		fds[i] = box_task_fds(h->box)[i] >= 0 ? box_task_fds(h->box)[i] : null;
 }
 
-/* How many of the host's processes have been killed because memory ran out; without a box, how many of the machine's. */
+/* How many of the host's processes have been killed because memory ran out; without a box that counts, how many of the machine's. */
 static uint64_t
-count_oom_kills(const struct host *h)
+count_oom_kills(const struct host *h, bool *sure)
 {
 	uint64_t count;
-	return box_oom_kills(h->box, &count) ? count : launch_oom_kills();
+
+	*sure = box_oom_kills(h->box, &count);
+	return *sure ? count : launch_oom_kills();
+}
+
+/* Where it is sure, it is why the host died, also if we killed it because it did not die fast enough. */
+static bool
+died_of_oom(struct host *h, int status)
+{
+	bool sure, more = count_oom_kills(h, &sure) != h->oom_before;
+
+	if (!more || !WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL || (h->killed && !sure))
+		return false;
+	free(h->broke);
+	h->broke = NULL;
+	return true;
 }
 
 static void
@@ -213,7 +228,7 @@ host_new(struct pool *pool, unsigned slots, char *why, size_t why_size)
 	}
 	lock_note_host(h->child.pid);
 	log_debug("host", "pool %s: started process %d with %u slots", pool->name, (int)h->child.pid, slots);
-	h->oom_before = count_oom_kills(h);
+	h->oom_before = count_oom_kills(h, &(bool){ false });
 	say_hello(h);
 	timer_set(&h->timer, clock_now() + READY_SECONDS * SECOND, on_timer);
 	return h;
@@ -627,7 +642,7 @@ on_exit_(struct child *c, int status)
 	for (int i = 0; i < STDERR_READS && h->err_fd >= 0; i++) /* a pipe holds no more than that */
 		on_stderr(h->err_fd, 0, h);
 	h->state = HOST_DEAD;
-	h->oom = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && !h->killed && count_oom_kills(h) != h->oom_before;
+	h->oom = died_of_oom(h, status);
 	timer_unset(&h->timer);
 	box_kill(h->box); /* whatever it left */
 	child_kill_strays();
