@@ -25,14 +25,14 @@ CLIENT := core connection resume blocking calls submission completed watch rewat
           discover ids value packer packf settings reply errors
 FUT    := main verbs common args help text words jsonout jsonin writer list outcome printed value sink stop reach start task feed run \
           submit call wait result cancel ls about events pool daemon map mapout items template progress halt joblog \
-          complete completion
+          complete completion top topdata topdraw processes
 UNIT   := buf utf8 frame reader message error board ring address config config_broken number client_core client_pack client_memory client_blocking \
           client_rules client_map client_reconnect client_event \
           queue timer ids backlog registry watch gate key turn bytes future future_places retention
 
 PKGS    = libevent_core msgpack yaml-0.1 jansson
-# fut is started for every single task: what the dynamic linker need not load it has sooner. FUT_LIBS="-ljansson" where there are no archives.
-FUT_LIBS = -Wl,-Bstatic -ljansson -Wl,-Bdynamic
+# fut is started for every single task: what the dynamic linker need not load it has sooner. FUT_LIBS="-ljansson -lncursesw -ltinfo" where there are no archives.
+FUT_LIBS = -Wl,-Bstatic -ljansson -lncursesw -ltinfo -Wl,-Bdynamic
 WARN    = -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
 CFLAGS ?= -O2 -g
 FLAGS   = -std=c11 -D_GNU_SOURCE -DFUTURED_VERSION='"$(VERSION)"' -I. -fPIC -fvisibility=hidden -pthread $(WARN) $(CFLAGS) \
