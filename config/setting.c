@@ -440,6 +440,56 @@ store_auth(const struct setting *s, const struct node *n)
 	return true;
 }
 
+/* tcp: with a loopback address and a port: what is served there is served to whoever asks. */
+static bool
+is_loopback(const char *text)
+{
+	const char *colon = strrchr(text, ':');
+	uint64_t port, part;
+	size_t host;
+
+	if (!colon || number_parse(NUMBER_COUNT, colon + 1, &port) != NUMBER_OK || port < 1 || port > 65535)
+		return false;
+	host = (size_t)(colon - text);
+	if ((host == 9 && !strncmp(text, "localhost", host)) || (host == 5 && !strncmp(text, "[::1]", host)))
+		return true;
+	for (unsigned i = 0; i < 4; i++) {
+		char number[4] = "";
+		size_t len = strspn(text, "0123456789");
+		if (!len || len > 3 || text[len] != (i < 3 ? '.' : ':'))
+			return false;
+		memcpy(number, text, len);
+		if (number_parse(NUMBER_COUNT, number, &part) != NUMBER_OK || part > 255 || (i == 0 && part != 127))
+			return false;
+		text += len + 1;
+	}
+	return text == colon + 1;
+}
+
+static bool
+store_http(const struct setting *s, const struct node *n)
+{
+	static const char expected[] = "unix:PATH, or tcp:HOST:PORT with a loopback address (whoever asks is answered), or null";
+	char *path, *text;
+
+	if (is_explicit_null(n))
+		return true;
+	if (n->type != NODE_SCALAR || strlen(n->text) != n->len || (strncmp(n->text, "unix:", 5) != 0 && strncmp(n->text, "tcp:", 4) != 0))
+		return complain(s, n, expected);
+	if (n->text[0] == 't')
+		return is_loopback(n->text + 4) ? store_text(s, memory_text(n->text, n->len)) : complain(s, n, expected);
+	if (!n->text[5] || !(path = setting_path(s, n, n->text + 5)))
+		return n->text[5] ? false : complain(s, n, expected);
+	if (strlen(path) > LISTEN_PATH_MAX) {
+		free(path);
+		return complain(s, n, "a socket's path of at most 107 bytes");
+	}
+	if ((text = memory_new(strlen(path) + sizeof("unix:"))))
+		snprintf(text, strlen(path) + sizeof("unix:"), "unix:%s", path);
+	free(path);
+	return store_text(s, text);
+}
+
 static bool
 store_runtime(const struct setting *s, const struct node *n)
 {
@@ -548,6 +598,8 @@ setting_store(const struct setting *s, const struct node *n)
 		return store_address(s, n);
 	case KEY_AUTH:
 		return store_auth(s, n);
+	case KEY_HTTP:
+		return store_http(s, n);
 	case KEY_STORE:
 		return store_store(s, n);
 	case KEY_PRINCIPALS:

@@ -30,6 +30,8 @@
 #include "proto/utf8.h"
 #include "proto/worker.h"
 
+#define ABOUT(p, process) (&(struct log_about){ .pool = (p)->name, .worker = (process) })
+
 enum { READY_SECONDS = 60, SUSPECT_US = 100000, STDERR_READS = 16, LAST_LINE = 500, FUNCTIONS_MAX = 16384 };
 
 static bool on_control(struct stream *st, const uint8_t *bytes, size_t len);
@@ -227,7 +229,7 @@ host_new(struct pool *pool, unsigned slots, char *why, size_t why_size)
 		return NULL;
 	}
 	lock_note_host(h->child.pid);
-	log_debug("host", "pool %s: started process %d with %u slots", pool->name, (int)h->child.pid, slots);
+	log_about(LOG_LEVEL_DEBUG, "host", ABOUT(pool, h->child.pid), "pool %s: started process %d with %u slots", pool->name, (int)h->child.pid, slots);
 	h->oom_before = count_oom_kills(h, &(bool){ false });
 	say_hello(h);
 	timer_set(&h->timer, clock_now() + READY_SECONDS * SECOND, on_timer);
@@ -388,7 +390,7 @@ host_kill(struct host *h, const char *why)
 		return;
 	h->killed = true;
 	if (why) {
-		log_error("host", "pool %s: process %d is killed: %s", h->pool->name, (int)h->child.pid, why);
+		log_about(LOG_LEVEL_ERROR, "host", ABOUT(h->pool, h->child.pid), "pool %s: process %d is killed: %s", h->pool->name, (int)h->child.pid, why);
 		free(h->broke);
 		h->broke = strdup(why);
 	}
@@ -493,7 +495,7 @@ on_ready(struct host *h, struct reader *r)
 	h->state = HOST_READY;
 	h->got_ready = true;
 	timer_unset(&h->timer);
-	log_debug("host", "pool %s: process %d is ready", h->pool->name, (int)h->child.pid);
+	log_about(LOG_LEVEL_DEBUG, "host", ABOUT(h->pool, h->child.pid), "pool %s: process %d is ready", h->pool->name, (int)h->child.pid);
 	pool_host_ready(h->pool, h);
 	return true;
 }
@@ -597,7 +599,7 @@ on_stderr(evutil_socket_t fd, short what, void *arg)
 	ssize_t n = read(fd, bytes, sizeof bytes);
 	if (n > 0) {
 		keep_tail(h, bytes, (size_t)n);
-		log_warn("host", "pool %s, process %d: %.*s", h->pool->name, (int)h->child.pid, (int)(n < 900 ? n : 900), bytes);
+		log_about(LOG_LEVEL_WARN, "host", ABOUT(h->pool, h->child.pid), "pool %s, process %d: %.*s", h->pool->name, (int)h->child.pid, (int)(n < 900 ? n : 900), bytes);
 	} else if (n == 0 || errno != EAGAIN) {
 		event_del(&h->err_event);
 		close(h->err_fd);
@@ -656,11 +658,11 @@ on_exit_(struct child *c, int status)
 	}
 	stream_clear(&h->control);
 	if (before == HOST_STARTING && !h->told_failure && !h->pool->gone) {
-		log_error("host", "pool %s: process %d ended before it was ready (%s %d)", pool->name, (int)c->pid,
+		log_about(LOG_LEVEL_ERROR, "host", ABOUT(pool, c->pid), "pool %s: process %d ended before it was ready (%s %d)", pool->name, (int)c->pid,
 		    WIFSIGNALED(status) ? "signal" : "status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 		pool_host_failed(pool, early_death(h, status), false);
 	} else if (before == HOST_READY && !h->killed) {
-		log_warn("host", "pool %s: process %d died (%s %d)", pool->name, (int)c->pid,
+		log_about(LOG_LEVEL_WARN, "host", ABOUT(pool, c->pid), "pool %s: process %d died (%s %d)", pool->name, (int)c->pid,
 		    WIFSIGNALED(status) ? "signal" : "status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 		if (!had_task) /* a task that kills its worker costs itself only; one that dies of itself costs a start */
 			pool_host_failed(pool, (struct bytes){ .len = 0 }, false);

@@ -10,6 +10,7 @@
 #include "daemon/login.h"
 #include "daemon/pool.h"
 #include "daemon/tokens.h"
+#include "daemon/tally.h"
 #include "proto/pack.h"
 
 static void
@@ -164,8 +165,12 @@ reload_apply(const struct config *before, const struct config *next, struct buf 
 		tell(b, &count, "limits.message: needs a restart");
 	retire_pools(next);
 	apply_pools(next, b, &count);
+	if (!same_text(before->http, next->http))
+		tell(b, &count, "http: needs a restart");
 	log_set_level(log_level_find(next->log_level));
 	apply_network(next);
+	log_set_json(strcmp(next->log_format, "json") == 0);
+	tally_log_tasks(next->log_tasks);
 	conn_set_limits(before->limit_message, next->limit_connections, next->limit_requests, next->limit_output);
 	return count;
 }

@@ -21,6 +21,7 @@
 #include "daemon/conn.h"
 #include "daemon/cpus.h"
 #include "daemon/host.h"
+#include "daemon/http.h"
 #include "daemon/inherit.h"
 #include "daemon/listener.h"
 #include "daemon/lock.h"
@@ -36,6 +37,7 @@
 #include "daemon/service.h"
 #include "daemon/slot.h"
 #include "daemon/store.h"
+#include "daemon/tally.h"
 #include "daemon/tokens.h"
 #include "daemon/turn.h"
 #include "proto/address.h"
@@ -136,6 +138,26 @@ server_is_full(void)
 			break;
 	}
 	return block_total() > config->limit_memory;
+}
+
+bool
+server_is_ready(char *why, size_t size)
+{
+	if (phase != SERVING) {
+		snprintf(why, size, "the daemon is ending");
+		return false;
+	}
+	if (server_is_full()) {
+		snprintf(why, size, "as many payload bytes are held as may be (limits.memory)");
+		return false;
+	}
+	for (const struct pool *p = pool_first(); p; p = p->next) {
+		if (p->like || !bytes_len(&p->broken))
+			continue;
+		snprintf(why, size, "pool %s is broken: its workers cannot start", p->name);
+		return false;
+	}
+	return true;
 }
 
 /* ---- starting ---- */
@@ -270,6 +292,25 @@ commit_turn(void)
 	store_commit(on_committed);
 }
 
+static void
+apply_logging(const struct config *c)
+{
+	log_set_level(log_level_find(c->log_level));
+	log_set_json(strcmp(c->log_format, "json") == 0);
+	tally_log_tasks(c->log_tasks);
+}
+
+static bool
+watchers_listen(char *why, size_t size)
+{
+	int fd;
+
+	while ((fd = inherit_take(INHERIT_HTTP, NULL)) >= 0)
+		if (!http_adopt(fd, why, size))
+			return false;
+	return !config->http || http_listen(config->http, why, size);
+}
+
 bool
 server_start(struct config *c, char *why, size_t size)
 {
@@ -277,7 +318,7 @@ server_start(struct config *c, char *why, size_t size)
 	char text[300], lock[128];
 
 	config = c;
-	log_set_level(log_level_find(c->log_level));
+	apply_logging(c);
 	if (!service_init(why, size) || !inherit_open(why, size))
 		return false;
 	access_configure(c, config_is_shared(c));
@@ -309,7 +350,7 @@ server_start(struct config *c, char *why, size_t size)
 	if (!tokens_prepare(config->tokens, why, size))
 		return false;
 	tokens_commit();
-	if (!listen_all(why, size))
+	if (!watchers_listen(why, size) || !listen_all(why, size))
 		return false;
 	access_configure(c, config_is_shared(c) || listener_is_shared());
 	service_ready();
@@ -320,6 +361,7 @@ void
 server_abandon(void)
 {
 	listener_close_all();
+	http_close();
 	inherit_close();
 	service_close();
 	lock_release();
@@ -498,6 +540,7 @@ server_end(void)
 		log_warn("server", "%llu pending futures are lost: the store is memory", (unsigned long long)totals.states[FUTURE_PENDING]);
 	listener_close_all();
 	conn_close_all();
+	http_close();
 	inherit_close();
 	timer_unset(&deadline);
 	timer_set(&deadline, clock_now(), on_deadline); /* so that the last turn does not sleep */

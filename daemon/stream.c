@@ -250,6 +250,8 @@ read_once(struct stream *s, unsigned max)
 	}
 	s->moved_us = clock_now();
 	s->read_total += (uint64_t)n;
+	if (s->traffic)
+		s->traffic->received += (uint64_t)n;
 	if (into == shared) {
 		got_shared(s, (size_t)n, max);
 	} else {
@@ -390,6 +392,14 @@ stream_queued(const struct stream *s)
 	return s->said.len + (s->out ? evbuffer_get_length(s->out) : 0);
 }
 
+static void
+count_sent(struct stream *s, size_t n)
+{
+	s->moved_us = clock_now();
+	if (s->traffic)
+		s->traffic->sent += n;
+}
+
 /* Writes `said` straight from where it was encoded; true if all of it went. */
 static bool
 write_said(struct stream *s)
@@ -397,7 +407,7 @@ write_said(struct stream *s)
 	ssize_t n = send(s->fd, s->said.data, s->said.len, MSG_NOSIGNAL);
 	if (n < 0)
 		return false;
-	s->moved_us = clock_now();
+	count_sent(s, (size_t)n);
 	if ((size_t)n == s->said.len) {
 		s->said.len = 0;
 		return true;
@@ -416,7 +426,7 @@ write_out(struct stream *s)
 		ssize_t n = sendmsg(s->fd, &msg, MSG_NOSIGNAL);
 		if (n < 0)
 			return false;
-		s->moved_us = clock_now();
+		count_sent(s, (size_t)n);
 		evbuffer_drain(s->out, (size_t)n);
 	}
 	return true;
@@ -434,7 +444,7 @@ write_tls(struct stream *s)
 		ssize_t n = bytes ? tls_write(s->tls, bytes, take) : -1;
 		if (n < 0)
 			return false;
-		s->moved_us = clock_now();
+		count_sent(s, (size_t)n);
 		evbuffer_drain(s->out, (size_t)n);
 	}
 	return true;
