@@ -90,6 +90,7 @@ config_free(struct config *c)
 	free(c->tokens);
 	free(c->path);
 	free(c->store);
+	free(c->sync);
 	free(c->state_dir);
 	free(c->socket_group);
 	config_principals_clear(&c->admins);
@@ -97,11 +98,7 @@ config_free(struct config *c)
 	config_principals_clear(&c->allow_commands);
 	config_principals_clear(&c->allow_exec);
 	config_principals_clear(&c->allow_open_pool);
-	free(c->cgroup);
 	free(c->log_level);
-	free(c->log_format);
-	free(c->log_tasks);
-	free(c->http);
 	free(c);
 }
 

@@ -109,21 +109,19 @@ struct config {
 	struct config_principals allow_commands;  /* who may use pools of kind command */
 	struct config_principals allow_exec;      /* … pools that run what a client sends */
 	struct config_principals allow_open_pool;
-	char *store;                   /* "memory" or "sqlite:PATH" */
+	char *store;                   /* "memory", "sqlite:PATH", or "sqlite": in the state directory */
+	char *sync;                    /* "full", "normal", "off" */
 	char *state_dir;               /* spilled output, boards; NULL: chosen by the daemon */
 	uint64_t retain_us;
 	uint64_t stop_timeout_us;
-	char *cgroup;                  /* "auto", "none", or a directory */
 	char *log_level;               /* "error", "warn", "info", "debug" */
-	char *log_format;              /* "text", "json" */
-	char *log_tasks;               /* "none", "failed", "all" */
-	char *http;                    /* "unix:/PATH" or "tcp:HOST:PORT", of loopback; NULL: none */
 	uint64_t limit_message;
 	uint64_t limit_connections;
 	uint64_t limit_unauthenticated; /* network connections that have not said who they are */
 	uint64_t limit_hello_us;       /* how long they may take for it */
 	uint64_t limit_idle_us;        /* how long a network connection may do nothing; 0: for ever */
 	uint64_t limit_queue;
+	uint64_t limit_store;          /* bytes on the disk */
 	uint64_t limit_memory;         /* payload bytes held */
 	uint64_t limit_requests;       /* unfinished calls and waits per connection */
 	uint64_t limit_output;         /* bytes waiting to be read by one connection before it is no longer read from */

@@ -68,16 +68,17 @@ const struct key config_keys[] = {
 	 .help = "Pools whose functions run source or name any function there is: all but native ones."},
 	{"open_pool", "allow", .type = KEY_PRINCIPALS, CONFIG(allow_open_pool), .standard = "all", .choices = " all ",
 	 .example = "[group:staff]", .reloadable = true, .help = "Opening pools, where client_pools allows it."},
-	{"store", .type = KEY_STORE, CONFIG(store), .standard = "memory",
-	 .help = "Where futures are kept. memory: they are lost when the daemon ends. (sqlite:PATH is refused: this\n"
-		 "version has no durable store.)"},
+	{"store", .type = KEY_STORE, CONFIG(store), .standard = "sqlite", .example = "sqlite:/var/lib/futured/futured.db",
+	 .help = "Where futures are kept. sqlite: durably, in futured.db in the state directory. sqlite:PATH: in that file.\n"
+		 "memory: they are lost when the daemon ends."},
+	{"sync", .type = KEY_CHOICE, CONFIG(sync), .standard = "full", .choices = " full normal off ",
+	 .help = "When a durable store's commit counts. full: when the disk has it: nothing that a client was told is lost,\n"
+		 "whatever happens. normal: when the system has it: nothing is lost when the daemon is killed; a power cut may\n"
+		 "lose the last moments. off: as normal, and a power cut may damage the store."},
 	{"state_dir", .type = KEY_PATH, CONFIG(state_dir), .example = "/var/lib/futured",
 	 .standard_text = "chosen by the daemon",
 	 .help = "The directory for output that does not fit in memory and for the claim boards; it is created when\n"
 		 "missing. null lets the daemon choose."},
-	{"cgroup", .type = KEY_PATH, CONFIG(cgroup), .standard = "auto", .choices = " auto none ", .example = "/sys/fs/cgroup/futured",
-	 .help = "Where cgroups (version 2) for tasks are made. auto: in the one that the daemon is started in, if it may;\n"
-		 "none: nowhere. Or the directory of a cgroup that was handed to the daemon's user."},
 	{"retain", .type = KEY_DURATION, CONFIG(retain_us), .max = LONGEST, .standard = "1h", .reloadable = true,
 	 .help = "How long a finished future is kept after it finished, unless its pool or its submit says otherwise."},
 	{"stop_timeout", .type = KEY_DURATION, CONFIG(stop_timeout_us), .max = LONGEST, .standard = "10s",
@@ -86,14 +87,6 @@ const struct key config_keys[] = {
 	{"log", .type = KEY_GROUP, .help = "What is written to standard error or the journal."},
 	{"level", "log", .type = KEY_CHOICE, CONFIG(log_level), .standard = "info", .choices = " error warn info debug ",
 	 .reloadable = true, .help = "The least important lines that are written: error, warn, info or debug."},
-	{"format", "log", .type = KEY_CHOICE, CONFIG(log_format), .standard = "text", .choices = " text json ",
-	 .reloadable = true,
-	 .help = "How lines look on standard error: text, or json, an object per line. In the journal ids are fields."},
-	{"tasks", "log", .type = KEY_CHOICE, CONFIG(log_tasks), .standard = "none", .choices = " none failed all ",
-	 .reloadable = true, .help = "Which tasks get a line when they end: none, failed or all."},
-	{"http", .type = KEY_HTTP, CONFIG(http), .example = "tcp:127.0.0.1:7713",
-	 .help = "Where /metrics (for Prometheus), /healthz and /readyz are served by HTTP: unix:PATH, or tcp:HOST:PORT\n"
-		 "with a loopback address, since whoever asks is answered. null: nowhere."},
 	{"limits", .type = KEY_GROUP, .help = "Bounds on what clients may cost the daemon."},
 	{"message", "limits", .type = KEY_SIZE, CONFIG(limit_message), .min = KIB, .max = GIB, .standard = "64MiB",
 	 .help = "The largest message, either way."},
@@ -110,6 +103,10 @@ const struct key config_keys[] = {
 	 .reloadable = true, .help = "Pending futures per pool, unless the pool has its own queue."},
 	{"memory", "limits", .type = KEY_SIZE, CONFIG(limit_memory), .min = MIB, .max = 16 * TIB, .standard = "2GiB",
 	 .reloadable = true, .help = "Bytes of arguments and results held."},
+	{"store", "limits", .type = KEY_SIZE, CONFIG(limit_store), .min = MIB, .max = 16 * TIB, .standard = "64GiB",
+	 .reloadable = true,
+	 .help = "Bytes that the durable store and spilled output may have on the disk. At the bound finished futures are\n"
+		 "forgotten, the oldest first, failures only when somebody has looked at them; then submits are refused."},
 	{"requests", "limits", .type = KEY_COUNT, CONFIG(limit_requests), .min = 1, .max = 1000000000,
 	 .standard = "100000", .reloadable = true, .help = "Unfinished calls and waits per connection."},
 	{"output", "limits", .type = KEY_SIZE, CONFIG(limit_output), .min = KIB, .max = TIB, .standard = "64MiB",

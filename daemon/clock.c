@@ -16,9 +16,15 @@ read_clock(clockid_t which)
 }
 
 uint64_t
+clock_read(void)
+{
+	return read_clock(CLOCK_MONOTONIC) + CLOCK_BASE;
+}
+
+uint64_t
 clock_refresh(void)
 {
-	now_us = read_clock(CLOCK_MONOTONIC);
+	now_us = clock_read();
 	if (!wall_offset_us)
 		wall_offset_us = (int64_t)read_clock(CLOCK_REALTIME) - (int64_t)now_us;
 	return now_us;
@@ -30,16 +36,31 @@ clock_now(void)
 	return now_us ? now_us : clock_refresh();
 }
 
-void
-clock_forget(void)
-{
-	now_us = 0;
-}
-
 double
 clock_wall(uint64_t us)
 {
 	return us ? (double)((int64_t)us + wall_offset_us) / 1e6 : 0;
+}
+
+int64_t
+clock_wall_us(uint64_t us)
+{
+	return us ? (int64_t)us + wall_offset_us : 0;
+}
+
+int64_t
+clock_wall_now(void)
+{
+	return clock_wall_us(clock_now());
+}
+
+uint64_t
+clock_from_wall(int64_t wall_us)
+{
+	int64_t us = wall_us - wall_offset_us, now = (int64_t)clock_now();
+	if (!wall_us)
+		return 0;
+	return us < 1 ? 1 : us > now ? (uint64_t)now : (uint64_t)us;
 }
 
 uint64_t

@@ -23,6 +23,7 @@
 #include "daemon/registry.h"
 #include "daemon/request.h"
 #include "daemon/spec.h"
+#include "daemon/store.h"
 #include "daemon/tls.h"
 #include "daemon/workers.h"
 #include "proto/error.h"
@@ -41,7 +42,6 @@ enum {
 };
 
 #define SECOND UINT64_C(1000000)
-#define ABOUT(c) (&(struct log_about){ .conn = (c)->id })
 
 static bool on_frame(struct stream *st, const uint8_t *bytes, size_t len);
 static bool on_partial(struct stream *st, const uint8_t *bytes, size_t len);
@@ -65,8 +65,6 @@ static uint64_t max_message = 64u << 20, max_conns = 4096, max_requests = 100000
 static uint64_t idle_us;
 static struct timer patrol;
 static unsigned farewells;
-static struct stream_traffic traffic;
-static uint64_t accepted, refused;
 
 void
 conn_set_limits(uint64_t message, uint64_t connections, uint64_t requests, uint64_t queued)
@@ -93,12 +91,6 @@ unsigned
 conn_count(void)
 {
 	return count;
-}
-
-struct conn_traffic
-conn_traffic(void)
-{
-	return (struct conn_traffic){ .accepted = accepted, .refused = refused, .received = traffic.received, .sent = traffic.sent };
 }
 
 struct conn *
@@ -149,7 +141,7 @@ make_room(void)
 	}
 	if (!slowest)
 		return false;
-	log_about(LOG_LEVEL_WARN, "conn", ABOUT(slowest), "%llu: closed: a message has not come to its end in %d s, and others wait for a connection", (unsigned long long)slowest->id,
+	log_warn("conn", "%llu: closed: a message has not come to its end in %d s, and others wait for a connection", (unsigned long long)slowest->id,
 	    FRAME_SECONDS);
 	conn_close(slowest, "a message took too long");
 	return true;
@@ -163,7 +155,6 @@ refuse(int fd, bool plain, const char *why, uint64_t limit)
 	static unsigned untold;
 	struct buf b, error;
 
-	refused++;
 	untold++;
 	if (!told_us || clock_now() - told_us >= SECOND) {
 		log_warn("conn", "refused: %s (%llu); %u since the last such line", why, (unsigned long long)limit, untold);
@@ -218,7 +209,6 @@ admit(int fd, bool plain)
 	DL_APPEND(conns, c);
 	count++;
 	c->stream.fd = -1;
-	accepted++;
 	if (!timer_is_set(&patrol))
 		timer_set(&patrol, clock_now() + SECOND, on_patrol);
 	return c;
@@ -229,7 +219,7 @@ open_stream(struct conn *c, int fd, uint64_t frame_limit)
 {
 	if (stream_init(&c->stream, fd, frame_limit, &ops)) {
 		c->stream.yields = true;
-		c->stream.traffic = &traffic;
+		c->stream.gated = commit_is_gated();
 		return true;
 	}
 	close(fd);
@@ -253,8 +243,7 @@ conn_new(int fd, uid_t uid)
 	access_join(c, access_groups(fd));
 	if (!open_stream(c, fd, max_message))
 		return false;
-	log_about(LOG_LEVEL_DEBUG, "conn", &(struct log_about){ .conn = c->id, .uid = &(uint32_t){ (uint32_t)uid } },
-	    "%llu: accepted, uid %u", (unsigned long long)c->id, (unsigned)uid);
+	log_debug("conn", "%llu: accepted, uid %u", (unsigned long long)c->id, (unsigned)uid);
 	return true;
 }
 
@@ -275,7 +264,7 @@ conn_new_remote(int fd, struct login *login, struct tls *tls)
 	}
 	if (tls)
 		stream_secure(&c->stream, tls);
-	log_about(LOG_LEVEL_DEBUG, "conn", ABOUT(c), "%llu: accepted, from %s", (unsigned long long)c->id, login->from);
+	log_debug("conn", "%llu: accepted, from %s", (unsigned long long)c->id, login->from);
 	login_begin(login, c);
 	return true;
 }
@@ -317,7 +306,7 @@ free_item(struct turn_item *item)
 
 	if (c->farewell && timer_is_set(&c->linger))
 		return;
-	if (c->stream.fd >= 0 && c->stream.blocked && stream_queued(&c->stream)) {
+	if (c->stream.fd >= 0 && stream_queued(&c->stream) && (c->stream.blocked || stream_waits(&c->stream))) {
 		timer_set(&c->linger, c->stream.moved_us + STALLED_SECONDS * UINT64_C(1000000), on_linger);
 		return;
 	}
@@ -337,6 +326,11 @@ static void
 on_linger(struct timer *t)
 {
 	struct conn *c = container(t, struct conn, linger);
+
+	if (stream_waits(&c->stream)) { /* for the store, which is not its fault */
+		timer_set(&c->linger, clock_now() + STALLED_SECONDS * UINT64_C(1000000), on_linger);
+		return;
+	}
 	stream_clear(&c->stream);
 	turn_schedule(TURN_FREE, &c->freeing, free_item);
 }
@@ -373,7 +367,7 @@ conn_close(struct conn *c, const char *why)
 
 	if (conn_find(c->id) != c)
 		return;
-	log_about(LOG_LEVEL_DEBUG, "conn", ABOUT(c), "%llu: closed%s%s", (unsigned long long)c->id, why ? ": " : "", why ? why : "");
+	log_debug("conn", "%llu: closed%s%s", (unsigned long long)c->id, why ? ": " : "", why ? why : "");
 	table[c->id % table_size] = NULL;
 	DL_DELETE(conns, c);
 	count--;
@@ -395,6 +389,29 @@ conn_close(struct conn *c, const char *why)
 	buf_clear(&c->cache_head);
 	buf_clear(&c->cache_options);
 	turn_schedule(TURN_FREE, &c->freeing, free_item);
+}
+
+void
+conn_end(struct conn *c, const char *why)
+{
+	if (conn_find(c->id) != c)
+		return;
+	if (!c->accepting) {
+		conn_close(c, why);
+		return;
+	}
+	c->ending = true;
+	stream_end(&c->stream);
+}
+
+void
+conn_resume_all(void)
+{
+	struct conn *c;
+	DL_FOREACH(conns, c) {
+		if (c->stream.paused && stream_queued(&c->stream) < max_queued / 2 && !(c->login && c->login->state == LOGIN_REFUSED))
+			stream_pause(&c->stream, false);
+	}
 }
 
 void
@@ -427,12 +444,12 @@ on_frame(struct stream *st, const uint8_t *bytes, size_t len)
 	if (c->login && c->login->state == LOGIN_REFUSED)
 		return true;
 	if (!request_handle(c, bytes, len)) {
-		log_about(LOG_LEVEL_INFO, "conn", ABOUT(c), "%llu: protocol error, closed", (unsigned long long)c->id);
-		conn_close(c, "protocol error");
+		log_info("conn", "%llu: protocol error, closed", (unsigned long long)c->id);
+		conn_end(c, "protocol error");
 		return false;
 	}
 	note_wait(c);
-	if (stream_queued(st) > max_queued)
+	if (stream_queued(st) > max_queued || store_is_behind())
 		stream_pause(st, true);
 	return !st->ended;
 }
@@ -444,8 +461,8 @@ on_partial(struct stream *st, const uint8_t *bytes, size_t len)
 
 	if (request_check(c, bytes, len))
 		return true;
-	log_about(LOG_LEVEL_INFO, "conn", ABOUT(c), "%llu: protocol error, closed", (unsigned long long)c->id);
-	conn_close(c, "protocol error");
+	log_info("conn", "%llu: protocol error, closed", (unsigned long long)c->id);
+	conn_end(c, "protocol error");
 	return false;
 }
 
@@ -456,12 +473,12 @@ on_end(struct stream *st, enum stream_end how, enum frame_verdict verdict)
 
 	if (how == STREAM_BAD) {
 		request_protocol_error(c, frame_verdict_text(verdict));
-		log_about(LOG_LEVEL_INFO, "conn", ABOUT(c), "%llu: %s, closed", (unsigned long long)c->id, frame_verdict_text(verdict));
+		log_info("conn", "%llu: %s, closed", (unsigned long long)c->id, frame_verdict_text(verdict));
 	}
 	if (how == STREAM_INSECURE)
 		login_failed_handshake(c->login, tls_why(st->tls));
 	c->heard_end = how == STREAM_EOF;
-	conn_close(c, how == STREAM_INSECURE ? "the TLS handshake failed" : how == STREAM_EOF ? "end of file" : how == STREAM_NOMEM ? "out of memory" : "protocol error");
+	conn_end(c, how == STREAM_INSECURE ? "the TLS handshake failed" : how == STREAM_EOF ? "end of file" : how == STREAM_NOMEM ? "out of memory" : "protocol error");
 }
 
 static void
@@ -480,7 +497,7 @@ on_written(struct stream *st)
 			turn_schedule(TURN_FREE, &c->freeing, free_item);
 		return;
 	}
-	if (st->paused && stream_queued(st) < max_queued / 2 && !(c->login && c->login->state == LOGIN_REFUSED))
+	if (st->paused && stream_queued(st) < max_queued / 2 && !store_is_behind() && !(c->login && c->login->state == LOGIN_REFUSED))
 		stream_pause(st, false);
 	if (conn_has_room(c))
 		conn_wake(c);
@@ -491,13 +508,13 @@ static bool
 look_at_remote(struct conn *c)
 {
 	if (login_is_expired(c->login)) {
-		log_about(LOG_LEVEL_INFO, "conn", ABOUT(c), "%llu: closed: the token of %s has expired", (unsigned long long)c->id, c->owner->name);
+		log_info("conn", "%llu: closed: the token of %s has expired", (unsigned long long)c->id, c->owner->name);
 		conn_close(c, "its token has expired");
 		return true;
 	}
 	if (idle_us && c->login->state == LOGIN_KNOWN && !c->pendings && !c->watcher.count && !c->follows && !c->events && !c->bound_count &&
 	    clock_now() - c->stream.moved_us > idle_us) {
-		log_about(LOG_LEVEL_INFO, "conn", ABOUT(c), "%llu: closed: it has said nothing for limits.idle_timeout", (unsigned long long)c->id);
+		log_info("conn", "%llu: closed: it has said nothing for limits.idle_timeout", (unsigned long long)c->id);
 		conn_close(c, "idle");
 		return true;
 	}
@@ -515,7 +532,7 @@ on_patrol(struct timer *t)
 			continue;
 		if (!c->stream.blocked || clock_now() - c->stream.moved_us < STALLED_SECONDS * UINT64_C(1000000))
 			continue;
-		log_about(LOG_LEVEL_WARN, "conn", ABOUT(c), "%llu: closed: it has read nothing for %d s, with %zu bytes waiting", (unsigned long long)c->id,
+		log_warn("conn", "%llu: closed: it has read nothing for %d s, with %zu bytes waiting", (unsigned long long)c->id,
 		    STALLED_SECONDS, stream_queued(&c->stream));
 		conn_close(c, "it does not read");
 	}
@@ -529,6 +546,12 @@ struct buf *
 conn_say(struct conn *c)
 {
 	return stream_say(&c->stream);
+}
+
+struct buf *
+conn_say_now(struct conn *c)
+{
+	return stream_say_now(&c->stream);
 }
 
 void

@@ -51,6 +51,8 @@ struct conn {
 	struct watcher watcher;
 	struct backlog backlog;    /* futures that are done and not yet told; pinned */
 	struct turn_item notify;
+	unsigned accepting;        /* submits whose answer waits for their commit */
+	bool ending;               /* nothing more comes from it: closed with the last of those */
 	unsigned holding;          /* requests under way whose response precedes notifications */
 	struct pending *pendings;
 	uint32_t pending_count;
@@ -79,11 +81,6 @@ struct conn *conn_first(void);
 unsigned conn_count(void);
 /* How long a network connection that waits for nothing may say nothing; 0: for ever. */
 void conn_set_idle(uint64_t idle_us);
-/* Since the start. */
-struct conn_traffic {
-	uint64_t accepted, refused, received, sent;
-};
-struct conn_traffic conn_traffic(void);
 /* Bounds from the configuration. */
 void conn_set_limits(uint64_t message, uint64_t connections, uint64_t requests, uint64_t queued);
 uint64_t conn_message_limit(void);
@@ -92,10 +89,17 @@ void conn_close(struct conn *c, const char *why);
 /* Ends all of them, at shutdown. */
 void conn_close_all(void);
 
+/* Nothing more is to be heard from it: ended when all that it asked for is answered. */
+void conn_end(struct conn *c, const char *why);
+/* Those that were not listened to while the store was behind are again. */
+void conn_resume_all(void);
+
 /* Has room for more notifications now. */
 bool conn_has_room(const struct conn *c);
 /* Where a message is encoded. */
 struct buf *conn_say(struct conn *c);
+/* The same for a whole message that no commit can make untrue. */
+struct buf *conn_say_now(struct conn *c);
 void conn_say_bytes(struct conn *c, struct bytes b);
 /* Makes the turn's notifications of it be made. */
 void conn_wake(struct conn *c);

@@ -22,7 +22,6 @@
 #include "daemon/retention.h"
 #include "daemon/slot.h"
 #include "daemon/store.h"
-#include "daemon/tally.h"
 #include "daemon/turn.h"
 #include "daemon/watch.h"
 
@@ -171,7 +170,6 @@ future_set_state(struct future *f, enum future_state state)
 	totals.states[state]++;
 	f->state = (uint8_t)state;
 	pool_count(f->spec->pool, from, state);
-	tally_change(f, from);
 	if (on_change)
 		on_change(f);
 	if (future_is_final(f))
@@ -243,6 +241,7 @@ future_fail(struct future *f, struct bytes error)
 	output_next_attempt(f);
 	f->timed_out = f->ask = f->kill = false;
 	more->not_before_us = clock_refresh() + retry_pause(f);
+	store_again(f);
 	future_make_ready(f);
 }
 
@@ -367,14 +366,17 @@ future_see(struct future *f)
 {
 	if (f->seen)
 		return;
-	if (f->failed && !f->hidden)
+	if (f->failed && !f->hidden) {
 		totals.unseen--;
+		store_see(f);
+	}
 	f->seen = true;
 }
 
 static void
 future_free(struct future *f)
 {
+	store_forget(f);
 	totals.states[f->state]--;
 	pool_count(f->spec->pool, (enum future_state)f->state, FUTURE_STATES);
 	bytes_drop(&f->args);
@@ -406,11 +408,14 @@ future_release(struct future *f)
 	if (!future_is_final(f)) {
 		bool was = f->let_go;
 		f->let_go = true;
+		if (!was)
+			store_let_go(f);
 		return !was;
 	}
 	future_leave_place(f);
+	if (f->pins)
+		store_let_go(f);
 	future_see(f);
-	store_forget(f);
 	f->hidden = true;
 	registry_hide(f);
 	if (f->more && f->more->key) {
@@ -420,6 +425,31 @@ future_release(struct future *f)
 	if (!f->pins)
 		future_free(f);
 	return true;
+}
+
+void
+future_undo(struct future *f)
+{
+	f->undone = true;
+	f->stored = false;
+	f->seen = true; /* whoever asked is told */
+	if (f->place == PLACE_SLOT && !slot_take_back(f))
+		return; /* a host that took what it was not told: it answers for a future that has gone */
+	future_fail_with(f, STATUS_STORE, "it could not be made durable, and was not accepted");
+	future_release(f);
+}
+
+void
+future_restore(struct future *f, enum future_state state, bool failed, bool seen, struct bytes value)
+{
+	totals.states[FUTURE_PENDING]--;
+	totals.states[state]++;
+	pool_count(f->spec->pool, FUTURE_PENDING, state);
+	f->state = (uint8_t)state;
+	f->failed = failed;
+	f->seen = seen;
+	f->value = value;
+	totals.unseen += failed && !seen;
 }
 
 void

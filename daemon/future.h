@@ -91,6 +91,8 @@ struct future {
 	bool past_deadline : 1;    /* … for its deadline */
 	bool abandon : 1;          /* stopped because its pool is being terminated: BrokenPoolError */
 	bool has_refs : 1;         /* args hold references to futures */
+	bool stored : 1;           /* the store was told of it */
+	bool undone : 1;           /* could not be made durable: it never was */
 };
 
 struct future_totals {
@@ -108,6 +110,8 @@ struct future_more *future_more(struct future *f);
 
 /* The step of the life cycle. Takes `value` (value or error) for FINISHED. */
 void future_set_state(struct future *f, enum future_state state);
+/* Makes a new one what it was when an earlier daemon ended: final, with this outcome (taken). Nobody is told; it is not kept yet. */
+void future_restore(struct future *f, enum future_state state, bool failed, bool seen, struct bytes value);
 /* To FINISHED with a value. Takes it. */
 void future_succeed(struct future *f, struct bytes value);
 /* An attempt failed with this error map (taken): runs again if it may, else FINISHED. */
@@ -138,6 +142,8 @@ void future_see(struct future *f);
 
 /* Forgets it: a final one at once, another when it becomes final. True if it was known until now. */
 bool future_release(struct future *f);
+/* It could not be made durable: whoever waits gets StoreError, and it never was. */
+void future_undo(struct future *f);
 void future_pin(struct future *f);
 void future_unpin(struct future *f);
 

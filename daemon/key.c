@@ -6,6 +6,8 @@
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
+#include "daemon/store.h"
+
 #include "daemon/fault.h"
 
 struct keyed {
@@ -74,6 +76,7 @@ key_drop(struct keyed *k)
 	if (!k || --k->alive)
 		return;
 	HASH_DEL(keys, k);
+	store_key_gone(k->first);
 	free(k);
 }
 

@@ -15,12 +15,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "daemon/cgroup.h"
 #include "daemon/log.h"
 
 enum { WAIT_SECONDS = 10, POLL_MS = 5, DAEMON_LINE = 64 };
 
-static int fd = -1;
+static int fd = -1, cgroup_fd = -1;
 static char mark[64], cgroup[1024];
 
 int
@@ -33,6 +32,12 @@ const char *
 lock_mark(void)
 {
 	return mark;
+}
+
+int
+lock_cgroup_fd(void)
+{
+	return cgroup_fd;
 }
 
 static void
@@ -117,6 +122,27 @@ read_file(void)
 
 /* ---- what the tasks of a dead daemon and its dead hosts left ---- */
 
+/* By the cgroup that the file names. */
+static void
+empty_cgroup(const char *path)
+{
+	char name[1200];
+	int kill_fd, tries;
+
+	snprintf(name, sizeof name, "%s/cgroup.kill", path);
+	for (tries = 0; tries < WAIT_SECONDS * 1000 / POLL_MS; tries++) {
+		if ((kill_fd = open(name, O_WRONLY | O_CLOEXEC)) < 0)
+			return;
+		if (write(kill_fd, "1", 1) < 0)
+			log_warn("lock", "%s: %s", name, strerror(errno));
+		close(kill_fd);
+		if (rmdir(path) == 0 || errno != EBUSY)
+			return;
+		pause_briefly();
+	}
+	log_error("lock", "%s still has processes in it", path);
+}
+
 static bool
 has_mark(const char *pid)
 {
@@ -172,45 +198,57 @@ end_remains(const char *text)
 	const char *line = strstr(text, "cgroup ");
 
 	if (line && sscanf(line, "cgroup %1000[^\n]", path) == 1)
-		cgroup_end(path);
+		empty_cgroup(path);
 	for (int tries = 0; *text && tries < WAIT_SECONDS * 1000 / POLL_MS && kill_marked(); tries++)
 		pause_briefly();
 }
 
 /* ---- a cgroup for our own hosts ---- */
 
-static void
-make_cgroup(const char *where)
+/* Our own cgroup's directory in the v2 hierarchy. */
+static bool
+own_cgroup(char *out, size_t size)
 {
-	char base[2000];
+	char line[2048], mount[1024] = "", path[900] = "";
+	FILE *f = fopen("/proc/self/mountinfo", "re");
 
-	if (strcmp(where, "none") == 0)
-		return;
-	if (strcmp(where, "auto") != 0)
-		snprintf(base, sizeof base, "%s", where);
-	else if (!cgroup_own(base, sizeof base))
-		return;
-	if (strlen(base) > 900)
+	while (f && fgets(line, sizeof line, f))
+		if (strstr(line, " - cgroup2 "))
+			sscanf(line, "%*s %*s %*s %*s %1000s", mount);
+	if (f)
+		fclose(f);
+	f = fopen("/proc/self/cgroup", "re");
+	while (f && fgets(line, sizeof line, f))
+		sscanf(line, "0::%890[^\n]", path);
+	if (f)
+		fclose(f);
+	snprintf(out, size, "%s%s", mount, strcmp(path, "/") == 0 ? "" : path);
+	return *mount && *path;
+}
+
+static void
+make_cgroup(void)
+{
+	char base[2000], procs[1200];
+
+	if (!own_cgroup(base, sizeof base) || strlen(base) > 900)
 		return;
 	snprintf(cgroup, sizeof cgroup, "%.900s/futured-%.60s", base, mark);
 	if (mkdir(cgroup, 0755) && errno != EEXIST) {
-		if (strcmp(where, "auto") != 0)
-			log_warn("lock", "%s: %s", cgroup, strerror(errno));
 		*cgroup = '\0';
+		return;
 	}
-}
-
-const char *
-lock_cgroup(void)
-{
-	return *cgroup ? cgroup : NULL;
+	snprintf(procs, sizeof procs, "%s/cgroup.procs", cgroup);
+	cgroup_fd = open(procs, O_WRONLY | O_CLOEXEC);
+	if (cgroup_fd < 0)
+		*cgroup = '\0';
 }
 
 void
 lock_empty_cgroup(void)
 {
 	if (*cgroup)
-		cgroup_end(cgroup);
+		empty_cgroup(cgroup);
 }
 
 /* ---- the lock ---- */
@@ -248,7 +286,7 @@ wait_for_lock(char *why, size_t size)
 }
 
 bool
-lock_take(const char *path, const char *where, char *why, size_t size)
+lock_take(const char *path, char *why, size_t size)
 {
 	char line[DAEMON_LINE + 1100];
 
@@ -267,7 +305,7 @@ lock_take(const char *path, const char *where, char *why, size_t size)
 	if (text)
 		end_remains(text);
 	free(text);
-	make_cgroup(where);
+	make_cgroup();
 	int n = snprintf(line, sizeof line, "daemon %d %llu\n%s%s%s", (int)getpid(), start_time(getpid()), *cgroup ? "cgroup " : "", cgroup, *cgroup ? "\n" : "");
 	if (ftruncate(fd, 0) || write(fd, line, (size_t)n) != n) {
 		snprintf(why, size, "cannot write %s: %s", path, strerror(errno));
@@ -283,8 +321,10 @@ lock_release(void)
 		return;
 	if (ftruncate(fd, 0)) /* nothing of ours is left: the next one need not look */
 		log_warn("lock", "cannot empty the lock file: %s", strerror(errno));
+	if (cgroup_fd >= 0)
+		close(cgroup_fd);
 	if (*cgroup)
 		rmdir(cgroup);
 	close(fd);
-	fd = -1;
+	fd = cgroup_fd = -1;
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/acceptance.h"
 #include "daemon/bound.h"
 #include "daemon/container.h"
 #include "daemon/events.h"
@@ -30,6 +31,7 @@ struct mapping {
 	struct block *block;   /* the whole frame */
 	struct reader rest;    /* elements not yet looked at */
 	uint32_t count, at;
+	size_t elements, elements_len; /* the argument arrays, in the block */
 	uint64_t first, order; /* of the first one */
 	struct future_list made;
 	bool plain;            /* goes straight into the queue */
@@ -66,6 +68,8 @@ rewind_elements(struct mapping *m)
 	reader_init(&m->rest, m->s.args, m->s.args_len);
 	read_array(&m->rest, &count);
 	m->at = 0;
+	m->elements = (size_t)(m->rest.at - block_data(m->block));
+	m->elements_len = (size_t)(m->rest.end - m->rest.at);
 }
 
 /* A request to answer errors with, as if it had just come. */
@@ -155,14 +159,23 @@ show(struct mapping *m)
 		return false;
 	if (m->plain && !queue_push_list(spec->pool->queue, &m->made, m->count))
 		return false;
+	struct bytes elements = bytes_slice(m->block, m->elements, m->elements_len);
 	registry_show(m->first, m->count);
+	store_ids(registry_next());
 	if (m->key)
 		key_ready(m->key, m->first);
-	store_accept(registry_find(m->first), m->count);
-	struct buf *b = answer_result(c, m->pending.msgid);
-	pack_array(b, 2);
-	pack_uint(b, m->first);
-	pack_uint(b, m->count);
+	store_accept(registry_find(m->first), m->count, &(struct store_origin){ .after = m->s.after, .after_count = m->s.after_count,
+	    .key = m->s.key, .key_len = m->s.key_len, .elements = elements });
+	bytes_drop(&elements);
+	if (spec->bound_to) {
+		struct buf *b = answer_result(c, m->pending.msgid);
+		pack_array(b, 2);
+		pack_uint(b, m->first);
+		pack_uint(b, m->count);
+	} else {
+		acceptance_answer(c, &(struct acceptance){ .msgid = m->pending.msgid, .shape = ACCEPTANCE_RUN, .first = m->first, .count = m->count,
+		    .made = true });
+	}
 	pool_wake(spec->pool);
 	return true;
 }

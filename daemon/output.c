@@ -1,16 +1,19 @@
 #include "daemon/output.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <utlist.h>
 
 #include "daemon/fault.h"
 #include "daemon/log.h"
 #include "daemon/pool.h"
+#include "daemon/registry.h"
 #include "proto/pack.h"
 #include "proto/reader.h"
 
@@ -301,6 +304,71 @@ output_finish(struct future *f)
 			buf_clear(&one->head);
 	}
 	tell_followers(f);
+}
+
+bool
+output_kept(const struct future *f, enum output_stream which, struct bytes *out)
+{
+	const struct one *one = find(f, which);
+	if (!one || !one->head.len || one->spilled)
+		return false;
+	return bytes_copy(out, one->head.data, one->head.len);
+}
+
+bool
+output_file(const struct future *f, enum output_stream which, char *path, size_t size)
+{
+	const struct one *one = find(f, which);
+	if (!one || !one->spilled)
+		return false;
+	file_path(f->id, which, path, size);
+	return true;
+}
+
+bool
+output_restore(struct future *f, enum output_stream which, const void *bytes, size_t len)
+{
+	struct output *o = get(f);
+	if (!o || !buf_append(&o->one[which].head, bytes, len))
+		return false;
+	o->one[which].length = len;
+	return true;
+}
+
+/* True if the file is that of a future that is to be had and has ended. */
+static bool
+adopt_file(const char *name)
+{
+	unsigned long long id;
+	char stream[16];
+	struct stat st;
+	char path[512];
+	enum output_stream which;
+
+	if (sscanf(name, "%llu.%15s", &id, stream) != 2 || !output_stream_find(stream, strlen(stream), &which))
+		return true; /* none of ours */
+	struct future *f = registry_find(id);
+	struct output *o = f && future_is_final(f) ? get(f) : NULL;
+	file_path(id, which, path, sizeof path);
+	if (!o || lstat(path, &st) || !S_ISREG(st.st_mode))
+		return false;
+	o->one[which].spilled = true;
+	o->one[which].length = (uint64_t)st.st_size;
+	spilled += (uint64_t)st.st_size;
+	return true;
+}
+
+void
+output_adopt_files(void)
+{
+	DIR *d = directory ? opendir(directory) : NULL;
+	struct dirent *entry;
+
+	while (d && (entry = readdir(d)))
+		if (!adopt_file(entry->d_name))
+			unlinkat(dirfd(d), entry->d_name, 0);
+	if (d)
+		closedir(d);
 }
 
 void

@@ -42,6 +42,14 @@ bool output_read_all(const struct future *f, enum output_stream which, uint64_t 
 unsigned output_pack_pairs(struct future *f, struct buf *b);
 /* Another attempt begins: what it prints comes behind what is there, and its value will hold that alone. */
 void output_next_attempt(struct future *f);
+/* What of a final future's stream is in memory and not in its value, copied. False if there is none. */
+bool output_kept(const struct future *f, enum output_stream which, struct bytes *out);
+/* The path of the file that holds all of a stream; false if there is none. */
+bool output_file(const struct future *f, enum output_stream which, char *path, size_t size);
+/* A final future of an earlier daemon printed this. False without memory. */
+bool output_restore(struct future *f, enum output_stream which, const void *bytes, size_t len);
+/* Finds the files of earlier daemons' final futures again, and removes those that are nobody's. */
+void output_adopt_files(void);
 /* The future is final: closes files, gives memory back that its value holds as well, tells followers. */
 void output_finish(struct future *f);
 void output_free(struct output *o);

@@ -51,6 +51,22 @@ owner_named(enum owner_kind kind, const char *name, enum role role)
 }
 
 struct owner *
+owner_of_name(const char *name)
+{
+	struct owner *o;
+	unsigned uid;
+
+	LL_FOREACH(owners, o) {
+		if (strcmp(o->name, name) == 0)
+			return owner_hold(o);
+	}
+	if (sscanf(name, "uid:%u", &uid) == 1)
+		return owner_get((uid_t)uid);
+	const char *colon = strchr(name, ':');
+	return owner_named(strncmp(name, "cert:", 5) == 0 ? OWNER_CERTIFICATE : OWNER_TOKEN, colon ? colon + 1 : name, ROLE_USER);
+}
+
+struct owner *
 owner_hold(struct owner *o)
 {
 	o->count++;

@@ -43,6 +43,8 @@ struct owner {
 struct owner *owner_get(uid_t uid);
 /* The same for a token or a certificate of that name (at most OWNER_NAME_MAX bytes), whose role is now this one. */
 struct owner *owner_named(enum owner_kind kind, const char *name, enum role role);
+/* The one of a full name ("uid:1000"), as it is stored; a token or certificate gets the role user until it connects. */
+struct owner *owner_of_name(const char *name);
 struct owner *owner_hold(struct owner *o);
 void owner_drop(struct owner *o);
 /* "admin", "user", "read-only". */

@@ -65,21 +65,45 @@ empty_directory(const char *path)
 }
 
 bool
-paths_state(const char *configured, char *why, size_t size)
+paths_state(const char *configured, char *out, size_t out_size, char *why, size_t size)
 {
-	char base[PATH_MAX - 64], path[PATH_MAX];
-	struct stat st;
-
-	if (!base_directory(configured, base, sizeof base)) {
+	if (!base_directory(configured, out, out_size)) {
 		snprintf(why, size, "state_dir: the path is too long");
 		return false;
 	}
-	snprintf(path, sizeof path, "%s/output-%s", base, lock_mark());
-	if (!make_directories(path) || lstat(path, &st) || !S_ISDIR(st.st_mode) || st.st_uid != geteuid()) {
+	if (make_directories(out))
+		return true;
+	snprintf(why, size, "state_dir: cannot make %.200s: %s", out, strerror(errno));
+	return false;
+}
+
+bool
+paths_output(const char *state, bool keep, char *why, size_t size)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	errno = 0;
+	if (snprintf(path, sizeof path, "%s/output-%s", state, lock_mark()) >= (int)sizeof path || !make_directories(path) || lstat(path, &st) ||
+	    !S_ISDIR(st.st_mode) || st.st_uid != geteuid()) {
 		snprintf(why, size, "state_dir: cannot use %.200s: %s", path, errno ? strerror(errno) : "it is not our own directory");
 		return false;
 	}
-	empty_directory(path);
+	if (!keep)
+		empty_directory(path);
 	output_set_directory(path);
 	return true;
+}
+
+void
+paths_runtime(const char *socket_path, const char *state, char *out, size_t size)
+{
+	const char *runtime = getenv("RUNTIME_DIRECTORY"), *slash = socket_path ? strrchr(socket_path, '/') : NULL;
+
+	if (runtime && *runtime == '/')
+		snprintf(out, size, "%.*s", (int)strcspn(runtime, ":"), runtime);
+	else if (slash && slash > socket_path)
+		snprintf(out, size, "%.*s", (int)(slash - socket_path), socket_path);
+	else
+		snprintf(out, size, "%s", state);
 }

@@ -7,7 +7,6 @@
 #include <string.h>
 #include <utlist.h>
 
-#include "daemon/box.h"
 #include "daemon/clock.h"
 #include "daemon/container.h"
 #include "daemon/cpus.h"
@@ -17,10 +16,11 @@
 #include "daemon/owner.h"
 #include "daemon/program.h"
 #include "daemon/slot.h"
+#include "daemon/store.h"
 #include "daemon/workers.h"
 #include "proto/error.h"
 
-enum { START_BUDGET = 5, START_WINDOW_S = 10, BACKOFF_MAX_S = 60, SETTLED_PER_TURN = 1000 };
+enum { START_BUDGET = 5, START_WINDOW_S = 10, BACKOFF_MAX_S = 60, SETTLED_PER_TURN = 1000, ABSENT_OUTPUT = 1 << 20 };
 
 #define SECOND UINT64_C(1000000)
 #define TICK_US UINT64_C(5000)
@@ -113,6 +113,27 @@ pool_open(struct pool *like, unsigned workers, struct owner *owner, uint64_t bou
 	return NULL;
 }
 
+struct pool *
+pool_absent(const char *name, enum config_kind kind)
+{
+	struct pool *p;
+
+	DL_FOREACH(retired, p) {
+		if (strcmp(p->name, name) == 0)
+			return p;
+	}
+	struct config_pool none = { .name = (char *)name, .kind = kind, .workers = 1, .output = ABSENT_OUTPUT, .spill = ABSENT_OUTPUT, .queue = UINT64_MAX };
+	if (!(p = pool_new(&none)))
+		return NULL;
+	p->own = none;
+	p->own.name = p->name;
+	p->config = &p->own;
+	p->gone = p->absent = true;
+	DL_DELETE(pools, p);
+	DL_APPEND(retired, p);
+	return p;
+}
+
 void
 pool_remove(struct pool *p)
 {
@@ -120,6 +141,7 @@ pool_remove(struct pool *p)
 		return;
 	p->gone = true;
 	DL_DELETE(pools, p);
+	store_pool_gone(p);
 	pool_end_hosts(p, p->config->grace_us);
 	pool_settle(p);
 	pool_drop(p);
@@ -161,8 +183,7 @@ pool_configure(struct pool *p, const struct config_pool *config)
 	unsigned before = wanted_workers(p->config), after = wanted_workers(config);
 
 	p->config = config;
-	for (struct host *h = p->hosts; h; h = h->next)
-		box_set_limits(h->box, config);
+	p->absent = false;
 	if (before != after) /* else a resize by hand stays */
 		pool_resize(p, after);
 	pool_settle(p);
@@ -455,7 +476,7 @@ pool_host_ready(struct pool *p, struct host *h)
 		}
 	}
 	if (bytes_len(&p->broken)) {
-		log_about(LOG_LEVEL_INFO, "pool", &(struct log_about){ .pool = p->name }, "%s: healed", p->name);
+		log_info("pool", "%s: healed", p->name);
 		p->backoff_us = 0;
 		bytes_drop(&p->broken);
 	}
@@ -507,7 +528,7 @@ break_pool(struct pool *p, struct bytes error)
 	p->broken_until_us = clock_now() + p->backoff_us;
 	p->failed_starts = 0;
 	timer_set(&p->healing, p->broken_until_us, on_healing);
-	log_about(LOG_LEVEL_ERROR, "pool", &(struct log_about){ .pool = p->name }, "%s: broken; the next try is in %g s", p->name, (double)p->backoff_us / 1e6);
+	log_error("pool", "%s: broken; the next try is in %g s", p->name, (double)p->backoff_us / 1e6);
 	pool_wake(p);
 }
 
@@ -521,7 +542,7 @@ on_healing(struct timer *t)
 	if (p->starting) /* the last try is not over */
 		timer_set(&p->healing, clock_now() + SECOND, on_healing);
 	else if (workers_try(p))
-		log_about(LOG_LEVEL_INFO, "pool", &(struct log_about){ .pool = p->name }, "%s: tries to start a worker", p->name);
+		log_info("pool", "%s: tries to start a worker", p->name);
 }
 
 static struct bytes

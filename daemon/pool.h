@@ -12,7 +12,6 @@
 #include "config/config.h"
 #include "daemon/future.h"
 #include "daemon/queue.h"
-#include "daemon/tally.h"
 #include "daemon/turn.h"
 
 struct host;
@@ -46,12 +45,12 @@ struct pool {
 	unsigned starting;          /* slots of hosts that are not ready yet */
 	uint64_t states[FUTURE_STATES];
 	uint64_t submitted, succeeded, failed, cancelled; /* since it was made */
-	struct tally tally;
 	uint32_t mean_us;           /* recent run time; UINT32_MAX: none known */
 	bool paused;
 	uint64_t paused_us;         /* since when */
 	unsigned draining;          /* drains under way */
 	bool closed;                /* close_pool begun: no more submits */
+	bool absent;                /* nothing is known of it but its name and kind */
 	bool gone;                  /* closed and empty: no longer in the table */
 	struct bytes functions;     /* names, an array, as the last host said that got ready; empty: it said none */
 	struct bytes broken;        /* the reason, an error map; empty: not broken */
@@ -76,6 +75,9 @@ struct pool *pool_find(const char *name, size_t len);
 struct pool *pool_new(const struct config_pool *config);
 /* Makes one like another, with its own workers. The name is chosen. NULL without memory. */
 struct pool *pool_open(struct pool *like, unsigned workers, struct owner *owner, uint64_t bound_to);
+/* One that futures of an earlier daemon name and nothing else does any more: they wait for its return, as in a pool that was retired. NULL without
+ * memory. */
+struct pool *pool_absent(const char *name, enum config_kind kind);
 /* Takes it out of the table; it is freed with the last spec that names it. */
 void pool_remove(struct pool *p);
 /* The configuration no longer names it: it starts nothing more, and its pending futures wait for its return. */

@@ -18,6 +18,12 @@ registry_reserve(uint64_t count)
 	return first;
 }
 
+void
+registry_begin_at(uint64_t id)
+{
+	next_id = id;
+}
+
 uint64_t
 registry_next(void)
 {

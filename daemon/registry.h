@@ -28,6 +28,8 @@ struct registry_page {
 
 /* Reserves `count` consecutive ids and returns the first. */
 uint64_t registry_reserve(uint64_t count);
+/* Ids from here on are given; for start-up. */
+void registry_begin_at(uint64_t id);
 /* The id that will be given next. */
 uint64_t registry_next(void);
 /* Room for the future with a reserved id; not initialised, not to be had yet. NULL without memory. */

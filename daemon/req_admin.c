@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "daemon/access.h"
+#include "daemon/commit.h"
 #include "daemon/container.h"
 #include "daemon/events.h"
 #include "daemon/handlers.h"
@@ -22,6 +23,7 @@
 #include "daemon/slot.h"
 #include "daemon/spec.h"
 #include "daemon/store.h"
+#include "proto/message.h"
 #include "proto/pack.h"
 
 /* ---- hello ---- */
@@ -109,7 +111,7 @@ req_hello(struct request *r)
 	if (g.task && !become_task(r, &g))
 		return;
 	if (g.client)
-		log_about(LOG_LEVEL_DEBUG, "conn", &(struct log_about){ .conn = r->conn->id }, "%llu: hello from %.*s", (unsigned long long)r->conn->id, (int)g.client_len, g.client);
+		log_debug("conn", "%llu: hello from %.*s", (unsigned long long)r->conn->id, (int)g.client_len, g.client);
 	while (request_methods[methods].name)
 		methods++;
 	struct buf *b = request_result(r);
@@ -138,10 +140,12 @@ req_ping(struct request *r)
 	const uint8_t *raw;
 	size_t len;
 
+	struct buf *b = conn_say_now(r->conn); /* it tells of nothing */
+	message_result(b, r->msgid);
 	if (r->left && read_raw(&r->params, &raw, &len))
-		pack_raw(request_result(r), raw, len);
+		pack_raw(b, raw, len);
 	else
-		request_nil(r);
+		pack_nil(b);
 }
 
 /* ---- events ---- */
@@ -214,9 +218,19 @@ pack_store(struct buf *b)
 	struct store_counts c = store_counts();
 
 	pack_key(b, "store");
-	pack_map(b, 6);
+	pack_map(b, 11u + !!c.failing);
 	pack_key(b, "kind");
 	pack_cstr(b, store_kind());
+	pack_key(b, "durable");
+	pack_bool(b, store_is_durable());
+	if (c.failing) {
+		pack_key(b, "failing");
+		pack_text(b, c.failing, strlen(c.failing));
+	}
+	pack_counter(b, "bytes", c.bytes);
+	pack_counter(b, "failures", c.failures);
+	pack_counter(b, "commit_us", c.commit_us);
+	pack_counter(b, "commit_us_max", c.commit_max_us);
 	pack_counter(b, "accepted", c.accepted);
 	pack_counter(b, "handed_over", c.handed_over);
 	pack_counter(b, "finished", c.finished);
@@ -231,8 +245,10 @@ req_stats(struct request *r)
 		pool_look(p);
 	struct future_totals totals = future_totals();
 	struct turn_gauges turns = turn_gauges();
-	struct buf *b = request_result(r);
+	/* Whoever looks at a store that cannot be written is not to wait for it; what is counted may not be durable yet. */
+	struct buf *b = commit_is_failing() ? conn_say_now(r->conn) : conn_say(r->conn);
 
+	message_result(b, r->msgid);
 	pack_map(b, 14);
 	pack_key(b, "version");
 	pack_cstr(b, FUTURED_VERSION);
@@ -334,6 +350,60 @@ req_reload(struct request *r)
 	buf_clear(&told);
 }
 
+struct copying {
+	struct pending pending;
+	bool abandoned; /* the copy goes on */
+};
+
+static void
+on_copied(void *arg, bool good, const char *why)
+{
+	struct copying *copy = arg;
+	struct conn *c = copy->abandoned ? NULL : conn_find(copy->pending.conn_id);
+
+	if (c) {
+		conn_unpend(&copy->pending);
+		if (good)
+			pack_nil(answer_result(c, copy->pending.msgid));
+		else
+			answer_fail(c, copy->pending.msgid, STATUS_STORE, 0, "backup: %s", why);
+	}
+	free(copy);
+}
+
+static void
+on_copying_abandoned(struct pending *p)
+{
+	container(p, struct copying, pending)->abandoned = true;
+}
+
+static void
+begin_backup(struct request *r, const char *path, size_t len)
+{
+	struct copying *copy;
+	char *name;
+
+	if (!store_is_durable()) {
+		request_fail(r, STATUS_UNSUPPORTED, 0, "backup: the store is memory: nothing is stored");
+		return;
+	}
+	copy = calloc(1, sizeof *copy);
+	name = strndup(path, len);
+	if (name && access(name, F_OK) == 0) {
+		request_fail(r, STATUS_VALUE, 0, "backup: path: expected the name of a new file, and %.300s exists", name);
+	} else if (!copy || !name) {
+		request_no_memory(r);
+	} else if (!store_backup(name, on_copied, copy)) {
+		request_fail(r, STATUS_STORE, 0, "backup: another copy is being made");
+	} else {
+		if (!request_pend(r, &copy->pending, on_copying_abandoned))
+			copy->abandoned = true;
+		copy = NULL; /* on_copied has it */
+	}
+	free(copy);
+	free(name);
+}
+
 void
 req_backup(struct request *r)
 {
@@ -345,5 +415,5 @@ req_backup(struct request *r)
 	if (!len || path[0] != '/' || memchr(path, 0, len))
 		request_fail(r, STATUS_VALUE, 0, "backup: path: expected an absolute path without NUL, got '%.*s'", (int)(len < 100 ? len : 100), path);
 	else
-		request_fail(r, STATUS_UNSUPPORTED, 0, "backup: the store is memory: nothing is stored");
+		begin_backup(r, path, len);
 }

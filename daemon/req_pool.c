@@ -13,6 +13,7 @@
 #include "daemon/program.h"
 #include "daemon/request.h"
 #include "daemon/server.h"
+#include "daemon/store.h"
 #include "daemon/workers.h"
 #include "proto/pack.h"
 #include "proto/worker.h"
@@ -261,6 +262,7 @@ req_open_pool(struct request *r)
 		p->own.max_tasks_per_worker = (uint64_t)o.max_tasks;
 	program_give(p, program);
 	program = NULL;
+	store_pool(p);
 	pack_cstr(request_result(r), p->name);
 done:
 	program_free(program);

@@ -5,15 +5,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/acceptance.h"
 #include "daemon/access.h"
 #include "daemon/await.h"
 #include "daemon/bound.h"
+#include "daemon/commit.h"
 #include "daemon/container.h"
 #include "daemon/errors.h"
 #include "daemon/gate.h"
 #include "daemon/handlers.h"
 #include "daemon/key.h"
 #include "daemon/mapping.h"
+#include "daemon/output.h"
 #include "daemon/pool.h"
 #include "daemon/registry.h"
 #include "daemon/server.h"
@@ -108,6 +111,10 @@ may_enter(struct request *r, const struct spec *spec, uint64_t count)
 
 	if (!is_open_for_submits(r, p))
 		return false;
+	if (commit_is_failing()) {
+		request_fail(r, STATUS_STORE, 0, "the store cannot be written (%s): nothing is accepted until it can", store_counts().failing);
+		return false;
+	}
 	if (pool_has_room(p, count) && !p->room)
 		return true;
 	if (spec->block && count <= p->config->queue) {
@@ -154,7 +161,9 @@ accept_one(struct request *r, struct submission *s, const struct arguments *a)
 		return NULL;
 	}
 	registry_show(id, 1);
-	store_accept(f, 1);
+	s->made = true;
+	store_ids(registry_next());
+	store_accept(f, 1, &(struct store_origin){ .after = s->after, .after_count = s->after_count, .key = s->key, .key_len = s->key_len });
 	future_announce(f);
 	submission_place(f, gate);
 	if (gate)
@@ -242,7 +251,11 @@ find_by_key(const struct request *r, const struct submission *s)
 static struct future *
 refuse_full(struct request *r)
 {
-	request_fail(r, STATUS_QUEUE_FULL, 0, "limits.memory: as many bytes are held as may be");
+	if (block_total() > server_config()->limit_memory)
+		request_fail(r, STATUS_QUEUE_FULL, 0, "limits.memory: as many bytes are held as may be");
+	else
+		request_fail(r, STATUS_STORE, 0, "limits.store: the store has %llu bytes, and may have %llu; nothing that is finished and seen is left to forget",
+		    (unsigned long long)(store_counts().bytes + output_spilled()), (unsigned long long)server_config()->limit_store);
 	return NULL;
 }
 
@@ -277,7 +290,10 @@ req_submit(struct request *r)
 	struct future *f = submit_one(r, &s);
 
 	if (f) {
-		pack_uint(request_result(r), f->id);
+		if (f->spec->bound_to) /* which is not stored */
+			pack_uint(request_result(r), f->id);
+		else
+			acceptance_answer(r->conn, &(struct acceptance){ .msgid = r->msgid, .shape = ACCEPTANCE_ID, .first = f->id, .count = 1, .made = s.made });
 		if (s.spec->watch)
 			watch_it(r->conn, f);
 	}
@@ -295,6 +311,8 @@ req_call(struct request *r)
 		how.release = !s.key;
 		how.cancel = !s.key && s.spec->bound_to;
 		uint64_t id = f->id;
+		if (s.made && f->stored)
+			acceptance_note(id);
 		if (!await_future(r, f, &how) && (f = registry_find(id)) && how.cancel)
 			bound_cancel(f);
 	}
@@ -324,10 +342,7 @@ req_map(struct request *r)
 	k = s.key ? key_find(r->conn->owner, s.key, s.key_len) : NULL;
 	if (k) {
 		key_run(k, &first, &count);
-		struct buf *b = request_result(r);
-		pack_array(b, 2);
-		pack_uint(b, first);
-		pack_uint(b, count);
+		acceptance_answer(r->conn, &(struct acceptance){ .msgid = r->msgid, .shape = ACCEPTANCE_RUN, .first = first, .count = count });
 	} else if (elements == 0) {
 		if (is_open_for_submits(r, s.spec->pool)) {
 			struct buf *b = request_result(r);
@@ -422,12 +437,9 @@ req_retry(struct request *r)
 		good = again && ids_add(&new_ids, again->id, 1);
 		turn_count(1, 0);
 	}
-	if (good) {
-		struct buf *b = request_result(r);
-		pack_array(b, (size_t)new_ids.total);
-		while (ids_next(&new_ids, &id))
-			pack_uint(b, id);
-	}
+	if (good) /* they were made in one breath, so their ids are a run */
+		acceptance_answer(r->conn, &(struct acceptance){ .msgid = r->msgid, .shape = ACCEPTANCE_IDS, .made = true,
+		    .first = new_ids.total ? new_ids.run[0].first : 0, .count = new_ids.total });
 	ids_clear(&ids);
 	ids_clear(&new_ids);
 }

@@ -139,6 +139,7 @@ answer_error(struct conn *c, uint32_t msgid, struct bytes error)
 void
 answer_fail(struct conn *c, uint32_t msgid, enum status s, uint64_t future, const char *fmt, ...)
 {
+	/* That nothing was accepted rests on no commit. */
 	char text[2048];
 	struct buf b;
 	va_list ap;
@@ -148,7 +149,7 @@ answer_fail(struct conn *c, uint32_t msgid, enum status s, uint64_t future, cons
 	va_end(ap);
 	buf_init(&b);
 	error_pack(&b, s, future, "%s", text);
-	message_error(conn_say(c), msgid, b.data, b.len);
+	message_error(s == STATUS_STORE ? conn_say_now(c) : conn_say(c), msgid, b.data, b.len);
 	buf_clear(&b);
 }
 
@@ -160,7 +161,10 @@ answer_outcome(struct conn *c, uint32_t msgid, struct future *f)
 		return;
 	}
 	struct bytes error = error_of(f);
-	answer_error(c, msgid, error);
+	if (f->undone)
+		message_error(conn_say_now(c), msgid, bytes_data(&error), bytes_len(&error));
+	else
+		answer_error(c, msgid, error);
 	bytes_drop(&error);
 	if (access_may_change(c, f))
 		future_see(f);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <limits.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,14 +15,14 @@
 #include <utlist.h>
 
 #include "daemon/access.h"
-#include "daemon/box.h"
+#include "daemon/boards.h"
 #include "daemon/child.h"
 #include "daemon/clock.h"
 #include "daemon/closing.h"
+#include "daemon/commit.h"
 #include "daemon/conn.h"
 #include "daemon/cpus.h"
 #include "daemon/host.h"
-#include "daemon/http.h"
 #include "daemon/inherit.h"
 #include "daemon/listener.h"
 #include "daemon/lock.h"
@@ -32,12 +33,12 @@
 #include "daemon/pool.h"
 #include "daemon/registry.h"
 #include "daemon/reload.h"
+#include "daemon/replay.h"
 #include "daemon/retention.h"
 #include "daemon/run.h"
 #include "daemon/service.h"
 #include "daemon/slot.h"
 #include "daemon/store.h"
-#include "daemon/tally.h"
 #include "daemon/tokens.h"
 #include "daemon/turn.h"
 #include "proto/address.h"
@@ -128,36 +129,22 @@ server_uptime(void)
 	return (double)(clock_now() - started_us) / 1e6;
 }
 
-bool
-server_is_full(void)
+static uint64_t
+on_disk(void)
 {
-	while (block_total() > config->limit_memory && turn_budget()) {
-		unsigned n = retention_evict(EVICT_AT_ONCE);
-		turn_count(n, 0);
-		if (!n)
-			break;
-	}
-	return block_total() > config->limit_memory;
+	return store_is_durable() ? store_counts().bytes + output_spilled() : 0;
 }
 
 bool
-server_is_ready(char *why, size_t size)
+server_is_full(void)
 {
-	if (phase != SERVING) {
-		snprintf(why, size, "the daemon is ending");
-		return false;
+	while ((block_total() > config->limit_memory || on_disk() > config->limit_store) && turn_budget()) {
+		unsigned n = retention_evict(EVICT_AT_ONCE);
+		turn_count(n, 0);
+		if (!n || block_total() <= config->limit_memory) /* what is forgotten leaves the disk with the next commit */
+			break;
 	}
-	if (server_is_full()) {
-		snprintf(why, size, "as many payload bytes are held as may be (limits.memory)");
-		return false;
-	}
-	for (const struct pool *p = pool_first(); p; p = p->next) {
-		if (p->like || !bytes_len(&p->broken))
-			continue;
-		snprintf(why, size, "pool %s is broken: its workers cannot start", p->name);
-		return false;
-	}
-	return true;
+	return block_total() > config->limit_memory || on_disk() > config->limit_store;
 }
 
 /* ---- starting ---- */
@@ -279,46 +266,64 @@ make_pools(char *why, size_t size)
 	return true;
 }
 
-static void
-on_committed(bool good)
+void
+server_set_instance(const char *text)
 {
-	if (!good) /* no store that can fail is there yet */
-		log_error("server", "a batch could not be committed");
+	snprintf(instance, sizeof instance, "%s", text);
 }
 
-static void
-commit_turn(void)
-{
-	store_commit(on_committed);
-}
-
-static void
-apply_logging(const struct config *c)
-{
-	log_set_level(log_level_find(c->log_level));
-	log_set_json(strcmp(c->log_format, "json") == 0);
-	tally_log_tasks(c->log_tasks);
-}
-
+/* Nobody else may use the store, or with a store in memory the socket, nor may what an earlier daemon left. */
 static bool
-watchers_listen(char *why, size_t size)
+take_lock(const struct address *a, const char *store, char *why, size_t size)
 {
-	int fd;
+	const char *of = strncmp(store, "sqlite:", 7) == 0 ? store + 7 : a->path;
+	char lock[PATH_MAX + 40], sentence[256];
 
-	while ((fd = inherit_take(INHERIT_HTTP, NULL)) >= 0)
-		if (!http_adopt(fd, why, size))
-			return false;
-	return !config->http || http_listen(config->http, why, size);
+	snprintf(lock, sizeof lock, "%s.lock", of);
+	if (lock_take(lock, sentence, sizeof sentence))
+		return true;
+	snprintf(why, size, "%.200s: %s", of, sentence);
+	return false;
+}
+
+static enum store_sync
+sync_of(const char *name)
+{
+	return strcmp(name, "full") == 0 ? STORE_SYNC_FULL : strcmp(name, "normal") == 0 ? STORE_SYNC_NORMAL : STORE_SYNC_OFF;
+}
+
+/* The lock, the store, and everything that was there when an earlier daemon ended. */
+static bool
+open_store(const struct address *a, char *why, size_t size)
+{
+	const char *configured = config->store;
+	char state[PATH_MAX], store[PATH_MAX + 32], runtime[PATH_MAX];
+
+	if (!paths_state(config->state_dir, state, sizeof state, why, size))
+		return false;
+	if (strcmp(configured, "sqlite") == 0)
+		snprintf(store, sizeof store, "sqlite:%s/futured.db", state);
+	else
+		snprintf(store, sizeof store, "%s", configured);
+	bool durable = strcmp(store, "memory") != 0;
+	paths_runtime(a->type == ADDRESS_UNIX ? a->path : NULL, state, runtime, sizeof runtime);
+	if (!take_lock(a, store, why, size) || !paths_output(state, durable, why, size))
+		return false;
+	if (durable && !boards_use_directory(runtime, lock_mark())) {
+		snprintf(why, size, "cannot use %.200s for claim boards: %s", runtime, strerror(errno));
+		return false;
+	}
+	return store_open(store, sync_of(config->sync), why, size) && make_pools(why, size) && replay_all(why, size);
 }
 
 bool
 server_start(struct config *c, char *why, size_t size)
 {
 	struct address a;
-	char text[300], lock[128];
+	char text[300];
 
 	config = c;
-	apply_logging(c);
+	log_set_level(log_level_find(c->log_level));
 	if (!service_init(why, size) || !inherit_open(why, size))
 		return false;
 	access_configure(c, config_is_shared(c));
@@ -337,20 +342,11 @@ server_start(struct config *c, char *why, size_t size)
 	conn_set_limits(c->limit_message, c->limit_connections, c->limit_requests, c->limit_output);
 	conn_set_idle(c->limit_idle_us);
 	login_set_limits(c->limit_unauthenticated, c->limit_hello_us);
-	snprintf(lock, sizeof lock, "%.100s.lock", a.path);
-	char sentence[256];
-	if (!lock_take(lock, c->cgroup, sentence, sizeof sentence)) {
-		snprintf(why, size, "%s: %s", a.path, sentence);
-		return false;
-	}
-	box_start(lock_cgroup());
-	if (!paths_state(c->state_dir, why, size) || !store_open(c->store, why, size) || !make_pools(why, size))
-		return false;
 	turn_before_flush(commit_turn);
-	if (!tokens_prepare(config->tokens, why, size))
+	if (!open_store(&a, why, size) || !tokens_prepare(config->tokens, why, size))
 		return false;
 	tokens_commit();
-	if (!watchers_listen(why, size) || !listen_all(why, size))
+	if (!listen_all(why, size))
 		return false;
 	access_configure(c, config_is_shared(c) || listener_is_shared());
 	service_ready();
@@ -361,7 +357,6 @@ void
 server_abandon(void)
 {
 	listener_close_all();
-	http_close();
 	inherit_close();
 	service_close();
 	lock_release();
@@ -536,11 +531,14 @@ server_end(void)
 {
 	struct future_totals totals = future_totals();
 
-	if (totals.states[FUTURE_PENDING])
+	if (totals.states[FUTURE_PENDING] && store_is_durable())
+		log_info("server", "%llu pending futures stay in the store", (unsigned long long)totals.states[FUTURE_PENDING]);
+	else if (totals.states[FUTURE_PENDING])
 		log_warn("server", "%llu pending futures are lost: the store is memory", (unsigned long long)totals.states[FUTURE_PENDING]);
 	listener_close_all();
+	if (!commit_finish())
+		log_error("server", "what happened last is not in the store, which cannot be written");
 	conn_close_all();
-	http_close();
 	inherit_close();
 	timer_unset(&deadline);
 	timer_set(&deadline, clock_now(), on_deadline); /* so that the last turn does not sleep */

@@ -39,6 +39,7 @@ slot_new(struct host *h, unsigned index, int fd, struct board *board, struct rin
 		free(s);
 		return NULL;
 	}
+	s->stream.gated = commit_is_gated();
 	s->host = h;
 	s->index = index;
 	s->board = board;
@@ -56,6 +57,7 @@ slot_free(struct slot *s)
 	if (!s)
 		return;
 	assert(TAILQ_EMPTY(&s->sent));
+	store_slot_gone(s);
 	timer_unset(&s->stop_timer);
 	rings_forget(&s->ring);
 	stream_clear(&s->stream);
@@ -121,6 +123,18 @@ draw_secret(uint8_t out[SLOT_SECRET])
 	memset(pool + left, 0, SLOT_SECRET);
 }
 
+/* A host that uses no board takes one task at a time; what it was really told counts as begun. */
+static void
+begin_without_board(struct slot *s)
+{
+	struct future *f = TAILQ_FIRST(&s->sent);
+
+	if (s->host->uses_board || !f || f->state != FUTURE_PENDING || stream_waits(&s->stream))
+		return;
+	board_claim(&s->board->entry[f->sequence], f->id, clock_now());
+	slot_look(f);
+}
+
 bool
 slot_send(struct slot *s, struct future *f)
 {
@@ -131,23 +145,20 @@ slot_send(struct slot *s, struct future *f)
 	f->attempt++;
 	if (!run_encode(s, f, entry, s->secret[entry])) /* it has failed */
 		return false;
-	store_hand_over(f);
 	board_send(&s->board->entry[entry], f->id);
 	if (!s->in_flight)
 		s->mark_us = clock_now();
 	f->sequence = (uint8_t)entry;
 	f->place = PLACE_SLOT;
 	f->at.slot = s;
+	store_hand_over(f);
 	TAILQ_INSERT_TAIL(&s->sent, f, link);
 	s->in_flight++;
 	s->next++;
 	s->served++;
 	if (s->host->uses_ring)
 		rings_expect(&s->ring);
-	if (!s->host->uses_board) { /* no board: what is sent counts as begun */
-		board_claim(&s->board->entry[entry], f->id, clock_now());
-		slot_look(f);
-	}
+	begin_without_board(s);
 	future_set_timer(f);
 	return true;
 }
@@ -179,6 +190,8 @@ slot_look(struct future *f)
 	enum board_state state = board_look(&s->board->entry[f->sequence], &start);
 	if (state != BOARD_CLAIMED && state != BOARD_STOP)
 		return;
+	if (start && start < CLOCK_BASE)
+		start += CLOCK_BASE; /* the host's clock is the system's */
 	f->started_us = start && start <= now && start >= f->submitted_us ? start : now; /* the host's word, within reason */
 	future_set_state(f, FUTURE_RUNNING);
 }
@@ -191,6 +204,8 @@ slot_take_back(struct future *f)
 		return false;
 	}
 	f->attempt--;
+	if (f->stored)
+		store_touch(f->at.slot);
 	f->at.slot->served--;
 	future_leave_place(f);
 	return true;
@@ -258,6 +273,7 @@ static void
 on_written(struct stream *st)
 {
 	struct slot *s = container(st, struct slot, stream);
+	begin_without_board(s);
 	if (s->closing && !stream_queued(st))
 		shutdown(st->fd, SHUT_WR);
 }

@@ -30,6 +30,8 @@ struct slot {
 	uint64_t stopping;          /* that task */
 	bool leaving;               /* gets no more tasks: shrinking or recycling */
 	bool closing;               /* its input ends when what was said has been written */
+	bool touched, noted;        /* the store is to be told what it holds; was told of it */
+	struct slot *touched_next, *touched_prev;
 	unsigned waiting;           /* connections that speak for the running task and wait for an answer */
 	uint8_t secret[BOARD_ENTRIES][SLOT_SECRET];
 };

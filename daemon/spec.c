@@ -5,6 +5,7 @@
 
 #include "daemon/owner.h"
 #include "daemon/pool.h"
+#include "daemon/store.h"
 
 struct spec *
 spec_hold(struct spec *spec)
@@ -23,6 +24,7 @@ spec_unbound(struct spec *from)
 		return NULL;
 	*spec = *from;
 	spec->count = 1;
+	spec->row = 0;
 	spec->bound_to = 0;
 	spec->watch = spec->block = false;
 	pool_hold(spec->pool);
@@ -45,6 +47,7 @@ spec_drop(struct spec *spec)
 {
 	if (!spec || --spec->count)
 		return;
+	store_spec_gone(spec->row);
 	pool_drop(spec->pool);
 	owner_drop(spec->owner);
 	free(spec->fn);

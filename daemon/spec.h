@@ -16,6 +16,7 @@ enum spec_stdin { SPEC_STDIN_NONE, SPEC_STDIN_BYTES, SPEC_STDIN_OPEN, SPEC_STDIN
 
 struct spec {
 	uint32_t count;
+	uint64_t row;             /* in the store; 0: none */
 	struct pool *pool;        /* counted */
 	const struct config_pool *settings; /* of the pool when this was made: others since then, and it is not used again */
 	struct owner *owner;      /* counted */

@@ -1,33 +1,312 @@
+/* Notes gather in `current`; store_give hands them to the thread as `given`; the thread commits, and an eventfd brings the news back into the loop,
+ * where the batch is freed. The thread does what may wait, a backup's steps and giving space back, while it has no batch. */
 #include "daemon/store.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <event2/event.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include <utlist.h>
 
-static const struct store *store = &store_memory;
+#include "daemon/clock.h"
+#include "daemon/commit.h"
+#include "daemon/fault.h"
+#include "daemon/future.h"
+#include "daemon/host.h"
+#include "daemon/opened.h"
+#include "daemon/output.h"
+#include "daemon/owner.h"
+#include "daemon/pool.h"
+#include "daemon/registry.h"
+#include "daemon/slot.h"
+#include "proto/buf.h"
+#include "proto/pack.h"
+
+enum { BEHIND_NOTES = 200000, IDS_AHEAD = 20000, TIDY_PAUSE_S = 1 };
+static const uint64_t BEHIND_BYTES = UINT64_C(64) << 20;
+
+static bool
+open_nothing(const char *path, enum store_sync sync, char *why, size_t size)
+{
+	(void)path, (void)sync, (void)why, (void)size;
+	return true;
+}
+
+/* It keeps nothing: everything is in the registry. */
+static const struct engine memory = { .kind = "memory", .open = open_nothing };
+
+static const struct engine *engine = &memory;
 static struct store_counts counts;
-static bool noted; /* something since the last batch */
+static struct batch current, given;
+static struct slot *touched;
+static uint64_t specs, gates; /* rows given */
+static uint64_t ids_noted;
+static void (*given_done)(bool good, const char *why);
+
+/* Shared with the thread. */
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t work = PTHREAD_COND_INITIALIZER;
+static struct {
+	const struct batch *batch; /* to be committed; NULL: none */
+	bool again, done, good, end;
+	char why[256];
+	uint64_t us, bytes;
+	char *backup;              /* path of a copy to be made; owned */
+	bool backup_over, backup_good;
+	char backup_why[256];
+} shared;
+static pthread_t thread;
+static int news = -1;
+static struct event *news_event;
+static struct {
+	void (*done)(void *arg, bool good, const char *why);
+	void *arg;
+} backup;
+
+/* ---- the thread ---- */
+
+static void
+tell_loop(void)
+{
+	uint64_t one = 1;
+	while (write(news, &one, sizeof one) < 0 && errno == EINTR)
+		;
+}
+
+/* Files that the batch names are on the disk. */
+static bool
+sync_files(const struct batch *b, char *why, size_t size)
+{
+	for (const struct batch_chunk *c = b->first; c; c = c->next) {
+		for (size_t i = 0; i < c->count; i++) {
+			if (c->note[i].verb != NOTE_FILE)
+				continue;
+			int fd = open(c->note[i].u.name.text, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+			bool good = (fd < 0 && errno == ENOENT) || (fd >= 0 && fdatasync(fd) == 0); /* ENOENT: forgotten since */
+			if (!good)
+				snprintf(why, size, "%.150s: %s", c->note[i].u.name.text, strerror(errno));
+			if (fd >= 0)
+				close(fd);
+			if (!good)
+				return false;
+		}
+	}
+	return true;
+}
+
+static void
+commit_shared(void)
+{
+	const struct batch *b = shared.batch;
+	bool again = shared.again;
+	char why[256] = "";
+
+	pthread_mutex_unlock(&mutex);
+	uint64_t before = clock_read();
+	if (FAULT(commit_late))
+		usleep(300000);
+	bool good = (!b->files || sync_files(b, why, sizeof why)) && engine->commit(b, again, why, sizeof why);
+	uint64_t us = clock_read() - before, bytes = engine->size();
+	pthread_mutex_lock(&mutex);
+	shared.batch = NULL;
+	shared.done = true;
+	shared.good = good;
+	shared.us = us;
+	shared.bytes = bytes;
+	snprintf(shared.why, sizeof shared.why, "%s", why);
+	tell_loop();
+}
+
+static void
+backup_shared(void)
+{
+	char why[256] = "", *path = shared.backup;
+	bool over = false;
+
+	pthread_mutex_unlock(&mutex);
+	bool good = engine->backup(path, &over, why, sizeof why);
+	pthread_mutex_lock(&mutex);
+	if (!over)
+		return;
+	free(shared.backup);
+	shared.backup = NULL;
+	shared.backup_over = true;
+	shared.backup_good = good;
+	snprintf(shared.backup_why, sizeof shared.backup_why, "%s", why);
+	tell_loop();
+}
+
+static void *
+run(void *arg)
+{
+	bool untidy = false;
+	struct timespec until;
+	(void)arg;
+
+	pthread_mutex_lock(&mutex);
+	while (!shared.end || shared.batch) {
+		if (shared.batch) {
+			commit_shared();
+			untidy = true;
+		} else if (shared.backup) {
+			backup_shared();
+		} else if (untidy) {
+			clock_gettime(CLOCK_REALTIME, &until);
+			until.tv_sec += TIDY_PAUSE_S;
+			if (pthread_cond_timedwait(&work, &mutex, &until) == ETIMEDOUT && !shared.batch) {
+				pthread_mutex_unlock(&mutex);
+				untidy = engine->tidy();
+				pthread_mutex_lock(&mutex);
+			}
+		} else {
+			pthread_cond_wait(&work, &mutex);
+		}
+	}
+	pthread_mutex_unlock(&mutex);
+	return NULL;
+}
+
+/* ---- news for the loop ---- */
+
+static void
+hear_commit(void)
+{
+	char why[256];
+
+	pthread_mutex_lock(&mutex);
+	bool done = shared.done, good = shared.good;
+	uint64_t us = shared.us;
+	counts.bytes = shared.bytes;
+	shared.done = false;
+	snprintf(why, sizeof why, "%s", shared.why);
+	pthread_mutex_unlock(&mutex);
+	if (!done)
+		return;
+	static char failing[256];
+	snprintf(failing, sizeof failing, "%s", why);
+	counts.failing = good ? NULL : failing;
+	counts.failures += !good;
+	counts.commit_us = us;
+	if (us > counts.commit_max_us)
+		counts.commit_max_us = us;
+	if (good)
+		batch_clear(&given);
+	given_done(good, why);
+}
+
+static void
+hear_backup(void)
+{
+	char why[256];
+
+	pthread_mutex_lock(&mutex);
+	bool over = shared.backup_over, good = shared.backup_good;
+	shared.backup_over = false;
+	snprintf(why, sizeof why, "%s", shared.backup_why);
+	pthread_mutex_unlock(&mutex);
+	if (over)
+		backup.done(backup.arg, good, why);
+}
+
+static void
+on_news(evutil_socket_t fd, short what, void *arg)
+{
+	uint64_t count;
+	(void)what, (void)arg;
+
+	if (read(fd, &count, sizeof count) < 0)
+		return;
+	hear_commit();
+	hear_backup();
+}
+
+/* ---- opening and closing ---- */
+
+static bool
+start_thread(void)
+{
+	sigset_t all, before;
+
+	news = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (news < 0 || !(news_event = event_new(turn_base(), news, EV_READ | EV_PERSIST, on_news, NULL)) || event_add(news_event, NULL))
+		return false;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the loop's */
+	bool started = pthread_create(&thread, NULL, run, NULL) == 0;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return started;
+}
 
 bool
-store_open(const char *name, char *why, size_t size)
+store_open(const char *name, enum store_sync sync, char *why, size_t size)
 {
-	if (strcmp(name, store_memory.kind) == 0) {
-		store = &store_memory;
-		return store->replay(why, size);
+	const char *path = strchr(name, ':');
+
+	if (strncmp(name, "sqlite:", 7) == 0)
+		engine = &store_sqlite;
+	else if (strcmp(name, "memory") != 0) {
+		snprintf(why, size, "there is no store '%.100s'", name);
+		return false;
 	}
-	snprintf(why, size, "there is no store '%s'", name);
-	return false;
+	if (!engine->open(path ? path + 1 : "", sync, why, size)) {
+		engine = &memory;
+		return false;
+	}
+	return true;
+}
+
+bool
+store_replay(struct replay *to, char *why, size_t size)
+{
+	if (!engine->commit)
+		return true;
+	commit_use_gate();
+	if (!engine->replay(to, why, size))
+		return false;
+	counts.bytes = engine->size();
+	snprintf(why, size, "out of memory");
+	return start_thread();
 }
 
 void
 store_close(void)
 {
-	store->close();
+	if (!engine->commit)
+		return;
+	if (news_event) {
+		commit_finish();
+		pthread_mutex_lock(&mutex);
+		shared.end = true;
+		pthread_cond_signal(&work);
+		pthread_mutex_unlock(&mutex);
+		pthread_join(thread, NULL);
+		event_free(news_event);
+		close(news);
+		news_event = NULL;
+	}
+	engine->close();
+	batch_clear(&given);
+	batch_clear(&current);
+	engine = &memory;
 }
 
 const char *
 store_kind(void)
 {
-	return store->kind;
+	return engine->kind;
+}
+
+bool
+store_is_durable(void)
+{
+	return engine->commit != NULL;
 }
 
 struct store_counts
@@ -36,44 +315,357 @@ store_counts(void)
 	return counts;
 }
 
-void
-store_accept(struct future *first, uint64_t count)
+/* ---- notes ---- */
+
+static struct note *
+note(enum note_verb verb, uint64_t id)
 {
-	counts.accepted += count;
-	noted = true;
-	store->accept(first, count);
+	return batch_add(&current, verb, id);
+}
+
+/* What a note needs of memory is had, or the daemon ends. */
+static char *
+must(char *text)
+{
+	if (!text)
+		batch_out_of_memory();
+	return text;
+}
+
+/* A counted share for the batch. */
+static struct bytes
+share(const struct bytes *b)
+{
+	current.bytes += bytes_len(b);
+	return bytes_share(*b);
+}
+
+static void
+note_spec(struct spec *s)
+{
+	if (s->row)
+		return;
+	s->row = ++specs;
+	note(NOTE_SPEC, s->row)->u.spec = spec_hold(s);
+}
+
+/* Ids as a JSON array; its row. */
+static uint64_t
+note_gate(const struct store_origin *from)
+{
+	struct buf b;
+	char number[24];
+
+	buf_init(&b);
+	for (size_t i = 0; i < from->after_count; i++) {
+		int n = snprintf(number, sizeof number, "%c%llu", i ? ',' : '[', (unsigned long long)from->after[i]);
+		buf_append(&b, number, (size_t)n);
+	}
+	buf_append(&b, "]", 2);
+	size_t len;
+	struct note *g = note(NOTE_GATE, ++gates);
+	g->u.name.text = must(b.failed ? NULL : (char *)buf_take(&b, &len));
+	buf_clear(&b);
+	return gates;
+}
+
+void
+store_ids(uint64_t next)
+{
+	if (!engine->commit || next <= ids_noted)
+		return;
+	ids_noted = next + IDS_AHEAD;
+	note(NOTE_IDS, ids_noted);
+}
+
+void
+store_none_sent(void)
+{
+	note(NOTE_SENT_NONE, 0);
+}
+
+void
+store_rows_taken(uint64_t s, uint64_t g)
+{
+	specs = s > specs ? s : specs;
+	gates = g > gates ? g : gates;
+}
+
+void
+store_accept(struct future *first, uint64_t n, const struct store_origin *from)
+{
+	struct spec *spec = first->spec;
+
+	counts.accepted += n;
+	if (!engine->commit || spec->bound_to)
+		return;
+	note_spec(spec);
+	uint64_t gate = from->after_count ? note_gate(from) : 0;
+	struct note *t = note(n > 1 || bytes_len(&from->elements) ? NOTE_TASKS : NOTE_TASK, first->id);
+	t->count = n;
+	t->u.task.spec = spec->row;
+	t->u.task.gate = gate;
+	t->u.task.submitted = clock_wall_us(first->submitted_us);
+	t->bytes = share(t->verb == NOTE_TASK ? &first->args : &from->elements);
+	for (uint64_t i = 0; i < n; i++)
+		registry_pinned(first->id + i)->stored = true;
+	if (!from->key)
+		return;
+	struct note *k = note(NOTE_KEY, first->id);
+	k->count = n;
+	k->u.name.text = must(strndup(from->key, from->key_len));
+	k->u.name.owner = must(strdup(spec->owner->name));
+}
+
+void
+store_touch(struct slot *s)
+{
+	if (!engine->commit || s->touched)
+		return;
+	s->touched = true;
+	DL_APPEND2(touched, s, touched_prev, touched_next);
+}
+
+void
+store_slot_gone(struct slot *s)
+{
+	if (s->touched)
+		DL_DELETE2(touched, s, touched_prev, touched_next);
+	s->touched = false;
+	if (!s->noted)
+		return;
+	struct note *n = note(NOTE_SENT_GONE, 0);
+	n->u.sent.host = s->host->number;
+	n->u.sent.slot = s->index;
+	s->noted = false;
 }
 
 void
 store_hand_over(struct future *f)
 {
 	counts.handed_over++;
-	noted = true;
-	store->hand_over(f);
+	if (f->stored)
+		store_touch(f->at.slot);
+}
+
+void
+store_again(struct future *f)
+{
+	if (!f->stored)
+		return;
+	struct note *n = note(NOTE_AGAIN, f->id);
+	n->attempt = f->attempt;
+	n->u.result.not_before = clock_wall_us(f->more->not_before_us);
+}
+
+/* Where it is in a file, that is made durable before the result is. */
+static void
+note_file(const struct future *f, enum output_stream which)
+{
+	char path[512];
+	if (output_file(f, which, path, sizeof path))
+		note(NOTE_FILE, f->id)->u.name.text = must(strdup(path));
+}
+
+static void
+note_output(struct future *f, enum output_stream which)
+{
+	struct bytes b;
+	if (!output_kept(f, which, &b))
+		return;
+	struct note *n = note(NOTE_OUTPUT, f->id);
+	n->u.stream = (int)which;
+	n->bytes = b;
+	current.bytes += bytes_len(&b);
 }
 
 void
 store_finish(struct future *f)
 {
 	counts.finished++;
-	noted = true;
-	store->finish(f);
+	if (!f->stored)
+		return;
+	for (int i = 0; i < OUTPUT_STREAMS; i++) {
+		note_file(f, (enum output_stream)i);
+		note_output(f, (enum output_stream)i);
+	}
+	struct note *n = note(NOTE_RESULT, f->id);
+	n->attempt = f->attempt;
+	n->u.result.state = f->state;
+	n->u.result.failed = f->failed;
+	n->u.result.seen = f->seen;
+	n->u.result.started = clock_wall_us(f->started_us);
+	n->u.result.finished = clock_wall_us(f->finished_us);
+	n->bytes = share(&f->value);
+	if (f->more)
+		n->more = share(&f->more->rusage);
+}
+
+void
+store_see(struct future *f)
+{
+	if (f->stored && future_is_final(f))
+		note(NOTE_SEEN, f->id);
+}
+
+void
+store_let_go(struct future *f)
+{
+	if (f->stored)
+		note(NOTE_LET_GO, f->id);
 }
 
 void
 store_forget(struct future *f)
 {
 	counts.forgotten++;
-	noted = true;
-	store->forget(f);
+	if (f->stored)
+		note(NOTE_GONE, f->id);
+	f->stored = false;
 }
 
 void
-store_commit(void (*done)(bool good))
+store_spec_gone(uint64_t row)
 {
-	if (!noted)
+	if (row && engine->commit)
+		note(NOTE_SPEC_GONE, row);
+}
+
+void
+store_key_gone(uint64_t first)
+{
+	if (first && engine->commit)
+		note(NOTE_KEY_GONE, first);
+}
+
+void
+store_pool(const struct pool *p)
+{
+	struct buf b;
+
+	if (!engine->commit || p->bound_to)
 		return;
-	noted = false;
+	buf_init(&b);
+	opened_pack(p, &b);
+	struct note *n = note(NOTE_POOL, 0);
+	n->u.name.text = must(strdup(p->name));
+	if (!bytes_take(&n->bytes, &b))
+		batch_out_of_memory();
+	buf_clear(&b);
+}
+
+void
+store_pool_gone(const struct pool *p)
+{
+	if (engine->commit && p->like && !p->bound_to)
+		note(NOTE_POOL_GONE, 0)->u.name.text = must(strdup(p->name));
+}
+
+/* ---- batches ---- */
+
+/* What the touched slots hold. */
+static void
+note_slots(void)
+{
+	struct slot *s;
+
+	while ((s = touched)) {
+		struct note_sent sent[BOARD_ENTRIES];
+		const struct future *f;
+		size_t n = 0;
+		DL_DELETE2(touched, s, touched_prev, touched_next);
+		s->touched = false;
+		TAILQ_FOREACH(f, &s->sent, link)
+			if (f->stored && n < BOARD_ENTRIES)
+				sent[n++] = (struct note_sent){ .id = f->id, .attempt = f->attempt, .entry = f->sequence };
+		if (!n && !s->noted)
+			continue;
+		struct note *row = note(NOTE_SENT, 0);
+		row->u.sent.host = s->host->number;
+		row->u.sent.slot = s->index;
+		if (!bytes_copy(&row->bytes, sent, n * sizeof *sent))
+			batch_out_of_memory();
+		s->noted = true;
+	}
+}
+
+bool
+store_has_notes(void)
+{
+	return touched || !batch_is_empty(&current);
+}
+
+bool
+store_is_behind(void)
+{
+	return current.notes > BEHIND_NOTES || current.bytes > BEHIND_BYTES;
+}
+
+static void
+give(bool again)
+{
+	pthread_mutex_lock(&mutex);
+	shared.batch = &given;
+	shared.again = again;
+	pthread_cond_signal(&work);
+	pthread_mutex_unlock(&mutex);
+}
+
+bool
+store_give(void (*done)(bool good, const char *why))
+{
+	if (!engine->commit || !store_has_notes())
+		return false;
+	note_slots();
+	given = current;
+	current = (struct batch){ .first = NULL };
+	given_done = done;
 	counts.batches++;
-	store->commit(done);
+	give(false);
+	return true;
+}
+
+bool
+store_give_again(void (*done)(bool good, const char *why))
+{
+	given_done = done;
+	give(true);
+	return true;
+}
+
+void
+store_unaccept(void)
+{
+	batch_unaccept(&given);
+	batch_unaccept(&current);
+}
+
+void
+store_wait(void)
+{
+	struct pollfd p = { .fd = news, .events = POLLIN };
+
+	pthread_mutex_lock(&mutex);
+	bool busy = shared.batch || shared.done;
+	pthread_mutex_unlock(&mutex);
+	if (!busy)
+		return;
+	while (poll(&p, 1, -1) < 0 && errno == EINTR)
+		;
+	on_news(news, EV_READ, NULL);
+}
+
+bool
+store_backup(const char *path, void (*done)(void *arg, bool good, const char *why), void *arg)
+{
+	pthread_mutex_lock(&mutex);
+	bool free_to = !shared.backup && !shared.backup_over && (shared.backup = strdup(path));
+	if (free_to)
+		pthread_cond_signal(&work);
+	pthread_mutex_unlock(&mutex);
+	if (free_to) {
+		backup.done = done;
+		backup.arg = arg;
+	}
+	return free_to;
 }

@@ -1,8 +1,10 @@
-/* The store: what is to survive the daemon. An interface of a few verbs over batches; neither SQL nor "the other side is this process"
- * leaks through it.
+/* The store: what is to survive the daemon.
  *
- * During a turn the verbs only note what changed; store_commit ends the batch. What the turn said to anybody leaves when the batch is committed: at once
- * with the memory store, which keeps nothing and promises nothing beyond the daemon's life. */
+ * During a turn the verbs only note what changed. store_give ends the batch: the engine makes it durable in its own time, and `done` is called from
+ * the loop when it has; what the turn said to anybody waits for that (daemon/commit.h). The memory engine keeps nothing and promises nothing beyond
+ * the daemon's life, so with it the verbs note nothing, and nothing waits.
+ *
+ * An engine is a few verbs over batches: neither SQL nor "the other side is this process" leaks through it. */
 #ifndef FUTURED_DAEMON_STORE_H
 #define FUTURED_DAEMON_STORE_H
 
@@ -10,45 +12,104 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "daemon/batch.h"
+#include "proto/reader.h"
+
 struct future;
+struct slot;
+struct pool;
+struct replay;
 
-struct store_counts {
-	uint64_t accepted, handed_over, finished, forgotten, batches;
-};
+enum store_sync { STORE_SYNC_FULL, STORE_SYNC_NORMAL, STORE_SYNC_OFF };
 
-struct store {
-	const char *kind; /* "memory" */
-	/* A run of futures that share a spec is to be had from now on. */
-	void (*accept)(struct future *first, uint64_t count);
-	/* It goes to a slot: its attempt counts as begun unless the claim board says otherwise. */
-	void (*hand_over)(struct future *f);
-	/* It reached its final state. */
-	void (*finish)(struct future *f);
-	/* It is not to be had any more. */
-	void (*forget)(struct future *f);
-	/* Ends the batch; `done` is called when it is committed, maybe before this returns. */
-	void (*commit)(void (*done)(bool good));
-	/* Brings back one whose payload is not in memory; `done` likewise. */
-	void (*load)(struct future *f, void (*done)(struct future *f, bool good));
-	/* Tells what was there before, in order of id; for start-up. False, with a sentence. */
-	bool (*replay)(char *why, size_t why_size);
-	/* Everything after this is lost. */
+/* Called in the store's thread, but for open, replay and close. Errors come as a sentence of at most 256 bytes. */
+struct engine {
+	const char *kind; /* "memory", "sqlite" */
+	/* Opens or makes what `path` names. */
+	bool (*open)(const char *path, enum store_sync sync, char *why, size_t why_size);
+	/* Makes the batch durable: all of it or nothing. `again`: an earlier try failed. */
+	bool (*commit)(const struct batch *b, bool again, char *why, size_t why_size);
+	/* Tells what there is: see daemon/replay.h. */
+	bool (*replay)(struct replay *to, char *why, size_t why_size);
+	/* Writes a copy into a new file, a step at a time: called until *over. */
+	bool (*backup)(const char *path, bool *over, char *why, size_t why_size);
+	/* Something to do while nothing is to be committed; true if there is more of it. */
+	bool (*tidy)(void);
+	uint64_t (*size)(void); /* bytes in use */
 	void (*close)(void);
 };
 
-extern const struct store store_memory;
+extern const struct engine store_sqlite;
 
-/* Opens "memory". False, with a sentence. */
-bool store_open(const char *name, char *why, size_t why_size);
+struct store_counts {
+	uint64_t accepted, handed_over, finished, forgotten, batches, failures;
+	uint64_t commit_us, commit_max_us; /* the last batch's time, and the longest */
+	uint64_t bytes;
+	const char *failing; /* why it cannot be written; NULL: it can */
+};
+
+/* Opens "memory" or "sqlite:PATH" and starts its thread. False, with a sentence. */
+bool store_open(const char *name, enum store_sync sync, char *why, size_t why_size);
+/* Tells what was there before; for start-up, before anything is noted. */
+bool store_replay(struct replay *to, char *why, size_t why_size);
+/* What was given is made durable first. */
 void store_close(void);
 const char *store_kind(void);
+/* Whether it outlives the daemon. */
+bool store_is_durable(void);
 struct store_counts store_counts(void);
 
-void store_accept(struct future *first, uint64_t count);
+/* ---- what happened; each is nothing for futures that are not stored ---- */
+
+/* Where accepted futures come from. */
+struct store_origin {
+	const uint64_t *after;  /* ids that they wait for */
+	size_t after_count;
+	const char *key;        /* NULL: none */
+	size_t key_len;
+	struct bytes elements;  /* a map: the argument arrays, one behind the other; borrowed */
+};
+/* A run of futures that share a spec is to be had from now on; bound ones are not stored. */
+void store_accept(struct future *first, uint64_t count, const struct store_origin *from);
+/* What is in the slot's hands changed. */
+void store_touch(struct slot *s);
+void store_slot_gone(struct slot *s);
+/* It goes to a slot. */
 void store_hand_over(struct future *f);
+/* Another attempt is to come. */
+void store_again(struct future *f);
+/* It reached its final state. */
 void store_finish(struct future *f);
+void store_see(struct future *f);
+void store_let_go(struct future *f);
+/* It is not to be had any more, and nobody needs it. */
 void store_forget(struct future *f);
-/* Nothing happens, `done` is not called either, when nothing was noted. */
-void store_commit(void (*done)(bool good));
+void store_spec_gone(uint64_t row);
+void store_key_gone(uint64_t first);
+/* A client opened it; it is stored with what its `open_pool` said. Bound ones are not. */
+void store_pool(const struct pool *p);
+void store_pool_gone(const struct pool *p);
+/* Ids below this may be given. */
+void store_ids(uint64_t next);
+/* No slot holds anything: what an earlier daemon had handed over has been judged. */
+void store_none_sent(void);
+/* Rows up to these are taken; told at start-up. */
+void store_rows_taken(uint64_t specs, uint64_t gates);
+
+/* ---- batches ---- */
+
+bool store_has_notes(void);
+/* So much is noted that clients had better not be listened to. */
+bool store_is_behind(void);
+/* Gives what was noted to the engine. False, and `done` is not called, when there is nothing. */
+bool store_give(void (*done)(bool good, const char *why));
+/* After a failure: the same batch once more. */
+bool store_give_again(void (*done)(bool good, const char *why));
+/* After a failure: nothing that was noted was accepted. */
+void store_unaccept(void);
+/* Waits for the batch under way, and calls its `done`. */
+void store_wait(void);
+/* A copy into a new file; `done` is called from the loop. False: one is being made already. */
+bool store_backup(const char *path, void (*done)(void *arg, bool good, const char *why), void *arg);
 
 #endif

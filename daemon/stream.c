@@ -35,11 +35,13 @@ static void on_writable(evutil_socket_t fd, short what, void *arg);
 static void give_more(struct turn_item *item);
 static void flush_item(struct turn_item *item);
 static void set_blocked(struct stream *s, bool blocked);
+static void seal(struct commit_item *item);
+static void release(struct commit_item *item);
 
 bool
 stream_init(struct stream *s, int fd, uint64_t frame_limit, const struct stream_ops *ops)
 {
-	*s = (struct stream){ .fd = fd, .ops = ops, .moved_us = clock_now() };
+	*s = (struct stream){ .fd = fd, .ops = ops, .moved_us = clock_now(), .commit = { .seal = seal, .release = release } };
 	frame_scan_init(&s->scan, frame_limit);
 	if (fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK) < 0)
 		return false;
@@ -47,6 +49,14 @@ stream_init(struct stream *s, int fd, uint64_t frame_limit, const struct stream_
 	    event_assign(&s->writing, turn_base(), fd, EV_WRITE | EV_PERSIST, on_writable, s))
 		return false;
 	return event_add(&s->reading, NULL) == 0;
+}
+
+static void
+free_buffer(struct evbuffer **b)
+{
+	if (*b)
+		evbuffer_free(*b);
+	*b = NULL;
 }
 
 void
@@ -71,11 +81,13 @@ stream_clear(struct stream *s)
 	event_del(&s->writing);
 	turn_unschedule(&s->more);
 	turn_unschedule(&s->flush);
+	commit_delist(&s->commit);
 	buf_clear(&s->in);
+	buf_clear(&s->now);
 	buf_clear(&s->said);
-	if (s->out)
-		evbuffer_free(s->out);
-	s->out = NULL;
+	free_buffer(&s->before);
+	free_buffer(&s->held);
+	free_buffer(&s->out);
 	tls_free(s->tls);
 	s->tls = NULL;
 	close(s->fd);
@@ -250,8 +262,6 @@ read_once(struct stream *s, unsigned max)
 	}
 	s->moved_us = clock_now();
 	s->read_total += (uint64_t)n;
-	if (s->traffic)
-		s->traffic->received += (uint64_t)n;
 	if (into == shared) {
 		got_shared(s, (size_t)n, max);
 	} else {
@@ -331,27 +341,55 @@ stream_take_frame(struct stream *s, const uint8_t *bytes, size_t len)
 	return block;
 }
 
-/* ---- writing ---- */
+/* ---- writing ----
+ *
+ *     now ──────────────────────────────────────────┐
+ *     before + said ──(no commit is awaited)────────┼──► out ──► socket
+ *     before + said ──seal──► held ──release────────┘
+ *
+ * A batch begins: what was said so far is sealed. It is committed: that is released. Whole messages only ever meet in `out`. */
+
+static void
+wants_flush(struct stream *s)
+{
+	if (!s->flush.scheduled)
+		turn_schedule(TURN_FLUSH, &s->flush, flush_item);
+}
 
 struct buf *
 stream_say(struct stream *s)
 {
-	if (!s->flush.scheduled)
-		turn_schedule(TURN_FLUSH, &s->flush, flush_item);
+	wants_flush(s);
+	if (s->gated)
+		commit_enlist(&s->commit);
 	return &s->said;
 }
 
-static bool
-said_to_out(struct stream *s)
+struct buf *
+stream_say_now(struct stream *s)
 {
-	if (!s->out && !(s->out = evbuffer_new()))
+	wants_flush(s);
+	return s->gated ? &s->now : &s->said;
+}
+
+/* Moves a buf's bytes to the end of an evbuffer. */
+static bool
+append_buf(struct evbuffer **to, struct buf *from)
+{
+	if (!*to && !(*to = evbuffer_new()))
 		return false;
-	if (!s->said.len)
-		return true;
-	if (evbuffer_add(s->out, s->said.data, s->said.len))
+	if (from->len && evbuffer_add(*to, from->data, from->len))
 		return false;
-	s->said.len = 0;
+	from->len = 0;
 	return true;
+}
+
+static bool
+append_buffer(struct evbuffer **to, struct evbuffer *from)
+{
+	if (!from || !evbuffer_get_length(from))
+		return true;
+	return (*to || (*to = evbuffer_new())) && evbuffer_add_buffer(*to, from) == 0;
 }
 
 static void
@@ -372,7 +410,7 @@ stream_say_bytes(struct stream *s, struct bytes b)
 	}
 	struct block *block = bytes_block(&b);
 	block_hold(block);
-	if (!said_to_out(s) || evbuffer_add_reference(s->out, bytes_data(&b), bytes_len(&b), unref_block, block)) {
+	if (!append_buf(&s->before, said) || evbuffer_add_reference(s->before, bytes_data(&b), bytes_len(&b), unref_block, block)) {
 		block_drop(block);
 		said->failed = true;
 	}
@@ -382,51 +420,77 @@ void
 stream_say_buffer(struct stream *s, struct evbuffer *from)
 {
 	struct buf *said = stream_say(s);
-	if (!said_to_out(s) || evbuffer_add_buffer(s->out, from))
+	if (!append_buf(&s->before, said) || !append_buffer(&s->before, from))
 		said->failed = true;
+}
+
+static size_t
+length(const struct evbuffer *b)
+{
+	return b ? evbuffer_get_length(b) : 0;
 }
 
 size_t
 stream_queued(const struct stream *s)
 {
-	return s->said.len + (s->out ? evbuffer_get_length(s->out) : 0);
+	return s->now.len + s->said.len + length(s->before) + length(s->held) + length(s->out);
+}
+
+bool
+stream_waits(const struct stream *s)
+{
+	return s->commit.listed;
 }
 
 static void
-count_sent(struct stream *s, size_t n)
+seal(struct commit_item *item)
 {
-	s->moved_us = clock_now();
-	if (s->traffic)
-		s->traffic->sent += n;
+	struct stream *s = container(item, struct stream, commit);
+	if (!append_buffer(&s->held, s->before) || !append_buf(&s->held, &s->said))
+		s->said.failed = true;
 }
 
-/* Writes `said` straight from where it was encoded; true if all of it went. */
-static bool
-write_said(struct stream *s)
+static void
+release(struct commit_item *item)
 {
-	ssize_t n = send(s->fd, s->said.data, s->said.len, MSG_NOSIGNAL);
+	struct stream *s = container(item, struct stream, commit);
+
+	if (s->now.len && !append_buf(&s->out, &s->now))
+		s->said.failed = true;
+	if (!append_buffer(&s->out, s->held))
+		s->said.failed = true;
+	if (!s->said.len && !length(s->before))
+		commit_delist(item);
+	wants_flush(s);
+}
+
+/* Writes a buf straight from where it was encoded; true if all of it went. */
+static bool
+write_buf(struct stream *s, struct buf *b)
+{
+	ssize_t n = send(s->fd, b->data, b->len, MSG_NOSIGNAL);
 	if (n < 0)
 		return false;
-	count_sent(s, (size_t)n);
-	if ((size_t)n == s->said.len) {
-		s->said.len = 0;
+	s->moved_us = clock_now();
+	if ((size_t)n == b->len) {
+		b->len = 0;
 		return true;
 	}
-	buf_drain(&s->said, (size_t)n);
+	buf_drain(b, (size_t)n);
 	return false;
 }
 
 static bool
 write_out(struct stream *s)
 {
-	while (evbuffer_get_length(s->out)) {
+	while (length(s->out)) {
 		struct evbuffer_iovec vec[64];
 		int count = evbuffer_peek(s->out, -1, NULL, vec, 64);
 		struct msghdr msg = { .msg_iov = (struct iovec *)vec, .msg_iovlen = (size_t)(count < 64 ? count : 64) };
 		ssize_t n = sendmsg(s->fd, &msg, MSG_NOSIGNAL);
 		if (n < 0)
 			return false;
-		count_sent(s, (size_t)n);
+		s->moved_us = clock_now();
 		evbuffer_drain(s->out, (size_t)n);
 	}
 	return true;
@@ -438,13 +502,13 @@ write_tls(struct stream *s)
 {
 	size_t len;
 
-	while ((len = evbuffer_get_length(s->out)) > 0) {
+	while ((len = length(s->out)) > 0) {
 		size_t take = len < TLS_RECORD ? len : TLS_RECORD;
 		const unsigned char *bytes = evbuffer_pullup(s->out, (ev_ssize_t)take);
 		ssize_t n = bytes ? tls_write(s->tls, bytes, take) : -1;
 		if (n < 0)
 			return false;
-		count_sent(s, (size_t)n);
+		s->moved_us = clock_now();
 		evbuffer_drain(s->out, (size_t)n);
 	}
 	return true;
@@ -462,34 +526,47 @@ set_blocked(struct stream *s, bool blocked)
 		event_del(&s->writing);
 }
 
+/* A buf that may go: written at once where nothing stands before it, else (or what is left of it) put behind that. False without memory. */
+static bool
+push(struct stream *s, struct buf *b)
+{
+	if (!b->len || (!s->tls && !length(s->out) && write_buf(s, b)))
+		return true;
+	return append_buf(&s->out, b);
+}
+
+/* The peer is gone; what it said before that is still to be read, and then comes the end of file. */
+static void
+forget_said(struct stream *s)
+{
+	s->now.len = s->said.len = 0;
+	free_buffer(&s->before);
+	free_buffer(&s->held);
+	free_buffer(&s->out);
+	commit_delist(&s->commit);
+}
+
 static void
 flush(struct stream *s)
 {
-	bool all;
+	bool open = !s->gated || commit_is_open(), good;
 
 	CRASH_POINT(before_send);
-	errno = 0;
 	turn_count(0, s->said.len);
-	if (s->said.failed) {
+	good = !s->said.failed && !s->now.failed && push(s, &s->now);
+	if (open) {
+		good = good && append_buffer(&s->out, s->before) && push(s, &s->said);
+		commit_delist(&s->commit);
+	}
+	if (!good) {
 		end(s, STREAM_NOMEM, FRAME_MORE);
 		return;
 	}
-	if (s->tls)
-		all = said_to_out(s) && write_tls(s);
-	else if (s->out && evbuffer_get_length(s->out))
-		all = said_to_out(s) && write_out(s);
-	else
-		all = !s->said.len || write_said(s) || (errno == 0 && (said_to_out(s) && write_out(s)));
+	errno = 0;
+	bool all = s->tls ? write_tls(s) : write_out(s);
 	if (!all && errno != EAGAIN && errno != EINTR && errno != 0) {
-		/* The peer is gone; what it said before that is still to be read, and then comes the end of file. */
-		s->said.len = 0;
-		if (s->out)
-			evbuffer_drain(s->out, evbuffer_get_length(s->out));
+		forget_said(s);
 		all = true;
-	}
-	if (!all && s->said.len && !said_to_out(s)) {
-		end(s, STREAM_NOMEM, FRAME_MORE);
-		return;
 	}
 	CRASH_POINT(after_send);
 	if (s->said.cap > 64 * 1024 && !s->said.len)

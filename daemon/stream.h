@@ -4,6 +4,7 @@
  * left waits for the next one, so a busy peer does not delay the others.
  * Writing: what is said during a turn is collected (stream_say) and written once at its end; large payloads are referenced, not
  * copied. A peer that does not read costs its own queue only: stream_queued tells, stream_pause stops reading from it.
+ * With a durable store a gated stream's words leave when the batch they rest on is committed (daemon/commit.h).
  *
  * A stream ends once: on_end is called, and the owner then calls stream_clear, at once or later. */
 #ifndef FUTURED_DAEMON_STREAM_H
@@ -15,6 +16,7 @@
 #include <stdint.h>
 
 #include "daemon/bytes.h"
+#include "daemon/commit.h"
 #include "daemon/turn.h"
 #include "proto/buf.h"
 #include "proto/frame.h"
@@ -43,11 +45,6 @@ struct stream_ops {
 	void (*on_written)(struct stream *s);
 };
 
-/* Bytes of many streams together. */
-struct stream_traffic {
-	uint64_t received, sent;
-};
-
 struct stream {
 	int fd; /* -1: cleared */
 	const struct stream_ops *ops;
@@ -58,12 +55,16 @@ struct stream {
 	struct buf in;           /* an unfinished frame, and what followed it */
 	size_t scanned;          /* bytes of `in` that the scan has passed over */
 	struct frame_scan scan;
-	struct buf said;         /* encoded in this turn */
-	struct evbuffer *out;    /* not yet taken by the socket; made when first needed */
+	struct buf now;          /* encoded, and resting on no commit */
+	struct buf said;         /* encoded since the last batch began */
+	struct evbuffer *before; /* what stands before `said`: large payloads, by reference; made when first needed */
+	struct evbuffer *held;   /* rests on the batch under way; likewise */
+	struct evbuffer *out;    /* free to go, not yet taken by the socket; likewise */
+	struct commit_item commit;
 	uint64_t moved_us;       /* when the peer last took or gave a byte */
 	uint64_t begun_us;       /* when the unfinished frame in `in` began */
 	uint64_t read_total;
-	struct stream_traffic *traffic; /* where its bytes are counted; NULL: nowhere */
+	bool gated;              /* what it says waits for the commit */
 	bool yields;             /* takes no more frames in a turn whose budget is used up */
 	bool paused;             /* not read from */
 	bool ended;              /* on_end was called, or the owner ended it */
@@ -88,12 +89,16 @@ void stream_hang_up(struct stream *s);
 
 /* Where this turn's output is encoded; it is written at the end of the turn. */
 struct buf *stream_say(struct stream *s);
+/* The same for what no commit can make untrue: it goes before whatever waits for one. A whole message at a time. */
+struct buf *stream_say_now(struct stream *s);
 /* Says these bytes, by reference where that is cheaper. */
 void stream_say_bytes(struct stream *s, struct bytes b);
 /* Appends what another buffer holds (moved, not copied). */
 void stream_say_buffer(struct stream *s, struct evbuffer *from);
 /* Bytes said and not yet taken by the socket. */
 size_t stream_queued(const struct stream *s);
+/* Whether some of them wait for a commit. */
+bool stream_waits(const struct stream *s);
 /* While paused, nothing is read and no frame is given. */
 void stream_pause(struct stream *s, bool paused);
 /* Reads what is there now and gives every whole frame, whatever the pause: for a peer that is known to be dead. */

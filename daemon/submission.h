@@ -21,6 +21,7 @@ struct submission {
 	size_t key_len;
 	uint64_t *after;       /* owned */
 	size_t after_count;
+	bool made;             /* a future was made for it; else its key stood for one */
 };
 
 /* Reads the parameters. False: answered already. submission_clear afterwards. */

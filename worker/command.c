@@ -32,7 +32,6 @@
 #include <unistd.h>
 
 #include "proto/pack.h"
-#include "worker/box.h"
 #include "worker/capture.h"
 #include "worker/early.h"
 #include "worker/feed.h"
@@ -54,7 +53,6 @@ struct command {
 	struct host *host;
 	struct channel slot;
 	struct board *board;
-	struct box box;
 	int signals;           /* signalfd: SIGCHLD, SIGTERM */
 	uint64_t oom_kills;    /* of the machine, when last looked at */
 	bool last;             /* no other task after this one */
@@ -87,11 +85,9 @@ give_up(pid_t pid)
 
 /* Nobody is there any more to run tasks for. */
 static _Noreturn void
-abandon(struct command *c, int status)
+abandon(int status)
 {
 	pid_t pid;
-
-	box_kill(&c->box);
 
 	if (!tree_end(now_us() + END_MAX_US, &pid))
 		give_up(pid);
@@ -99,10 +95,10 @@ abandon(struct command *c, int status)
 }
 
 static _Noreturn void
-broken(struct command *c, const char *what)
+broken(const char *what)
 {
 	host_complain("%s", what);
-	abandon(c, 1);
+	abandon(1);
 }
 
 /* ---- control ---- */
@@ -110,7 +106,6 @@ broken(struct command *c, const char *what)
 static void
 kill_now(struct command *c)
 {
-	box_kill(&c->box); /* all at once, while the tree changes under who walks it */
 	tree_kill();
 	c->killed = true;
 	c->kill_at_us = 0;
@@ -177,7 +172,7 @@ input(struct command *c, const struct control *m)
 		fits = early_add(&c->early, m->id, m->bytes, m->len, m->eof, c->host->message);
 	}
 	if (!fits)
-		broken(c, "the daemon sent more input than it may before it is taken");
+		broken("the daemon sent more input than it may before it is taken");
 }
 
 /* All that has come. */
@@ -200,12 +195,12 @@ hear(struct command *c)
 			c->last = true;
 			break;
 		case CONTROL_GONE:
-			abandon(c, 0);
+			abandon(0);
 		case CONTROL_SLOT: /* we never said `grow` */
 			close(m.fd);
-			broken(c, "the daemon sent a slot to a host that has one");
+			broken("the daemon sent a slot to a host that has one");
 		case CONTROL_BAD:
-			abandon(c, 1);
+			abandon(1);
 		}
 	}
 }
@@ -238,7 +233,7 @@ take_signals(struct command *c)
 
 	for (size_t i = 0; got >= (ssize_t)((i + 1) * sizeof info[0]); i++)
 		if (info[i].ssi_signo == SIGTERM)
-			abandon(c, 0);
+			abandon(0);
 }
 
 /* ---- output ---- */
@@ -263,7 +258,7 @@ send_all(struct command *c)
 		case CHANNEL_FULL:
 			poll(on, sizeof on / sizeof on[0], -1);
 			if (on[0].revents != 0)
-				abandon(c, 0);
+				abandon(0);
 			if (on[1].revents != 0)
 				take_signals(c);
 			break;
@@ -384,18 +379,14 @@ watch(struct command *c)
 	}
 }
 
-/* How often the kernel's OOM killer has struck in our box; without one, on the machine since it was started. */
+/* How often the kernel's OOM killer has struck since the machine was started. */
 static uint64_t
-count_oom_kills(const struct command *c)
+count_oom_kills(void)
 {
 	unsigned long long count = 0;
-	uint64_t in_box;
 	char line[128];
-	FILE *f = NULL;
+	FILE *f = fopen("/proc/vmstat", "re");
 
-	if (box_oom_kills(&c->box, &in_box))
-		return in_box;
-	f = fopen("/proc/vmstat", "re");
 	if (f == NULL)
 		return 0;
 	while (fgets(line, sizeof line, f) != NULL)
@@ -411,10 +402,10 @@ was_oom(struct command *c)
 {
 	uint64_t before = c->oom_kills;
 
-	if (!WIFSIGNALED(c->status) || WTERMSIG(c->status) != SIGKILL || (c->killed && c->box.fd[WORKER_BOX_EVENTS] < 0))
+	if (!WIFSIGNALED(c->status) || WTERMSIG(c->status) != SIGKILL || c->killed)
 		return false;
-	c->oom_kills = count_oom_kills(c);
-	return c->oom_kills > before && !c->killed;
+	c->oom_kills = count_oom_kills();
+	return c->oom_kills > before;
 }
 
 static double
@@ -492,8 +483,6 @@ finish(struct command *c)
 
 	c->leader = 0;
 	feed_close(&c->feed);
-	if (!c->alone)
-		box_kill(&c->box);
 	if (!c->alone && !tree_end(now_us() + END_MAX_US, &pid))
 		give_up(pid);
 	drain(c, &c->out);
@@ -507,8 +496,7 @@ start(struct command *c, int *status, char *why, size_t why_size)
 {
 	struct process_plan *plan = &c->task.plan;
 	struct process_failure failure;
-	const char *limit;
-	int in = -1, error;
+	int in = -1;
 
 	*status = 126;
 	if (!capture_open(&c->out) || !capture_open(&c->err) ||
@@ -517,14 +505,6 @@ start(struct command *c, int *status, char *why, size_t why_size)
 		snprintf(why, why_size, "cannot make a pipe: %s", strerror(errno));
 		return false;
 	}
-	if (!box_limit(&c->box, plan, &limit, &error)) {
-		snprintf(why, why_size, "cannot set the limit %s of its cgroup: %s", limit, strerror(error));
-		if (in >= 0)
-			close(in);
-		return false;
-	}
-	plan->cgroup = box_dir(&c->box);
-	plan->cgroup_procs = c->box.fd[WORKER_BOX_PROCS];
 	plan->in = in;
 	plan->out = c->out.into;
 	plan->err = c->err.into;
@@ -564,12 +544,11 @@ run_task(struct command *c, const struct run *run)
 		pack_failed(c, status, why);
 	} else {
 		if (!early_move(&c->early, run->id, &c->feed))
-			broken(c, "out of memory");
+			broken("out of memory");
 		feed_task(c);
 		watch(c);
 		finish(c);
 	}
-	box_unlimit(&c->box);
 	early_forget(&c->early, run->id);
 	feed_close(&c->feed);
 	capture_close(&c->out);
@@ -598,7 +577,7 @@ next_run(struct command *c, struct run *run)
 				return true;
 			/* fall through */
 		case CHANNEL_BAD:
-			broken(c, "the daemon sent something on a slot's socket that is not in the worker contract");
+			broken("the daemon sent something on a slot's socket that is not in the worker contract");
 		case CHANNEL_END:
 			return false;
 		case CHANNEL_EMPTY:
@@ -669,8 +648,7 @@ open_slot(struct command *c, struct host *h)
 	capture_init(&c->err, "stderr", chunk);
 	feed_init(&c->feed);
 	early_init(&c->early);
-	box_open(&c->box);
-	c->oom_kills = count_oom_kills(c);
+	c->oom_kills = count_oom_kills();
 	return process_init();
 }
 

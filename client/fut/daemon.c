@@ -1,6 +1,7 @@
 /* fut daemon: start, look at, and end the daemon itself. */
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@ struct daemon {
 	struct fut *f;
 	bool wait, cancel_futures;
 	double timeout;
+	const char *operand; /* behind the action; NULL: none */
 };
 
 static int
@@ -102,6 +104,26 @@ static int
 daemon_reload(struct daemon *d)
 {
 	return print_answer(d, "reload");
+}
+
+/* The daemon writes it, so a relative path is made one of ours first. */
+static int
+daemon_backup(struct daemon *d)
+{
+	char path[PATH_MAX], *here = NULL;
+	struct futured_reply *reply;
+
+	if (d->operand == NULL)
+		return args_wrong(d->f, "backup: expected the name of a new file");
+	if (d->operand[0] != '/' && (here = getcwd(NULL, 0)) == NULL)
+		return args_wrong(d->f, "backup: the current directory is gone; name an absolute path");
+	int n = snprintf(path, sizeof path, "%s%s%s", here != NULL ? here : "", here != NULL ? "/" : "", d->operand);
+	free(here);
+	if (n >= (int)sizeof path)
+		return args_wrong(d->f, "backup: the path is too long");
+	int status = futured_callf(d->f->c, &reply, "backup", "s", path) == FUTURED_OK ? EXIT_OK : fut_refused(d->f, reply);
+	futured_reply_free(reply);
+	return status;
 }
 
 static int
@@ -200,6 +222,7 @@ static const struct {
 	{ "stats", daemon_stats, true },
 	{ "reload", daemon_reload, true },
 	{ "drain", daemon_drain, true },
+	{ "backup", daemon_backup, true },
 	{ "stop", daemon_stop, true },
 	{ "version", daemon_version, true },
 };
@@ -253,7 +276,10 @@ daemon_main(struct fut *f, int argc, char **argv)
 		default:
 			return a.status;
 		}
-	return args_expect(&a, 1, 1) ? act(&d, a.operands[0]) : a.status;
+	if (!args_expect(&a, 1, a.count > 0 && strcmp(a.operands[0], "backup") == 0 ? 2 : 1))
+		return a.status;
+	d.operand = a.count > 1 ? a.operands[1] : NULL;
+	return act(&d, a.operands[0]);
 }
 
 static const struct option_row daemon_options[] = {
@@ -265,11 +291,12 @@ static const struct option_row daemon_options[] = {
 
 const struct verb verb_daemon = {
 	.name = "daemon",
-	.operands = "start | ping | stats | reload | drain | stop | version",
+	.operands = "start | ping | stats | reload | drain | backup FILE | stop | version",
 	.summary = "start, look at and end the daemon",
 	.examples = "  fut daemon start           # your own, in the background (run, submit, call and map do it by themselves)\n"
 		    "  fut daemon stop            # running tasks get a moment, then are killed; pending ones stay in the store\n"
 		    "  fut daemon stop --wait     # once all is done\n"
+		    "  fut daemon backup copy.db  # a copy of the store; sqlite3 copy.db 'select * from futures'\n"
 		    "  fut --json daemon stats    # counters",
 	.options = daemon_options,
 	.run = daemon_main,

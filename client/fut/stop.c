@@ -45,12 +45,6 @@ stop_begin(void)
 	return ends[0];
 }
 
-void
-stop_also(int signal)
-{
-	catch(signal);
-}
-
 int
 stop_take(void)
 {

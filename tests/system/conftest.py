@@ -22,7 +22,7 @@ sys.dont_write_bytecode = True
 PR_SET_CHILD_SUBREAPER = 36
 
 USUAL = {
-    "store": "memory",
+    "store": os.environ.get("FUTURED_TEST_STORE", "memory"),
     "stop_timeout": "100ms",
     "pools": {
         "shell": {"kind": "command", "workers": 2},
@@ -79,11 +79,14 @@ class Daemon:
         self.expected_status = 0
         self.must_end_well = True
 
-    def spawn(self):
+    def write_config(self):
         with open(self.config_path, "w") as f:
             for key, value in self.config.items():
                 f.write("%s: %s\n" % (key, yaml(value)))
         os.chmod(self.config_path, 0o600)
+
+    def spawn(self):
+        self.write_config()
         env = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": self.directory, "XDG_RUNTIME_DIR": self.directory,
                "XDG_STATE_HOME": self.directory, "LANG": "C.UTF-8", "TMPDIR": self.directory}
         env.update({k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")})

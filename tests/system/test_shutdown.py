@@ -239,8 +239,8 @@ def test_a_file_that_is_no_socket_is_never_removed(launch):
 
 
 def test_each_instance_has_its_own_name(launch):
-    first = launch()
+    first = launch({"store": "memory"})
     one = first.client().call("hello", {"protocol": 1, "client": "test"})["instance"]
     first.stop()
-    second = launch(directory=first.directory)
+    second = launch({"store": "memory"}, directory=first.directory)
     assert second.client().call("hello", {"protocol": 1, "client": "test"})["instance"] != one

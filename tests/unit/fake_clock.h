@@ -18,11 +18,6 @@ clock_refresh(void)
 	return fake_now_us;
 }
 
-void
-clock_forget(void)
-{
-}
-
 double
 clock_wall(uint64_t us)
 {
@@ -33,6 +28,30 @@ uint64_t
 clock_us(double seconds)
 {
 	return (uint64_t)(seconds * 1e6);
+}
+
+int64_t
+clock_wall_us(uint64_t us)
+{
+	return (int64_t)us;
+}
+
+uint64_t
+clock_from_wall(int64_t wall_us)
+{
+	return (uint64_t)wall_us;
+}
+
+int64_t
+clock_wall_now(void)
+{
+	return (int64_t)clock_now();
+}
+
+uint64_t
+clock_read(void)
+{
+	return clock_now();
 }
 
 #endif

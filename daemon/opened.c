@@ -1,0 +1,169 @@
+#include "daemon/opened.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/owner.h"
+#include "daemon/pool.h"
+#include "daemon/program.h"
+#include "proto/pack.h"
+#include "proto/reader.h"
+
+static void
+pack_strings(struct buf *b, const struct config_strings *s)
+{
+	pack_array(b, s->count);
+	for (size_t i = 0; i < s->count; i++)
+		pack_bin(b, s->item[i], strlen(s->item[i]));
+}
+
+void
+opened_pack(const struct pool *p, struct buf *b)
+{
+	const struct program *g = p->program;
+
+	pack_map(b, 4u + !!p->initializer + !!bytes_len(&p->initargs) + (g && g->command.count) + (g && g->env.count) + (g && g->cwd));
+	pack_key(b, "like");
+	pack_cstr(b, p->like->name);
+	pack_key(b, "owner");
+	pack_cstr(b, p->owner->name);
+	pack_key(b, "workers");
+	pack_uint(b, p->workers);
+	pack_key(b, "max_tasks");
+	pack_uint(b, p->config->max_tasks_per_worker);
+	if (p->initializer) {
+		pack_key(b, "initializer");
+		pack_cstr(b, p->initializer);
+	}
+	if (bytes_len(&p->initargs)) {
+		pack_key(b, "initargs");
+		pack_raw(b, bytes_data(&p->initargs), bytes_len(&p->initargs));
+	}
+	if (g && g->command.count) {
+		pack_key(b, "command");
+		pack_strings(b, &g->command);
+	}
+	if (g && g->env.count) {
+		pack_key(b, "env");
+		pack_strings(b, &g->env);
+	}
+	if (g && g->cwd) {
+		pack_key(b, "cwd");
+		pack_bin(b, g->cwd, strlen(g->cwd));
+	}
+}
+
+static bool
+read_strings(struct reader *r, struct config_strings *out)
+{
+	uint32_t count;
+	const char *s;
+	size_t len;
+
+	if (!read_array(r, &count) || !(out->item = calloc((size_t)count + 1, sizeof *out->item)))
+		return false;
+	for (; out->count < count; out->count++)
+		if (!read_text(r, &s, &len) || !(out->item[out->count] = strndup(s, len)))
+			return false;
+	return true;
+}
+
+struct opened {
+	char like[256], owner[256];
+	uint64_t workers, max_tasks;
+	char *initializer;
+	struct bytes initargs;
+	struct program *program;
+};
+
+static bool
+copy(char *to, size_t size, struct reader *r)
+{
+	const char *s;
+	size_t len;
+
+	if (!read_str(r, &s, &len) || len >= size)
+		return false;
+	memcpy(to, s, len);
+	to[len] = '\0';
+	return true;
+}
+
+static struct program *
+program_of(struct opened *o)
+{
+	return o->program ? o->program : (o->program = calloc(1, sizeof *o->program));
+}
+
+static bool
+read_pair(struct reader *r, struct opened *o)
+{
+	const char *s;
+	const uint8_t *raw;
+	size_t len;
+
+	if (read_is(r, "like"))
+		return copy(o->like, sizeof o->like, r);
+	if (read_is(r, "owner"))
+		return copy(o->owner, sizeof o->owner, r);
+	if (read_is(r, "workers"))
+		return read_uint(r, &o->workers);
+	if (read_is(r, "max_tasks"))
+		return read_uint(r, &o->max_tasks);
+	if (read_is(r, "initializer"))
+		return read_str(r, &s, &len) && (o->initializer = strndup(s, len));
+	if (read_is(r, "initargs"))
+		return read_raw(r, &raw, &len) && bytes_copy(&o->initargs, raw, len);
+	if (read_is(r, "command"))
+		return program_of(o) && read_strings(r, &o->program->command);
+	if (read_is(r, "env"))
+		return program_of(o) && read_strings(r, &o->program->env);
+	if (read_is(r, "cwd"))
+		return read_text(r, &s, &len) && program_of(o) && (o->program->cwd = strndup(s, len));
+	return read_skip(r) && read_skip(r);
+}
+
+static bool
+reopen(const char *name, size_t len, struct opened *o)
+{
+	struct pool *like = pool_find(o->like, strlen(o->like)), *p;
+	struct owner *owner = owner_of_name(o->owner);
+	char *copied = strndup(name, len);
+
+	if (!like || !owner || !copied || !(p = pool_open(like, (unsigned)o->workers, owner, 0))) {
+		owner_drop(owner);
+		free(copied);
+		return false;
+	}
+	owner_drop(owner);
+	free(p->name);
+	p->name = copied;
+	if (o->initializer) {
+		pool_set_initializer(p, o->initializer, o->initargs);
+		o->initializer = NULL; /* the pool's now, and its arguments */
+		o->initargs = (struct bytes){ .len = 0 };
+	}
+	p->own.max_tasks_per_worker = o->max_tasks;
+	program_give(p, o->program);
+	o->program = NULL;
+	return true;
+}
+
+bool
+opened_restore(const char *name, size_t name_len, const uint8_t *what, size_t len)
+{
+	struct opened o = { .workers = 1 };
+	struct reader r;
+	uint32_t pairs;
+	bool good;
+
+	reader_init(&r, what, len);
+	good = read_map(&r, &pairs);
+	while (good && pairs--)
+		good = read_pair(&r, &o);
+	good = good && reopen(name, name_len, &o);
+	free(o.initializer);
+	bytes_drop(&o.initargs);
+	program_free(o.program);
+	return good;
+}

@@ -1,0 +1,573 @@
+/* ids, instance ─► opened pools ─► specs ─► gates ─► what slots held (and what their boards say) ─► tasks, each as it was ─► outputs ─► keys;
+ * then, when all are there: final ones are kept for the rest of their time, in the order of finishing; pending ones are placed, in the order of their
+ * ids; those that had begun fail or are tried again. All of that is committed before anything is listened to or run. */
+#include "daemon/replay.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
+#include "daemon/boards.h"
+#include "daemon/clock.h"
+#include "daemon/commit.h"
+#include "daemon/errors.h"
+#include "daemon/fill.h"
+#include "daemon/future.h"
+#include "daemon/gate.h"
+#include "daemon/key.h"
+#include "daemon/log.h"
+#include "daemon/opened.h"
+#include "daemon/output.h"
+#include "daemon/owner.h"
+#include "daemon/pool.h"
+#include "daemon/registry.h"
+#include "daemon/retention.h"
+#include "daemon/server.h"
+#include "daemon/spec.h"
+#include "daemon/store.h"
+
+struct known_spec {
+	uint64_t row;
+	struct spec *spec; /* counted */
+	bool damaged;
+	enum replay_opened opened;
+	UT_hash_handle hh;
+};
+
+struct known_gate {
+	uint64_t row;
+	uint64_t *ids; /* owned */
+	size_t count;
+	struct gate *gate; /* shared; made for the first that waits behind it */
+	UT_hash_handle hh;
+};
+
+struct held {
+	uint64_t id;
+	uint32_t attempt;
+	bool begun;
+	UT_hash_handle hh;
+};
+
+/* A future that is there, and what is to become of it when all are. */
+struct fate {
+	struct future *future;
+	struct known_gate *gate; /* NULL: none */
+	uint64_t finished_us;
+	bool begun, damaged, gone;
+	bool final;
+};
+
+struct replay {
+	struct known_spec *specs;
+	struct known_gate *gates;
+	struct held *held;
+	struct fate *fate; /* in the order of ids; owned */
+	size_t count, size;
+	uint64_t last_spec, last_gate;
+	uint64_t kept, waiting, again, lost;
+};
+
+/* ---- told by the engine ---- */
+
+void
+replay_ids(struct replay *r, uint64_t next)
+{
+	(void)r;
+	registry_begin_at(next ? next : 1);
+}
+
+void
+replay_instance(struct replay *r, const char *instance)
+{
+	(void)r;
+	server_set_instance(instance);
+}
+
+bool
+replay_pool(struct replay *r, struct replay_text name, struct replay_text what)
+{
+	(void)r;
+	if (!opened_restore(name.at, name.len, (const uint8_t *)what.at, what.len))
+		log_warn("store", "pool %.*s, which a client opened, cannot be opened again", (int)(name.len < 200 ? name.len : 200), name.at);
+	return true;
+}
+
+static enum config_kind
+kind_of(struct replay_text t)
+{
+	static const enum config_kind kinds[] = { CONFIG_PROCESS, CONFIG_THREAD, CONFIG_INTERPRETER };
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+		if (t.at && strlen(config_kind_name(kinds[i])) == t.len && memcmp(t.at, config_kind_name(kinds[i]), t.len) == 0)
+			return kinds[i];
+	return CONFIG_COMMAND;
+}
+
+static char *
+copy_text(struct replay_text t)
+{
+	return t.at ? strndup(t.at, t.len) : NULL;
+}
+
+static struct pool *
+pool_of(struct replay_text name, enum config_kind kind)
+{
+	struct pool *p = pool_find(name.at ? name.at : "", name.len);
+	char *text;
+
+	if (p || !(text = strndup(name.at ? name.at : "", name.len)))
+		return p;
+	p = pool_absent(text, kind);
+	free(text);
+	return p;
+}
+
+static bool
+copy_bytes(struct bytes *to, struct replay_text t)
+{
+	return !t.at || bytes_copy(to, t.at, t.len);
+}
+
+static struct owner *
+owner_of(struct replay_text t)
+{
+	char *name = copy_text(t);
+	struct owner *o = name ? owner_of_name(name) : owner_get(0);
+	free(name);
+	return o;
+}
+
+bool
+replay_spec(struct replay *r, const struct replay_spec *from)
+{
+	struct known_spec *k = calloc(1, sizeof *k);
+	struct spec *s = calloc(1, sizeof *s);
+	struct pool *p = pool_of(from->pool, kind_of(from->kind));
+
+	if (!k || !s || !p) {
+		free(k);
+		free(s);
+		return false;
+	}
+	*s = (struct spec){
+		.count = 1, .row = from->row, .pool = pool_hold(p), .owner = owner_of(from->owner), .fn = copy_text(from->fn),
+		.fn_len = from->fn.len, .name = copy_text(from->name), .run_pairs = from->run_pairs, .stdin_future = from->stdin_future,
+		.stdin_kind = (enum spec_stdin)(from->stdin_kind & 3), .priority = from->priority, .retries = from->retries,
+		.timeout_us = from->timeout_us, .deadline_us = from->deadline_us, .delay_us = from->delay_us,
+		.retry_delay_us = from->retry_delay_us, .retain_us = from->retain_us,
+	};
+	*k = (struct known_spec){ .row = from->row, .spec = s, .damaged = from->damaged, .opened = from->opened };
+	if (from->row > r->last_spec)
+		r->last_spec = from->row;
+	HASH_ADD(hh, r->specs, row, sizeof k->row, k);
+	bool good = k->hh.tbl && s->owner && s->fn && copy_bytes(&s->tags, from->tags) && copy_bytes(&s->kwargs, from->kwargs) &&
+	    copy_bytes(&s->run, from->run) && copy_bytes(&s->env, from->env) && copy_bytes(&s->stdin_bytes, from->stdin_bytes);
+	bytes_uncount(&s->run);
+	bytes_uncount(&s->env);
+	return good;
+}
+
+bool
+replay_gate(struct replay *r, uint64_t row, struct replay_text ids)
+{
+	struct known_gate *g = calloc(1, sizeof *g);
+	char *text = copy_text(ids), *at = text, *end;
+	size_t most = 1;
+
+	for (size_t i = 0; i < ids.len; i++)
+		most += ids.at[i] == ',';
+	if (!g || !text || !(g->ids = malloc(most * sizeof *g->ids))) {
+		free(g);
+		free(text);
+		return false;
+	}
+	g->row = row;
+	if (row > r->last_gate)
+		r->last_gate = row;
+	while (*at && g->count < most) {
+		uint64_t id = strtoull(at + 1, &end, 10); /* behind '[' or ',' */
+		if (end == at + 1)
+			break;
+		g->ids[g->count++] = id;
+		at = end;
+	}
+	free(text);
+	HASH_ADD(hh, r->gates, row, sizeof g->row, g);
+	return g->hh.tbl != NULL;
+}
+
+/* Whether the task had begun, as far as its board says. Where that is gone, or has been written over, it counts as begun. */
+static bool
+has_begun(const struct board *board, const struct note_sent *sent)
+{
+	if (!board || sent->entry >= BOARD_ENTRIES)
+		return true;
+	const struct board_entry *e = &board->entry[sent->entry];
+	uint64_t start;
+	if (atomic_load(&e->id) != sent->id)
+		return true;
+	enum board_state state = board_look(e, &start);
+	return state != BOARD_SENT && state != BOARD_REVOKED;
+}
+
+bool
+replay_sent(struct replay *r, uint64_t host, uint32_t slot, const struct note_sent *sent, size_t count)
+{
+	struct board board;
+	bool there = boards_read(host, slot, &board);
+
+	for (size_t i = 0; i < count; i++) {
+		struct held *h;
+		bool begun = has_begun(there ? &board : NULL, &sent[i]);
+		HASH_FIND(hh, r->held, &sent[i].id, sizeof sent[i].id, h);
+		if (!h) {
+			if (!(h = calloc(1, sizeof *h)))
+				return false;
+			h->id = sent[i].id;
+			HASH_ADD(hh, r->held, id, sizeof h->id, h);
+			if (!h->hh.tbl)
+				return false;
+		}
+		if (sent[i].attempt >= h->attempt) {
+			h->begun = begun || (h->begun && h->attempt == sent[i].attempt);
+			h->attempt = sent[i].attempt;
+		}
+	}
+	return true;
+}
+
+static struct fate *
+add_fate(struct replay *r)
+{
+	if (r->count == r->size) {
+		size_t size = r->size ? r->size * 2 : 1024;
+		struct fate *bigger = realloc(r->fate, size * sizeof *bigger);
+		if (!bigger)
+			return NULL;
+		r->fate = bigger;
+		r->size = size;
+	}
+	r->fate[r->count] = (struct fate){ .future = NULL };
+	return &r->fate[r->count++];
+}
+
+/* Its outcome, or that it had begun. */
+static bool
+restore_outcome(struct replay *r, struct future *f, struct fate *fate, const struct replay_task *t)
+{
+	struct bytes value = { .len = 0 };
+	struct held *h;
+
+	if (!t->final) {
+		HASH_FIND(hh, r->held, &t->id, sizeof t->id, h);
+		f->attempt = (uint16_t)t->attempt;
+		if (h && h->begun && h->attempt > t->attempt) {
+			f->attempt = (uint16_t)h->attempt;
+			fate->begun = true;
+		}
+		return true;
+	}
+	if (!copy_bytes(&value, t->value))
+		return false;
+	f->attempt = (uint16_t)t->attempt;
+	f->started_us = clock_from_wall(t->started);
+	f->finished_us = clock_from_wall(t->finished);
+	fate->finished_us = f->finished_us;
+	fate->final = true;
+	future_restore(f, (enum future_state)t->state, t->failed, t->seen, value);
+	return !t->rusage.len || (future_more(f) && copy_bytes(&f->more->rusage, t->rusage));
+}
+
+bool
+replay_task(struct replay *r, const struct replay_task *t)
+{
+	struct known_spec *k;
+	struct bytes args = { .len = 0 };
+	struct fate *fate;
+	struct future *f;
+
+	HASH_FIND(hh, r->specs, &t->spec, sizeof t->spec, k);
+	if (!k || !t->id || t->id > REGISTRY_ID_MAX) {
+		log_error("store", "the record of future %llu is damaged beyond recognition: it is lost", (unsigned long long)t->id);
+		return true;
+	}
+	if (t->id >= registry_next())
+		registry_begin_at(t->id + 1);
+	if (!(fate = add_fate(r)) || !(f = registry_make(t->id)) || !copy_bytes(&args, t->args))
+		return false;
+	future_init(f, t->id, k->spec, args);
+	f->submitted_us = clock_from_wall(t->submitted);
+	f->stored = true;
+	f->let_go = t->let_go;
+	registry_show(t->id, 1);
+	fate->future = f;
+	fate->damaged = (t->damaged || k->damaged) && !t->final;
+	fate->gone = !t->final && k->opened == REPLAY_BOUND && k->spec->pool->absent;
+	HASH_FIND(hh, r->gates, &t->gate, sizeof t->gate, fate->gate);
+	if (!restore_outcome(r, f, fate, t))
+		return false;
+	if (t->final)
+		return true;
+	uint64_t not_before = t->not_before ? (uint64_t)t->not_before : k->spec->delay_us ? (uint64_t)t->submitted + k->spec->delay_us : 0;
+	int64_t left = not_before ? (int64_t)not_before - clock_wall_now() : 0;
+	uint64_t most = k->spec->delay_us > k->spec->retry_delay_us ? k->spec->delay_us : UINT64_C(86400000000);
+	bool delayed = left > 0, limited = k->spec->deadline_us != UINT64_MAX;
+	if ((delayed || limited) && !future_more(f))
+		return false;
+	if (delayed) /* never longer than was asked for, whatever became of the wall clock */
+		f->more->not_before_us = clock_now() + ((uint64_t)left < most ? (uint64_t)left : most);
+	if (limited)
+		f->more->deadline_us = f->submitted_us + k->spec->deadline_us;
+	return true;
+}
+
+bool
+replay_output(struct replay *r, uint64_t id, int stream, struct replay_text bytes)
+{
+	struct future *f = registry_find(id);
+	(void)r;
+	return !f || stream < 0 || stream >= OUTPUT_STREAMS || output_restore(f, (enum output_stream)stream, bytes.at, bytes.len);
+}
+
+bool
+replay_key(struct replay *r, uint64_t first, uint64_t count, struct replay_text owner, struct replay_text key)
+{
+	uint64_t alive = 0, id = first, end = first + count;
+	struct owner *o = owner_of(owner);
+	struct keyed *k;
+	(void)r;
+
+	for (id = registry_after(first); id && id < end; id = registry_after(id + 1))
+		alive++;
+	k = alive && o && key.at && key.len <= 1024 ? key_new(o, key.at, key.len, count) : NULL;
+	if (k) {
+		key_ready(k, first);
+		for (id = registry_after(first); id && id < end; id = registry_after(id + 1))
+			if (future_more(registry_find(id)))
+				registry_find(id)->more->key = k;
+		for (uint64_t i = alive; i < count; i++)
+			key_drop(k);
+	} else {
+		store_key_gone(first);
+	}
+	owner_drop(o); /* its futures hold it */
+	return true;
+}
+
+/* ---- when all are there ---- */
+
+/* References in the arguments. Borrowed until the next call; NULL: none, or no memory. */
+static uint64_t *
+references(const struct future *f, size_t *count)
+{
+	static uint64_t *ids;
+	static size_t size;
+	struct reader args;
+	uint32_t elements;
+	uint64_t id;
+
+	*count = 0;
+	if (!memchr(bytes_data(&f->args), 0xd7, bytes_len(&f->args))) /* what every reference begins with */
+		return NULL;
+	reader_init(&args, bytes_data(&f->args), bytes_len(&f->args));
+	if (!read_array(&args, &elements))
+		return NULL;
+	while (elements--) {
+		if (reader_peek(&args) != READER_EXT || !fill_read_reference(&args, &id)) {
+			if (!read_skip(&args))
+				break;
+			continue;
+		}
+		if (*count == size) {
+			size_t wanted = size ? size * 2 : 16;
+			uint64_t *bigger = realloc(ids, wanted * sizeof *bigger);
+			if (!bigger)
+				return NULL;
+			ids = bigger;
+			size = wanted;
+		}
+		ids[(*count)++] = id;
+	}
+	return ids;
+}
+
+/* Appends those that are still there: the others have finished without error and were forgotten, else whoever waited had failed with them. */
+static size_t
+append_known(uint64_t *to, size_t at, const uint64_t *from, size_t count, bool all)
+{
+	for (size_t i = 0; i < count; i++)
+		if (all || registry_find(from[i]))
+			to[at++] = from[i];
+	return at;
+}
+
+/* Behind its own gate, where its arguments refer to others. *none: they do not. False without memory. */
+static bool
+place_behind_own(struct future *f, const struct known_gate *after, bool *none)
+{
+	size_t refs = 0, count;
+	const uint64_t *ids = references(f, &refs);
+	bool from_stdin = f->spec->stdin_kind == SPEC_STDIN_FUTURE;
+
+	*none = !refs && !from_stdin;
+	if (*none)
+		return true;
+	uint64_t *all = malloc((refs + 1 + (after ? after->count : 0)) * sizeof *all);
+	if (!all || !future_more(f)) {
+		free(all);
+		return false;
+	}
+	count = append_known(all, 0, ids, refs, true);
+	if (from_stdin)
+		all[count++] = f->spec->stdin_future;
+	if (after)
+		count = append_known(all, count, after->ids, after->count, false);
+	f->has_refs = refs != 0;
+	f->more->own_gate = gate_new(all, count, true);
+	free(all);
+	if (f->more->own_gate)
+		gate_hold(f->more->own_gate, f);
+	return f->more->own_gate != NULL;
+}
+
+static bool
+place_behind_shared(struct future *f, struct known_gate *g)
+{
+	if (!g->gate) {
+		size_t known = append_known(g->ids, 0, g->ids, g->count, false);
+		g->count = known;
+		if (!known) {
+			future_make_ready(f);
+			return true;
+		}
+		if (!(g->gate = gate_new(g->ids, known, false)))
+			return false;
+	}
+	gate_hold(g->gate, f);
+	return true;
+}
+
+static bool
+place(struct replay *r, struct fate *fate)
+{
+	struct future *f = fate->future;
+	bool none;
+
+	r->waiting++;
+	if (fate->damaged) {
+		future_fail_with(f, STATUS_STORE, "its record in the store is damaged: it is not run");
+		return true;
+	}
+	if (fate->gone) { /* its pool went with the connection that had opened it */
+		future_cancelled(f);
+		return true;
+	}
+	if (fate->begun) {
+		bool again = f->attempt <= f->spec->retries;
+		r->again += again;
+		r->lost += !again;
+		future_fail(f, error_bytes(STATUS_WORKER_LOST, f->id, "the daemon restarted while the task ran: what it did is not known"));
+		return true;
+	}
+	if (!place_behind_own(f, fate->gate, &none))
+		return false;
+	if (!none)
+		return true;
+	if (fate->gate)
+		return place_behind_shared(f, fate->gate);
+	future_make_ready(f);
+	return true;
+}
+
+static int
+by_finish(const void *a, const void *b)
+{
+	const struct fate *x = a, *y = b;
+	if (x->finished_us != y->finished_us)
+		return x->finished_us < y->finished_us ? -1 : 1;
+	return x->future->id < y->future->id ? -1 : 1;
+}
+
+/* Final ones, oldest first; then pending ones, which may need them; then those that had been let go, and that nobody needs, go. */
+static bool
+settle(struct replay *r)
+{
+	bool good = true;
+
+	if (r->count)
+		qsort(r->fate, r->count, sizeof *r->fate, by_finish);
+	for (size_t i = 0; i < r->count; i++) {
+		struct future *f = r->fate[i].future;
+		r->kept += r->fate[i].final;
+		if (r->fate[i].final && !f->let_go)
+			retention_keep(f, f->spec->retain_us);
+	}
+	for (size_t i = 0; good && i < r->count; i++)
+		if (!r->fate[i].final)
+			good = place(r, &r->fate[i]);
+	for (size_t i = 0; good && i < r->count; i++)
+		if (r->fate[i].final && r->fate[i].future->let_go)
+			future_release(r->fate[i].future);
+	return good;
+}
+
+static void
+clear(struct replay *r)
+{
+	struct known_spec *s, *next_spec;
+	struct known_gate *g, *next_gate;
+	struct held *h, *next_held;
+
+	HASH_ITER(hh, r->gates, g, next_gate) {
+		HASH_DEL(r->gates, g);
+		if (g->gate)
+			gate_filled(g->gate);
+		free(g->ids);
+		free(g);
+	}
+	HASH_ITER(hh, r->specs, s, next_spec) {
+		HASH_DEL(r->specs, s);
+		spec_drop(s->spec);
+		free(s);
+	}
+	HASH_ITER(hh, r->held, h, next_held) {
+		HASH_DEL(r->held, h);
+		free(h);
+	}
+	free(r->fate);
+}
+
+bool
+replay_all(char *why, size_t size)
+{
+	struct replay r = { .specs = NULL };
+	uint64_t before = clock_read();
+	bool good = store_replay(&r, why, size);
+
+	store_rows_taken(r.last_spec, r.last_gate);
+	if (good && store_is_durable()) {
+		store_ids(registry_next());
+		store_none_sent();
+	}
+	if (good)
+		snprintf(why, size, "out of memory");
+	good = good && settle(&r);
+	if (good && store_is_durable())
+		output_adopt_files();
+	clear(&r);
+	if (!good)
+		return false;
+	if (!commit_finish()) {
+		snprintf(why, size, "the store cannot be written: %s", store_counts().failing);
+		return false;
+	}
+	boards_forget_earlier();
+	if (r.count)
+		log_info("store", "%llu futures are back in %.1f s: %llu finished, %llu pending; of those that ran, %llu run again and %llu are lost",
+		    (unsigned long long)r.count, (double)(clock_read() - before) / 1e6, (unsigned long long)r.kept,
+		    (unsigned long long)(r.waiting - r.lost), (unsigned long long)r.again, (unsigned long long)r.lost);
+	return true;
+}

@@ -1,0 +1,67 @@
+/* What an engine tells at start-up, and what becomes of it: specs, futures, keys and opened pools as they were, in the order of their ids.
+ * What was in a worker's hands is judged by the claim boards that the last daemon left: begun, it runs again if it has tries left, else fails;
+ * not begun, it goes back to its place. */
+#ifndef FUTURED_DAEMON_REPLAY_H
+#define FUTURED_DAEMON_REPLAY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemon/batch.h"
+
+/* A record as it is in the engine; texts and bytes are the engine's, until the call returns. Times: wall clock microseconds. */
+struct replay_text {
+	const char *at; /* NULL: none */
+	size_t len;
+};
+
+/* Where a spec's pool came from. */
+enum replay_opened { REPLAY_CONFIGURED, REPLAY_OPENED, REPLAY_BOUND };
+
+struct replay_spec {
+	uint64_t row;
+	enum replay_opened opened;
+	struct replay_text pool, kind, owner, fn, name;
+	struct replay_text tags, kwargs, run, env, stdin_bytes;
+	uint32_t run_pairs;
+	int stdin_kind;
+	uint64_t stdin_future;
+	int32_t priority;
+	uint32_t retries;
+	uint64_t timeout_us, deadline_us, delay_us, retry_delay_us, retain_us;
+	bool damaged; /* its checksum says so */
+};
+
+struct replay_task {
+	uint64_t id, spec, gate;
+	int64_t submitted, not_before;
+	uint32_t attempt;
+	bool let_go, damaged;
+	struct replay_text args;
+	/* A result, where there is one. */
+	bool final, failed, seen;
+	uint8_t state;
+	int64_t started, finished;
+	struct replay_text value, rusage;
+};
+
+struct replay;
+
+/* Called by the engine, in this order. False without memory. */
+void replay_ids(struct replay *r, uint64_t next);
+void replay_instance(struct replay *r, const char *instance);
+bool replay_pool(struct replay *r, struct replay_text name, struct replay_text what);
+bool replay_spec(struct replay *r, const struct replay_spec *s);
+/* `ids`: a JSON array. */
+bool replay_gate(struct replay *r, uint64_t row, struct replay_text ids);
+bool replay_sent(struct replay *r, uint64_t host, uint32_t slot, const struct note_sent *sent, size_t count);
+/* In the order of ids. */
+bool replay_task(struct replay *r, const struct replay_task *t);
+bool replay_output(struct replay *r, uint64_t id, int stream, struct replay_text bytes);
+bool replay_key(struct replay *r, uint64_t first, uint64_t count, struct replay_text owner, struct replay_text key);
+
+/* Reads the store and makes everything be there; pools of the configuration must be. False, with a sentence. */
+bool replay_all(char *why, size_t why_size);
+
+#endif

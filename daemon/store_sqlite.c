@@ -1,0 +1,702 @@
+/* The durable store: one SQLite file in WAL mode, one connection, held exclusively. The schema is documented in docs/store.md.
+ *
+ * open ─► (new: the schema is made) ─► replay ─► commit, commit, … each one transaction and, with sync full, one fsync ─► close.
+ * What goes wrong: a commit fails ─► ROLLBACK; before anything is committed again the write-ahead log must have been copied back and emptied, as
+ * after a failed fsync nobody knows what of it is on the disk.
+ *
+ * Nothing else in the project includes sqlite3.h. */
+#include "daemon/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/fault.h"
+#include "daemon/owner.h"
+#include "daemon/pool.h"
+#include "daemon/replay.h"
+#include "daemon/spec.h"
+
+enum { SCHEMA = 1, APPLICATION = 0x66757464, CHECKPOINT_PAGES = 4000, BACKUP_PAGES = 200, TIDY_PAGES = 2000, PAGE = 4096 };
+
+static const char schema[] =
+    "CREATE TABLE daemon (name TEXT PRIMARY KEY, value) WITHOUT ROWID;\n"
+    "CREATE TABLE pools (name TEXT PRIMARY KEY, what BLOB) WITHOUT ROWID;\n"
+    "CREATE TABLE specs (id INTEGER PRIMARY KEY, pool TEXT, kind TEXT, owner TEXT, fn TEXT, name TEXT, tags BLOB, kwargs BLOB, run BLOB,\n"
+    "  opened INTEGER, run_pairs INTEGER, env BLOB, stdin BLOB, stdin_kind INTEGER, stdin_future INTEGER, priority INTEGER, retries INTEGER, timeout_us INTEGER,\n"
+    "  deadline_us INTEGER, delay_us INTEGER, retry_delay_us INTEGER, retain_us INTEGER, sum INTEGER);\n"
+    "CREATE TABLE gates (id INTEGER PRIMARY KEY, ids TEXT);\n"
+    "CREATE TABLE tasks (id INTEGER PRIMARY KEY, spec INTEGER, submitted_us INTEGER, args BLOB, gate INTEGER, attempt INTEGER, not_before_us INTEGER,\n"
+    "  let_go INTEGER, sum INTEGER);\n"
+    "CREATE TABLE results (id INTEGER PRIMARY KEY, state TEXT, attempt INTEGER, started_us INTEGER, finished_us INTEGER, failed INTEGER, seen INTEGER,\n"
+    "  value BLOB, rusage BLOB);\n"
+    "CREATE TABLE outputs (id INTEGER, stream INTEGER, bytes BLOB, PRIMARY KEY (id, stream)) WITHOUT ROWID;\n"
+    "CREATE TABLE keys (first INTEGER PRIMARY KEY, count INTEGER, owner TEXT, key TEXT);\n"
+    "CREATE TABLE sent (host INTEGER, slot INTEGER, tasks BLOB, PRIMARY KEY (host, slot)) WITHOUT ROWID;\n"
+    "CREATE VIEW futures AS SELECT t.id AS id, s.pool AS pool, s.fn AS fn, s.name AS name, s.owner AS owner, coalesce(r.state, 'PENDING') AS state,\n"
+    "  coalesce(r.failed, 0) AS failed, coalesce(r.attempt, t.attempt, 0) AS attempt, s.priority AS priority,\n"
+    "  datetime(t.submitted_us / 1000000, 'unixepoch', 'localtime') AS submitted,\n"
+    "  datetime(r.started_us / 1000000, 'unixepoch', 'localtime') AS started,\n"
+    "  datetime(r.finished_us / 1000000, 'unixepoch', 'localtime') AS finished,\n"
+    "  (r.finished_us - r.started_us) / 1e6 AS seconds, t.args AS args, r.value AS value\n"
+    "  FROM tasks t JOIN specs s ON s.id = t.spec LEFT JOIN results r ON r.id = t.id;\n"
+    "INSERT INTO daemon VALUES ('instance', lower(hex(randomblob(16)))), ('next_id', 1);\n";
+
+enum statement {
+	BEGIN, COMMIT, ROLLBACK, IDS, SPEC, SPEC_GONE, GATE, KEY, KEY_GONE, TASK, SENT, SENT_NONE, SENT_GONE, AGAIN, RESULT, OUTPUT, SEEN, LET_GO,
+	TASK_GONE, RESULT_GONE, OUTPUT_GONE, POOL, POOL_GONE, STATEMENTS
+};
+
+static const char *const texts[STATEMENTS] = {
+	[BEGIN] = "BEGIN IMMEDIATE",
+	[COMMIT] = "COMMIT",
+	[ROLLBACK] = "ROLLBACK",
+	[IDS] = "UPDATE daemon SET value = ?1 WHERE name = 'next_id'",
+	[SPEC] = "INSERT INTO specs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)",
+	[SPEC_GONE] = "DELETE FROM specs WHERE id = ?1",
+	[GATE] = "INSERT INTO gates VALUES (?1, ?2)",
+	[KEY] = "INSERT OR REPLACE INTO keys VALUES (?1, ?2, ?3, ?4)",
+	[KEY_GONE] = "DELETE FROM keys WHERE first = ?1",
+	[TASK] = "INSERT INTO tasks (id, spec, submitted_us, args, gate, sum) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+	[SENT] = "INSERT OR REPLACE INTO sent VALUES (?1, ?2, ?3)",
+	[SENT_NONE] = "DELETE FROM sent",
+	[SENT_GONE] = "DELETE FROM sent WHERE host = ?1 AND slot = ?2",
+	[AGAIN] = "UPDATE tasks SET attempt = ?2, not_before_us = ?3 WHERE id = ?1",
+	[RESULT] = "INSERT OR REPLACE INTO results VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+	[OUTPUT] = "INSERT OR REPLACE INTO outputs VALUES (?1, ?2, ?3)",
+	[SEEN] = "UPDATE results SET seen = 1 WHERE id = ?1",
+	[LET_GO] = "UPDATE tasks SET let_go = 1 WHERE id = ?1",
+	[TASK_GONE] = "DELETE FROM tasks WHERE id = ?1",
+	[RESULT_GONE] = "DELETE FROM results WHERE id = ?1",
+	[OUTPUT_GONE] = "DELETE FROM outputs WHERE id = ?1",
+	[POOL] = "INSERT OR REPLACE INTO pools VALUES (?1, ?2)",
+	[POOL_GONE] = "DELETE FROM pools WHERE name = ?1",
+};
+
+static sqlite3 *db;
+static sqlite3_stmt *statements[STATEMENTS];
+static bool any_output; /* outputs may hold something */
+static struct {
+	sqlite3 *to;
+	sqlite3_backup *copy;
+} backup;
+
+/* ---- helpers ---- */
+
+static bool
+complain(char *why, size_t size)
+{
+	snprintf(why, size, "%s (%s)", sqlite3_errmsg(db), sqlite3_errstr(sqlite3_extended_errcode(db)));
+	return false;
+}
+
+static bool
+execute(const char *sql)
+{
+	return sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK;
+}
+
+static int64_t
+pragma(const char *sql)
+{
+	sqlite3_stmt *s = NULL;
+	int64_t value = -1;
+
+	if (sqlite3_prepare_v2(db, sql, -1, &s, NULL) == SQLITE_OK && sqlite3_step(s) == SQLITE_ROW)
+		value = sqlite3_column_int64(s, 0);
+	sqlite3_finalize(s);
+	return value;
+}
+
+static void
+bind_int(enum statement s, int at, int64_t value)
+{
+	sqlite3_bind_int64(statements[s], at, value);
+}
+
+static void
+bind_text(enum statement s, int at, const char *text)
+{
+	if (text)
+		sqlite3_bind_text(statements[s], at, text, -1, SQLITE_STATIC);
+	else
+		sqlite3_bind_null(statements[s], at);
+}
+
+static void
+bind_blob(enum statement s, int at, const void *data, size_t len)
+{
+	if (len)
+		sqlite3_bind_blob64(statements[s], at, data, len, SQLITE_STATIC);
+	else
+		sqlite3_bind_zeroblob(statements[s], at, 0);
+}
+
+static void
+bind_bytes(enum statement s, int at, const struct bytes *b)
+{
+	bind_blob(s, at, bytes_data(b), bytes_len(b));
+}
+
+static bool
+step(enum statement s)
+{
+	int result = sqlite3_step(statements[s]);
+	sqlite3_reset(statements[s]);
+	return result == SQLITE_DONE;
+}
+
+/* Against damage, not against an attacker: FNV-1a over 8 bytes at a time. */
+static uint64_t
+sum(uint64_t h, const void *data, size_t len)
+{
+	const uint8_t *at = data;
+	uint64_t word;
+
+	for (; len >= 8; at += 8, len -= 8) {
+		memcpy(&word, at, 8);
+		h = (h ^ word) * 0x100000001b3u;
+		h ^= h >> 29;
+	}
+	word = len;
+	if (len)
+		memcpy((uint8_t *)&word + 1, at, len);
+	h = (h ^ word) * 0x100000001b3u;
+	return h ^ h >> 32;
+}
+
+static uint64_t
+sum_int(uint64_t h, int64_t value)
+{
+	return sum(h, &value, sizeof value);
+}
+
+static int64_t
+task_sum(uint64_t id, uint64_t spec, uint64_t gate, const void *args, size_t len)
+{
+	return (int64_t)sum(sum_int(sum_int(sum_int(0xcbf29ce484222325u, (int64_t)id), (int64_t)spec), (int64_t)gate), args, len);
+}
+
+/* ---- opening ---- */
+
+/* A file of ours, private, made where there is none. */
+static bool
+make_file(const char *path, char *why, size_t size)
+{
+	struct stat st;
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd < 0 || fstat(fd, &st)) {
+		snprintf(why, size, "%.150s: %s", path, strerror(errno));
+		if (fd >= 0)
+			close(fd);
+		return false;
+	}
+	close(fd);
+	if (S_ISREG(st.st_mode) && st.st_uid == geteuid() && !(st.st_mode & 0077))
+		return true;
+	snprintf(why, size, "%.150s: expected a file of our own that nobody else may read", path);
+	return false;
+}
+
+static bool
+make_schema(char *why, size_t size)
+{
+	char text[80];
+
+	snprintf(text, sizeof text, "PRAGMA application_id = %d; PRAGMA user_version = %d", APPLICATION, SCHEMA);
+	if (execute("BEGIN IMMEDIATE") && execute(schema) && execute(text) && execute("COMMIT"))
+		return true;
+	return complain(why, size);
+}
+
+static bool
+check_schema(char *why, size_t size)
+{
+	int64_t application = pragma("PRAGMA application_id"), version = pragma("PRAGMA user_version");
+
+	if (application < 0)
+		return complain(why, size);
+	if (!application && !version && pragma("SELECT count(*) FROM sqlite_schema") == 0)
+		return make_schema(why, size);
+	if (application != APPLICATION)
+		snprintf(why, size, "it is a database, but none of futured's");
+	else if (version > SCHEMA)
+		snprintf(why, size, "it has format %lld; this futured knows up to %d: use a newer one", (long long)version, SCHEMA);
+	else
+		return true;
+	return false;
+}
+
+static bool
+configure(enum store_sync sync, char *why, size_t size)
+{
+	static const char *const names[] = { "FULL", "NORMAL", "OFF" };
+	char text[400];
+
+	snprintf(text, sizeof text,
+	    "PRAGMA locking_mode = EXCLUSIVE; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = %s;"
+	    "PRAGMA wal_autocheckpoint = %d; PRAGMA journal_size_limit = %d; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384;"
+	    "PRAGMA cell_size_check = ON",
+	    names[sync], CHECKPOINT_PAGES, 4 * CHECKPOINT_PAGES * PAGE);
+	return execute(text) || complain(why, size);
+}
+
+static bool
+prepare(char *why, size_t size)
+{
+	for (int i = 0; i < STATEMENTS; i++)
+		if (sqlite3_prepare_v3(db, texts[i], -1, SQLITE_PREPARE_PERSISTENT, &statements[i], NULL) != SQLITE_OK)
+			return complain(why, size);
+	return true;
+}
+
+static void
+close_store(void)
+{
+	for (int i = 0; i < STATEMENTS; i++) {
+		sqlite3_finalize(statements[i]);
+		statements[i] = NULL;
+	}
+	sqlite3_close(db);
+	db = NULL;
+}
+
+static bool
+open_store(const char *path, enum store_sync sync, char *why, size_t size)
+{
+	char inner[256] = "out of memory";
+
+	if (!make_file(path, why, size))
+		return false;
+	if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, NULL) == SQLITE_OK) {
+		sqlite3_extended_result_codes(db, 1);
+		if (configure(sync, inner, sizeof inner) && check_schema(inner, sizeof inner) && prepare(inner, sizeof inner))
+			return true;
+	} else if (db) {
+		complain(inner, sizeof inner);
+	}
+	snprintf(why, size, "%.200s: %.200s", path, inner);
+	close_store();
+	return false;
+}
+
+/* ---- committing ---- */
+
+static bool
+put_spec(uint64_t row, const struct spec *s)
+{
+	bind_int(SPEC, 1, (int64_t)row);
+	bind_text(SPEC, 2, s->pool->name);
+	bind_text(SPEC, 3, pool_kind_name(s->pool));
+	bind_text(SPEC, 4, s->owner->name);
+	bind_text(SPEC, 5, s->fn);
+	bind_text(SPEC, 6, s->name);
+	bind_bytes(SPEC, 7, &s->tags);
+	bind_bytes(SPEC, 8, &s->kwargs);
+	bind_bytes(SPEC, 9, &s->run);
+	bind_int(SPEC, 10, s->pool->bound_to ? REPLAY_BOUND : s->pool->like ? REPLAY_OPENED : REPLAY_CONFIGURED);
+	bind_int(SPEC, 11, s->run_pairs);
+	bind_bytes(SPEC, 12, &s->env);
+	bind_bytes(SPEC, 13, &s->stdin_bytes);
+	bind_int(SPEC, 14, s->stdin_kind);
+	bind_int(SPEC, 15, (int64_t)s->stdin_future);
+	bind_int(SPEC, 16, s->priority);
+	bind_int(SPEC, 17, s->retries);
+	bind_int(SPEC, 18, (int64_t)s->timeout_us);
+	bind_int(SPEC, 19, (int64_t)s->deadline_us);
+	bind_int(SPEC, 20, (int64_t)s->delay_us);
+	bind_int(SPEC, 21, (int64_t)s->retry_delay_us);
+	bind_int(SPEC, 22, (int64_t)s->retain_us);
+	uint64_t h = sum(0xcbf29ce484222325u, s->pool->name, strlen(s->pool->name));
+	h = sum(sum(h, s->owner->name, strlen(s->owner->name)), s->fn, s->fn_len);
+	h = sum(sum(h, bytes_data(&s->kwargs), bytes_len(&s->kwargs)), bytes_data(&s->run), bytes_len(&s->run));
+	h = sum(sum(h, bytes_data(&s->env), bytes_len(&s->env)), bytes_data(&s->stdin_bytes), bytes_len(&s->stdin_bytes));
+	h = sum_int(sum_int(sum_int(sum_int(h, s->run_pairs), s->stdin_kind), (int64_t)s->stdin_future), s->retries);
+	bind_int(SPEC, 23, (int64_t)h);
+	return step(SPEC);
+}
+
+static bool
+put_task(uint64_t id, const struct note *n, const void *args, size_t len)
+{
+	bind_int(TASK, 1, (int64_t)id);
+	bind_int(TASK, 2, (int64_t)n->u.task.spec);
+	bind_int(TASK, 3, n->u.task.submitted);
+	bind_blob(TASK, 4, args, len);
+	bind_int(TASK, 5, (int64_t)n->u.task.gate);
+	bind_int(TASK, 6, task_sum(id, n->u.task.spec, n->u.task.gate, args, len));
+	return step(TASK);
+}
+
+static bool
+put_tasks(const struct note *n)
+{
+	struct reader r;
+	const uint8_t *raw;
+	size_t len;
+
+	reader_init(&r, bytes_data(&n->bytes), bytes_len(&n->bytes));
+	for (uint64_t i = 0; i < n->count; i++)
+		if (!read_raw(&r, &raw, &len) || !put_task(n->id + i, n, raw, len))
+			return false;
+	return true;
+}
+
+static bool
+put_result(const struct note *n)
+{
+	bind_int(RESULT, 1, (int64_t)n->id);
+	bind_text(RESULT, 2, future_state_name((enum future_state)n->u.result.state));
+	bind_int(RESULT, 3, n->attempt);
+	bind_int(RESULT, 4, n->u.result.started);
+	bind_int(RESULT, 5, n->u.result.finished);
+	bind_int(RESULT, 6, n->u.result.failed);
+	bind_int(RESULT, 7, n->u.result.seen);
+	bind_bytes(RESULT, 8, &n->bytes);
+	bind_bytes(RESULT, 9, &n->more);
+	return step(RESULT);
+}
+
+static bool
+put_gone(uint64_t id)
+{
+	bind_int(TASK_GONE, 1, (int64_t)id);
+	bind_int(RESULT_GONE, 1, (int64_t)id);
+	bind_int(OUTPUT_GONE, 1, (int64_t)id);
+	return step(TASK_GONE) && step(RESULT_GONE) && (!any_output || step(OUTPUT_GONE));
+}
+
+static bool
+put_id(enum statement s, uint64_t id)
+{
+	bind_int(s, 1, (int64_t)id);
+	return step(s);
+}
+
+static bool
+put(const struct note *n)
+{
+	switch (n->verb) {
+	case NOTE_NOTHING:
+	case NOTE_FILE:
+		return true;
+	case NOTE_IDS:
+		return put_id(IDS, n->id);
+	case NOTE_SPEC:
+		return put_spec(n->id, n->u.spec);
+	case NOTE_SPEC_GONE:
+		return put_id(SPEC_GONE, n->id);
+	case NOTE_GATE:
+		bind_text(GATE, 2, n->u.name.text);
+		return put_id(GATE, n->id);
+	case NOTE_KEY:
+		bind_int(KEY, 2, (int64_t)n->count);
+		bind_text(KEY, 3, n->u.name.owner);
+		bind_text(KEY, 4, n->u.name.text);
+		return put_id(KEY, n->id);
+	case NOTE_KEY_GONE:
+		return put_id(KEY_GONE, n->id);
+	case NOTE_TASK:
+		return put_task(n->id, n, bytes_data(&n->bytes), bytes_len(&n->bytes));
+	case NOTE_TASKS:
+		return put_tasks(n);
+	case NOTE_SENT:
+		bind_int(SENT, 2, n->u.sent.slot);
+		bind_bytes(SENT, 3, &n->bytes);
+		return put_id(SENT, n->u.sent.host);
+	case NOTE_SENT_NONE:
+		return step(SENT_NONE);
+	case NOTE_SENT_GONE:
+		bind_int(SENT_GONE, 2, n->u.sent.slot);
+		return put_id(SENT_GONE, n->u.sent.host);
+	case NOTE_AGAIN:
+		bind_int(AGAIN, 2, n->attempt);
+		bind_int(AGAIN, 3, n->u.result.not_before);
+		return put_id(AGAIN, n->id);
+	case NOTE_RESULT:
+		return put_result(n);
+	case NOTE_OUTPUT:
+		any_output = true;
+		bind_int(OUTPUT, 2, n->u.stream);
+		bind_bytes(OUTPUT, 3, &n->bytes);
+		return put_id(OUTPUT, n->id);
+	case NOTE_SEEN:
+		return put_id(SEEN, n->id);
+	case NOTE_LET_GO:
+		return put_id(LET_GO, n->id);
+	case NOTE_GONE:
+		return put_gone(n->id);
+	case NOTE_POOL:
+		bind_text(POOL, 1, n->u.name.text);
+		bind_bytes(POOL, 2, &n->bytes);
+		return step(POOL);
+	case NOTE_POOL_GONE:
+		bind_text(POOL_GONE, 1, n->u.name.text);
+		return step(POOL_GONE);
+	}
+	return false;
+}
+
+static bool
+put_all(const struct batch *b)
+{
+	for (const struct batch_chunk *c = b->first; c; c = c->next)
+		for (size_t i = 0; i < c->count; i++)
+			if (!put(&c->note[i]))
+				return false;
+	return true;
+}
+
+/* After a failure: what is in the log is copied into the database and the log emptied, whatever it takes. */
+static bool
+recover(void)
+{
+	return sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) == SQLITE_OK;
+}
+
+static bool
+commit(const struct batch *b, bool again, char *why, size_t size)
+{
+	if (again && !recover())
+		return complain(why, size);
+	CRASH_POINT(before_commit);
+	if (step(BEGIN) && put_all(b) && step(COMMIT)) {
+		CRASH_POINT(after_commit);
+		return true;
+	}
+	complain(why, size);
+	if (!sqlite3_get_autocommit(db))
+		step(ROLLBACK);
+	return false;
+}
+
+static uint64_t
+used_bytes(void)
+{
+	int64_t pages = pragma("PRAGMA page_count"), unused = pragma("PRAGMA freelist_count");
+	return pages > unused ? (uint64_t)(pages - unused) * PAGE : 0;
+}
+
+/* Pages that nothing uses any more go back to the file system, some at a time. */
+static bool
+tidy(void)
+{
+	char text[60];
+
+	snprintf(text, sizeof text, "PRAGMA incremental_vacuum(%d)", TIDY_PAGES);
+	return pragma("PRAGMA freelist_count") > TIDY_PAGES / 10 && execute(text);
+}
+
+/* ---- a copy ---- */
+
+static bool
+end_backup(bool good, bool *over, char *why, size_t size)
+{
+	if (!good && backup.to)
+		snprintf(why, size, "%s", sqlite3_errmsg(backup.to));
+	if (backup.copy)
+		sqlite3_backup_finish(backup.copy);
+	if (good && backup.to) /* readable with any tool, as one file */
+		good = sqlite3_exec(backup.to, "PRAGMA journal_mode = DELETE", NULL, NULL, NULL) == SQLITE_OK;
+	sqlite3_close(backup.to);
+	backup.to = NULL;
+	backup.copy = NULL;
+	*over = true;
+	return good;
+}
+
+static bool
+backup_step(const char *path, bool *over, char *why, size_t size)
+{
+	if (!backup.to) {
+		int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+		if (fd < 0) {
+			snprintf(why, size, "%s", strerror(errno));
+			*over = true;
+			return false;
+		}
+		close(fd);
+		if (sqlite3_open_v2(path, &backup.to, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK ||
+		    !(backup.copy = sqlite3_backup_init(backup.to, "main", db, "main"))) {
+			end_backup(false, over, why, size);
+			unlink(path);
+			return false;
+		}
+	}
+	int result = sqlite3_backup_step(backup.copy, BACKUP_PAGES);
+	if (result == SQLITE_OK || result == SQLITE_BUSY)
+		return true;
+	if (end_backup(result == SQLITE_DONE, over, why, size))
+		return true;
+	unlink(path);
+	return false;
+}
+
+/* ---- replaying ---- */
+
+static struct replay_text
+column(sqlite3_stmt *s, int at)
+{
+	if (sqlite3_column_type(s, at) == SQLITE_NULL)
+		return (struct replay_text){ .at = NULL };
+	const void *data = sqlite3_column_blob(s, at);
+	return (struct replay_text){ .at = data ? data : "", .len = (size_t)sqlite3_column_bytes(s, at) };
+}
+
+/* Calls `each` for every row. */
+static bool
+read_rows(const char *sql, struct replay *to, bool (*each)(sqlite3_stmt *s, struct replay *to), char *why, size_t size)
+{
+	sqlite3_stmt *s = NULL;
+	int result = sqlite3_prepare_v2(db, sql, -1, &s, NULL);
+
+	if (result == SQLITE_OK) {
+		while ((result = sqlite3_step(s)) == SQLITE_ROW) {
+			if (!each(s, to)) {
+				snprintf(why, size, "out of memory");
+				sqlite3_finalize(s);
+				return false;
+			}
+		}
+	}
+	bool good = result == SQLITE_DONE || complain(why, size);
+	sqlite3_finalize(s);
+	return good;
+}
+
+static bool
+read_daemon(sqlite3_stmt *s, struct replay *to)
+{
+	const char *name = (const char *)sqlite3_column_text(s, 0);
+	if (name && strcmp(name, "next_id") == 0)
+		replay_ids(to, (uint64_t)sqlite3_column_int64(s, 1));
+	else if (name && strcmp(name, "instance") == 0 && sqlite3_column_text(s, 1))
+		replay_instance(to, (const char *)sqlite3_column_text(s, 1));
+	return true;
+}
+
+static bool
+read_pool(sqlite3_stmt *s, struct replay *to)
+{
+	return replay_pool(to, column(s, 0), column(s, 1));
+}
+
+static uint64_t
+sum_column(uint64_t h, struct replay_text t)
+{
+	return sum(h, t.at, t.len);
+}
+
+static bool
+read_spec(sqlite3_stmt *s, struct replay *to)
+{
+	struct replay_spec spec = {
+		.row = (uint64_t)sqlite3_column_int64(s, 0), .pool = column(s, 1), .kind = column(s, 2), .owner = column(s, 3), .fn = column(s, 4),
+		.name = column(s, 5), .tags = column(s, 6), .kwargs = column(s, 7), .run = column(s, 8),
+		.opened = (enum replay_opened)sqlite3_column_int(s, 9),
+		.run_pairs = (uint32_t)sqlite3_column_int64(s, 10), .env = column(s, 11), .stdin_bytes = column(s, 12),
+		.stdin_kind = sqlite3_column_int(s, 13), .stdin_future = (uint64_t)sqlite3_column_int64(s, 14),
+		.priority = sqlite3_column_int(s, 15), .retries = (uint32_t)sqlite3_column_int64(s, 16),
+		.timeout_us = (uint64_t)sqlite3_column_int64(s, 17), .deadline_us = (uint64_t)sqlite3_column_int64(s, 18),
+		.delay_us = (uint64_t)sqlite3_column_int64(s, 19), .retry_delay_us = (uint64_t)sqlite3_column_int64(s, 20),
+		.retain_us = (uint64_t)sqlite3_column_int64(s, 21),
+	};
+	uint64_t h = sum_column(sum_column(sum_column(0xcbf29ce484222325u, spec.pool), spec.owner), spec.fn);
+	h = sum_column(sum_column(sum_column(sum_column(h, spec.kwargs), spec.run), spec.env), spec.stdin_bytes);
+	h = sum_int(sum_int(sum_int(sum_int(h, spec.run_pairs), spec.stdin_kind), (int64_t)spec.stdin_future), spec.retries);
+	spec.damaged = (uint64_t)sqlite3_column_int64(s, 22) != h;
+	return replay_spec(to, &spec);
+}
+
+static bool
+read_gate(sqlite3_stmt *s, struct replay *to)
+{
+	return replay_gate(to, (uint64_t)sqlite3_column_int64(s, 0), column(s, 1));
+}
+
+static bool
+read_sent(sqlite3_stmt *s, struct replay *to)
+{
+	struct note_sent sent[64];
+	struct replay_text t = column(s, 2);
+	size_t count = t.len / sizeof *sent;
+
+	if (count > 64)
+		count = 64;
+	if (count)
+		memcpy(sent, t.at, count * sizeof *sent);
+	return replay_sent(to, (uint64_t)sqlite3_column_int64(s, 0), (uint32_t)sqlite3_column_int64(s, 1), sent, count);
+}
+
+static bool
+read_task(sqlite3_stmt *s, struct replay *to)
+{
+	struct replay_task t = {
+		.id = (uint64_t)sqlite3_column_int64(s, 0), .spec = (uint64_t)sqlite3_column_int64(s, 1), .submitted = sqlite3_column_int64(s, 2),
+		.args = column(s, 3), .gate = (uint64_t)sqlite3_column_int64(s, 4), .attempt = (uint32_t)sqlite3_column_int64(s, 5),
+		.not_before = sqlite3_column_int64(s, 6), .let_go = sqlite3_column_int(s, 7),
+		.final = sqlite3_column_type(s, 9) != SQLITE_NULL,
+	};
+	t.damaged = sqlite3_column_int64(s, 8) != task_sum(t.id, t.spec, t.gate, t.args.at, t.args.len);
+	if (t.final) {
+		const char *state = (const char *)sqlite3_column_text(s, 9);
+		t.state = state && strcmp(state, "CANCELLED") == 0 ? FUTURE_CANCELLED : FUTURE_FINISHED;
+		t.attempt = (uint32_t)sqlite3_column_int64(s, 10);
+		t.started = sqlite3_column_int64(s, 11);
+		t.finished = sqlite3_column_int64(s, 12);
+		t.failed = sqlite3_column_int(s, 13);
+		t.seen = sqlite3_column_int(s, 14);
+		t.value = column(s, 15);
+		t.rusage = column(s, 16);
+	}
+	return replay_task(to, &t);
+}
+
+static bool
+read_output(sqlite3_stmt *s, struct replay *to)
+{
+	any_output = true;
+	return replay_output(to, (uint64_t)sqlite3_column_int64(s, 0), sqlite3_column_int(s, 1), column(s, 2));
+}
+
+static bool
+read_key(sqlite3_stmt *s, struct replay *to)
+{
+	return replay_key(to, (uint64_t)sqlite3_column_int64(s, 0), (uint64_t)sqlite3_column_int64(s, 1), column(s, 2), column(s, 3));
+}
+
+static bool
+replay(struct replay *to, char *why, size_t size)
+{
+	/* What nothing refers to any more, where the last daemon could not see to it. */
+	if (!execute("DELETE FROM specs WHERE id NOT IN (SELECT spec FROM tasks); DELETE FROM gates WHERE id NOT IN (SELECT gate FROM tasks);"
+		     "DELETE FROM results WHERE id NOT IN (SELECT id FROM tasks); DELETE FROM outputs WHERE id NOT IN (SELECT id FROM tasks)"))
+		return complain(why, size);
+	return read_rows("SELECT name, value FROM daemon", to, read_daemon, why, size) &&
+	    read_rows("SELECT name, what FROM pools", to, read_pool, why, size) &&
+	    read_rows("SELECT * FROM specs", to, read_spec, why, size) &&
+	    read_rows("SELECT id, ids FROM gates", to, read_gate, why, size) &&
+	    read_rows("SELECT host, slot, tasks FROM sent", to, read_sent, why, size) &&
+	    read_rows("SELECT t.id, spec, submitted_us, args, gate, t.attempt, not_before_us, let_go, sum, r.state, r.attempt, r.started_us,"
+		      " r.finished_us, r.failed, r.seen, r.value, r.rusage FROM tasks t LEFT JOIN results r ON r.id = t.id ORDER BY t.id", to, read_task, why, size) &&
+	    read_rows("SELECT id, stream, bytes FROM outputs", to, read_output, why, size) &&
+	    read_rows("SELECT first, count, owner, key FROM keys", to, read_key, why, size);
+}
+
+const struct engine store_sqlite = {
+	.kind = "sqlite",
+	.open = open_store,
+	.commit = commit,
+	.replay = replay,
+	.backup = backup_step,
+	.tidy = tidy,
+	.size = used_bytes,
+	.close = close_store,
+};

@@ -1,0 +1,303 @@
+"""The durable store: what was said holds, whatever becomes of the daemon."""
+import os
+import sqlite3
+import subprocess
+
+import pytest
+
+import helpers
+from rpc import ref
+from helpers import eventually, refused, sh
+
+CONFIG = {"store": "sqlite", "pools": {"shell": {"kind": "command", "workers": 2}, "one": {"kind": "command", "workers": 1},
+                                        "native": {"kind": "process", "runtime": "native", "workers": 2,
+                                                   "modules": [os.path.join(helpers.ROOT, helpers.BUILD, "modules", "work.so")]}}}
+
+
+@pytest.fixture
+def reborn(launch):
+    """Kills a daemon as nobody should, and starts the next one on what it left."""
+    def again(daemon, **config):
+        daemon.kill()
+        daemon.clients.clear()
+        return launch(config, directory=daemon.directory)
+    return again
+
+
+def marks(path):
+    try:
+        return open(path).read().split()
+    except FileNotFoundError:
+        return []
+
+
+def test_a_result_is_there_after_a_crash(daemon, client, reborn):
+    future = client.call("submit", "shell", *sh("echo kept; echo too >&2"))
+    value = client.call("result", future)
+    again = reborn(daemon).client()
+    assert again.call("result", future) == value
+    assert again.call("state", [future]) == ["FINISHED"]
+
+
+def test_an_error_nobody_looked_at_is_still_one_of_the_failures(daemon, client, reborn):
+    future = client.call("submit", "shell", *sh("exit 3"))
+    client.call("wait", [future])
+    again = reborn(daemon).client()
+    assert [f["id"] for f in again.call("failures")] == [future]
+    assert refused("ExitError", again.call, "result", future)["exit"] == 3
+
+
+def test_one_that_was_looked_at_is_not(daemon, client, reborn):
+    future = client.call("submit", "shell", *sh("exit 3"))
+    refused("ExitError", client.call, "result", future)
+    client.call("ping")
+    client.call("submit", "shell", *sh("true"))  # whose answer comes after the commit of what was seen
+    assert future not in [f["id"] for f in reborn(daemon).client().call("failures")]
+
+
+def test_pending_tasks_run_in_their_order_after_a_crash(daemon, client, reborn):
+    out = daemon.path("order")
+    client.call("submit", "one", *daemon.gate().task())
+    daemon.gates[-1].await_start()
+    client.call("pause", "one")
+    ids = [client.call("submit", "one", *sh('echo "$1" >> "$2"', name, out), {"priority": priority})
+           for name, priority in (("c", 0), ("a", 9), ("d", 0), ("b", 5))]
+    run = client.call("map", "one", "/bin/sh", [["-c", 'echo "$1" >> "$2"', "sh", name, out] for name in "efg"])
+    again = reborn(daemon).client()
+    again.call("wait", ids + [run])
+    assert marks(out) == list("abcdefg")
+
+
+def test_what_ran_is_lost_unless_it_may_run_again(daemon, client, reborn):
+    ledger = daemon.path("ledger")
+    script = 'echo "$1" >> "$2"; [ $FUTURED_ATTEMPT = 2 ] || sleep 1000'
+    once = client.call("submit", "shell", *sh(script, "once", ledger))
+    twice = client.call("submit", "shell", *sh(script, "twice", ledger), {"retries": 1})
+    eventually(lambda: len(marks(ledger)) == 2)
+    again = reborn(daemon).client()
+    error = refused("WorkerLostError", again.call, "result", once)
+    assert "daemon restarted" in error["message"] and error["future"] == once
+    assert again.call("result", twice)["exit"] == 0
+    assert sorted(marks(ledger)) == ["once", "twice", "twice"]
+    assert again.call("show", twice)["attempt"] == 2
+
+
+def test_what_was_sent_ahead_and_had_not_begun_goes_back_to_its_place(daemon, client, reborn):
+    """Handed over, as the store knows, but not claimed, as the board says: it has no attempt behind it."""
+    ledger = daemon.path("ledger")
+    client.call("call", "native", "noop", [])  # workers are there, and short tasks are expected
+    fast = [client.call("submit", "native", "noop", []) for n in range(40)]
+    client.call("wait", fast)
+    slow = [client.call("submit", "one", *sh('echo "$1" >> "$2"; sleep 1000', n, ledger)) for n in range(6)]
+    eventually(lambda: marks(ledger))
+    again = reborn(daemon).client()
+    refused("WorkerLostError", again.call, "result", slow[0])
+    eventually(lambda: len(marks(ledger)) == 2)
+    assert again.call("state", slow) == ["FINISHED", "RUNNING"] + ["PENDING"] * 4
+    assert again.call("show", slow[1])["attempt"] == 1
+    again.call("cancel", slow, {"running": "kill", "grace": 0})
+
+
+def test_boards_that_are_gone_count_all_that_was_handed_over_as_begun(launch, daemon, client):
+    """As after a power cut: nobody knows what had begun."""
+    future = client.call("submit", "one", *daemon.gate().task())
+    daemon.gates[-1].await_start()
+    daemon.kill()
+    daemon.clients.clear()
+    boards = [os.path.join(daemon.directory, name) for name in os.listdir(daemon.directory) if name.startswith("boards-")]
+    assert len(boards) == 1 and os.listdir(boards[0])
+    for name in os.listdir(boards[0]):
+        os.unlink(os.path.join(boards[0], name))
+    refused("WorkerLostError", launch(directory=daemon.directory).client().call, "result", future)
+
+
+def test_delays_dependencies_and_keys_survive(daemon, client, reborn):
+    delayed = client.call("submit", "shell", *sh("echo late"), {"delay": 1})
+    first = client.call("submit", "one", *sh("sleep 0.2; echo first"), {"retries": 2})
+    after = client.call("submit", "shell", *sh("echo after"), {"after": [first]})
+    piped = client.call("submit", "shell", "/bin/cat", [], {"stdin": ref(first)})
+    keyed = client.call("submit", "shell", *sh("echo keyed"), {"key": "k", "delay": 1})
+    run = client.call("map", "shell", "/bin/echo", [["x"], ["y"]], {"key": "m", "delay": 1, "after": [first]})
+    again = reborn(daemon).client()
+    assert again.call("submit", "shell", *sh("echo other"), {"key": "k"}) == keyed
+    assert again.call("map", "shell", "/bin/echo", [["z"]], {"key": "m"}) == run
+    assert again.call("show", delayed)["why"]["code"] == "delay"
+    assert again.call("result", piped)["stdout"] == b"first\n"
+    assert again.call("result", after)["stdout"] == b"after\n"
+    assert again.call("result", delayed)["stdout"] == b"late\n"
+    assert again.call("result", run[0] + 1)["stdout"] == b"y\n"
+
+
+def test_a_dependency_that_was_forgotten_was_fulfilled(daemon, client, reborn):
+    first = client.call("submit", "shell", *sh("true"))
+    client.call("wait", [first])
+    after = client.call("submit", "shell", *sh("echo ran"), {"after": [first], "delay": 0.5})
+    assert client.call("release", [first]) == 1
+    again = reborn(daemon).client()
+    refused("ExpiredFutureError", again.call, "result", first)
+    assert again.call("result", after)["stdout"] == b"ran\n"
+
+
+def test_a_released_value_is_kept_for_whoever_needs_it(daemon, client, reborn):
+    first = client.call("submit", "shell", *sh("echo precious"))
+    client.call("wait", [first])
+    client.call("pause", "shell")
+    needs = client.call("submit", "shell", "/bin/cat", [], {"stdin": ref(first)})
+    client.call("release", [first])
+    again = reborn(daemon).client()
+    refused("ExpiredFutureError", again.call, "result", first)
+    assert again.call("result", needs)["stdout"] == b"precious\n"
+
+
+def test_ids_are_never_given_twice(daemon, client, reborn):
+    highest = client.call("submit", "shell", *sh("true"))
+    for _ in range(3):
+        bound = [client.call("submit", "shell", *sh("true"), {"bound": True}) for _ in range(3)]
+        assert min(bound) > highest
+        highest = max(bound)
+        daemon = reborn(daemon)
+        client = daemon.client()
+        refused("ExpiredFutureError", client.call, "result", highest)
+        first = client.call("submit", "shell", *sh("true"))
+        assert first > highest
+        highest = first
+
+
+def test_the_instance_stays_the_same(daemon, client, reborn):
+    def instance(c):
+        return c.call("hello", {"protocol": 1, "client": "test"})["instance"]
+    assert instance(client) == instance(reborn(daemon).client())
+
+
+def test_released_and_cancelled_futures_stay_so(daemon, client, reborn):
+    client.call("pause", "one")
+    released, cancelled = [client.call("submit", "one", *sh("true")) for _ in range(2)]
+    done = client.call("submit", "shell", *sh("true"))
+    client.call("wait", [done])
+    assert client.call("cancel", [cancelled]) == [True]
+    assert client.call("release", [released, done]) == 2
+    again = reborn(daemon).client()
+    assert again.call("state", [cancelled]) == ["CANCELLED"]
+    refused("ExpiredFutureError", again.call, "result", done)
+    eventually(lambda: again.call("stats")["futures"]["PENDING"] + again.call("stats")["futures"]["RUNNING"] == 0)
+    refused("ExpiredFutureError", again.call, "result", released)
+
+
+def test_spilled_output_is_there_after_a_crash(daemon, client, reborn):
+    future = client.call("submit", "shell", *sh("head -c 3000000 /dev/zero | tr '\\0' x"))
+    client.call("wait", [future])
+    again = reborn(daemon).client()
+    got = b""
+    while len(got) < 3000000:
+        part = again.call("output", future, {"stream": "stdout", "offset": len(got)})
+        assert part
+        got += part
+    assert got == b"x" * 3000000
+    again.call("release", [future])
+
+
+def test_a_pool_that_a_client_opened_is_there_with_its_tasks(daemon, client, reborn):
+    pool = client.call("open_pool", {"like": "native", "workers": 1})
+    client.call("pause", pool)
+    future = client.call("submit", pool, "echo", [42])
+    again = reborn(daemon).client()
+    assert again.call("result", future) == 42
+    again.call("close_pool", pool)
+    assert pool not in [p["name"] for p in reborn(daemon).client().call("pools")]
+
+
+def test_a_pool_bound_to_a_connection_is_gone_and_its_tasks_are_cancelled(daemon, client, reborn):
+    pool = client.call("open_pool", {"like": "native", "workers": 1, "bound": True})
+    client.call("pause", pool)
+    future = client.call("submit", pool, "echo", [42])
+    again = reborn(daemon).client()
+    assert again.call("state", [future]) == ["CANCELLED"]
+
+
+def test_tasks_of_a_pool_that_is_gone_wait_for_its_return(daemon, client, launch):
+    client.call("pause", "one")
+    future = client.call("submit", "one", *sh("echo back"))
+    daemon.kill()
+    daemon.clients.clear()
+    without = launch(directory=daemon.directory, start=False)
+    del without.config["pools"]["one"]
+    without.start()
+    again = without.client()
+    assert again.call("show", future)["why"]["code"] == "no_pool"
+    without.config["pools"] = CONFIG["pools"]
+    without.write_config()
+    again.call("reload")
+    assert again.call("result", future)["stdout"] == b"back\n"
+
+
+def test_a_newer_store_is_refused_with_a_reason(daemon, launch):
+    path = daemon.path("state/futured.db")
+    daemon.stop()
+    with sqlite3.connect(path) as db:
+        db.execute("pragma user_version = 99")
+    db.close()
+    late = launch(directory=daemon.directory, start=False)
+    late.expected_status = late.spawn().await_end()
+    assert late.expected_status == 1
+    assert "99" in late.log() and "newer" in late.log()
+
+
+@pytest.mark.parametrize("content", [b"not a database" * 1000, b"SQLite format 3\0" + b"\xff" * 5000])
+def test_what_is_no_store_is_refused_and_left_alone(launch, content):
+    daemon = launch(start=False)
+    os.makedirs(daemon.path("state"))
+    with open(daemon.path("state/futured.db"), "wb") as f:
+        f.write(content)
+    os.chmod(f.name, 0o600)
+    daemon.expected_status = daemon.spawn().await_end()
+    assert daemon.expected_status == 1 and "futured.db" in daemon.log()
+    assert open(f.name, "rb").read() == content
+
+
+def test_a_damaged_record_is_not_run(daemon, client, launch):
+    client.call("pause", "one")
+    good = client.call("submit", "one", *sh("echo good"))
+    bad = client.call("submit", "one", "/bin/echo", ["harmless"])
+    daemon.stop()
+    path = daemon.path("state/futured.db")
+    data = open(path, "rb").read()
+    assert data.count(b"harmless") == 1
+    with open(path, "wb") as f:
+        f.write(data.replace(b"harmless", b"harmfull"))
+    again = launch(directory=daemon.directory).client()
+    assert "damaged" in refused("StoreError", again.call, "result", bad)["message"]
+    assert again.call("result", good)["stdout"] == b"good\n"
+
+
+def test_a_copy_of_a_running_store_can_be_queried_by_hand(daemon, client):
+    done = client.call("submit", "shell", "/bin/echo", ["hello"])
+    client.call("wait", [done])
+    client.call("pause", "one")
+    client.call("submit", "one", "/bin/true", [])
+    copy = daemon.path("copy.db")
+    fut = os.path.join(helpers.BUILD, "bin", "fut")
+    assert subprocess.run([fut, "-a", daemon.address, "daemon", "backup", copy]).returncode == 0
+    assert os.stat(copy).st_mode & 0o777 == 0o600
+    with sqlite3.connect(copy) as db:
+        rows = db.execute("select id, pool, fn, state, failed from futures order by id").fetchall()
+    db.close()
+    assert rows == [(done, "shell", "/bin/echo", "FINISHED", 0), (done + 1, "one", "/bin/true", "PENDING", 0)]
+    refused("ValueError", client.call, "backup", copy)
+    assert "backup" in refused("StoreError", client.call, "backup", daemon.path("no/such/place"))["message"]
+
+
+def test_stats_say_how_the_store_does(daemon, client):
+    client.call("submit", "shell", *sh("true"))
+    store = client.call("stats")["store"]
+    assert store["kind"] == "sqlite" and store["durable"] is True
+    assert store["batches"] >= 1 and store["bytes"] > 0 and "failing" not in store
+
+
+def test_answers_already_made_are_sent_though_the_client_has_finished_talking(daemon):
+    """End of input comes before the commit that the answers wait for."""
+    client = daemon.client()
+    asked = [client.request("submit", "shell", "/bin/true", []) for _ in range(5)]
+    client.end()
+    ids = [client.answer(msgid) for msgid in asked]
+    assert ids == list(range(ids[0], ids[0] + 5))
+    client.await_close()
