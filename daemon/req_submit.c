@@ -24,6 +24,8 @@
 #include "daemon/submission.h"
 #include "proto/pack.h"
 
+enum { TAKEN_FROM = 65536 }; /* bytes of arguments that are worth not copying */
+
 /* A request that waits for room in its pool's queue. */
 struct blocked {
 	struct pending pending;
@@ -128,6 +130,20 @@ may_enter(struct request *r, const struct spec *spec, uint64_t count)
 
 /* ---- one future ---- */
 
+/* The arguments, out of the frame; large ones take the frame's memory along, and everything that points into it stays good. */
+static bool
+take_args(const struct request *r, const struct submission *s, struct bytes *args)
+{
+	if (s->args_len <= TAKEN_FROM)
+		return bytes_copy(args, s->args, s->args_len);
+	struct block *block = stream_take_frame(&r->conn->stream, r->frame, r->frame_len);
+	if (!block)
+		return false;
+	*args = bytes_slice(block, (size_t)(s->args - r->frame), s->args_len);
+	block_drop(block);
+	return true;
+}
+
 /* Makes one future and puts it where it belongs. NULL: answered already. */
 static struct future *
 accept_one(struct request *r, struct submission *s, const struct arguments *a)
@@ -137,7 +153,7 @@ accept_one(struct request *r, struct submission *s, const struct arguments *a)
 	uint64_t id = registry_reserve(1);
 	struct future *f = registry_make(id);
 
-	if (!f || !bytes_copy(&args, s->args, s->args_len)) {
+	if (!f || !take_args(r, s, &args)) {
 		if (f) {
 			f->id = id;
 			registry_free(f);
