@@ -176,6 +176,12 @@ $(B)/bench/%: $(B)/obj/bench/%.o $(B)/obj/worker/channel.o $(PROTO_A)
 	$(LINK) $^ -lmsgpackc
 $(B)/bench/load: $(B)/obj/bench/load.o $(CLIENT_A)
 	$(LINK) $^ -lmsgpackc
+$(B)/bench/gearman: $(B)/obj/bench/gearman.o
+	$(LINK) $^ -lgearman
+
+# futured beside its peers: those that are installed (sh scripts/setup bench installs them). Writes docs/benchmarks.*; ten minutes.
+bench: all $(patsubst %,$(B)/bench/%,load relay limits spawn beanstalk) $(if $(wildcard /usr/include/libgearman/gearman.h),$(B)/bench/gearman)
+	@FUTURED_BUILD=$(B) bench/peers
 
 # What package maintainers ask for. The programs find each other from where they are. A configuration that is there stays as it is.
 D = $(DESTDIR)$(PREFIX)
@@ -218,6 +224,6 @@ compile_commands.json:
 clean:
 	rm -rf build build-* compile_commands.json
 
-.PHONY: all modules unit programs system lint fuzz setup demo check check-all clang install compile_commands.json clean
+.PHONY: all modules unit programs system lint fuzz bench setup demo check check-all clang install compile_commands.json clean
 .SECONDARY:
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

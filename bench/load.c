@@ -7,6 +7,7 @@
  *	load ADDRESS POOL bytes SIZE COUNT      `echo` of so many bytes, one at a time; megabytes a second, one way
  *	load ADDRESS POOL keep COUNT            submits, and releases nothing: for looking at the daemon's memory
  *	load ADDRESS POOL submit COUNT DEPTH    DEPTH submits in flight, ids received; submits a second
+ *	load ADDRESS POOL pile COUNT TIMES      COUNT tasks are piled up behind a pause and then run, so many times; tasks a second
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -132,6 +133,27 @@ measure_map(size_t count)
 	futured_pack_free(items);
 }
 
+static void
+measure_pile(size_t count, size_t times)
+{
+	struct futured_pack *items = futured_pack_new();
+	double begin = now();
+	uint64_t first, n;
+
+	futured_pack_array(items, count);
+	for (size_t i = 0; i < count; i++)
+		futured_pack_array(items, 0);
+	for (size_t i = 0; i < times; i++) {
+		must(futured_callf(c, NULL, "pause", "s", pool), "pause");
+		must(futured_map(c, &first, &n, pool, "noop", items, NULL), "map");
+		must(futured_callf(c, NULL, "resume", "s", pool), "resume");
+		must(futured_callf(c, NULL, "wait", "[[uu]]", first, n), "wait");
+		must(futured_callf(c, NULL, "release", "[[uu]]", first, n), "release");
+	}
+	printf("rate %.0f\n", (double)count * (double)times / (now() - begin));
+	futured_pack_free(items);
+}
+
 /* ---- others ---- */
 
 static void
@@ -194,6 +216,8 @@ main(int argc, char **argv)
 		measure_flow("submit", (size_t)number, second);
 	else if (strcmp(what, "map") == 0)
 		measure_map((size_t)number);
+	else if (strcmp(what, "pile") == 0)
+		measure_pile((size_t)number, argc > 5 ? second : 1);
 	else if (strcmp(what, "polite") == 0)
 		measure_polite(number);
 	else if (strcmp(what, "bytes") == 0)

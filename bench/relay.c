@@ -2,7 +2,8 @@
  * done: no tasks, no bounds, no state. Nothing that stands between clients and workers can be faster than that, unless it uses
  * something better than a socket.
  *
- *	relay [DEPTH [COUNT]]      default 1 100000; DEPTH messages are in flight; above 1 everybody reads as many as have come
+ *	relay [DEPTH [COUNT]]      default 1 100000; DEPTH messages are in flight; above 1 everybody reads as many as have come; with 1,
+ *	                           `us` is the median of the round trips
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 enum { SIZE = 32, ROOM = 256 * 1024 };
 
 static char bytes[ROOM];
+static double samples[1 << 20]; /* µs */
 
 static void
 must(int ok, const char *what)
@@ -65,6 +67,14 @@ relay(int client, int worker)
 	}
 }
 
+static int
+ascending(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
 static double
 now(void)
 {
@@ -80,7 +90,7 @@ main(int argc, char **argv)
 	long depth = argc > 1 ? strtol(argv[1], NULL, 10) : 1, count = argc > 2 ? strtol(argv[2], NULL, 10) : 100000;
 	int up[2], down[2];
 
-	if (depth < 1 || depth > ROOM / SIZE / 8 || count < depth)
+	if (depth < 1 || depth > ROOM / SIZE / 8 || count < depth || count > 1000000000)
 		return 2;
 	must(!socketpair(AF_UNIX, SOCK_STREAM, 0, up) && !socketpair(AF_UNIX, SOCK_STREAM, 0, down), "socketpair");
 	if (fork() == 0) {
@@ -93,7 +103,8 @@ main(int argc, char **argv)
 	}
 	close(up[1]), close(down[0]), close(down[1]);
 
-	double begin = now();
+	double begin = now(), last = begin;
+	long trips = 0;
 	long sent = depth * SIZE, got = 0, all = count * SIZE;
 	put(up[0], sent);
 	while (got < all) {
@@ -101,12 +112,19 @@ main(int argc, char **argv)
 
 		must(n > 0, "recv");
 		got += n;
+		if (depth == 1 && got % SIZE == 0 && trips < (long)(sizeof samples / sizeof *samples)) {
+			double t = now();
+
+			samples[trips++] = (t - last) * 1e6;
+			last = t;
+		}
 		long more = (got / SIZE + depth) * SIZE < all ? (got / SIZE + depth) * SIZE - sent : all - sent;
 		put(up[0], more);
 		sent += more;
 	}
 	double seconds = now() - begin;
-	printf("us %.2f\nrate %.0f\n", seconds * 1e6 / (double)count, (double)count / seconds);
+	qsort(samples, (size_t)trips, sizeof *samples, ascending);
+	printf("us %.2f\nrate %.0f\n", trips > 0 ? samples[trips / 2] : seconds * 1e6 / (double)count, (double)count / seconds);
 	close(up[0]);
 	while (wait(NULL) > 0)
 		;

@@ -1,7 +1,8 @@
 /* The limit: how many processes a second can be started, read to the end of both outputs and reaped, with nothing
  * else done. A command pool cannot be faster than that; how near it comes is what bench/host.c measures.
  *
- *	spawn [LOOPS [COUNT [PROGRAM]]]      LOOPS processes side by side start COUNT programs in all; default 2 2000 /bin/true
+ *	spawn [LOOPS [COUNT [PROGRAM [ARGUMENT]]]]      LOOPS processes side by side start COUNT programs in all; default 2 2000
+ *	                                                /bin/true without an argument (with one it does more: it sets its locale)
  */
 #include <fcntl.h>
 #include <spawn.h>
@@ -24,9 +25,9 @@ read_to_end(int fd)
 }
 
 static void
-run_one(char *program)
+run_one(char *program, char *argument)
 {
-	char *argv[] = { program, NULL };
+	char *argv[] = { program, argument, NULL };
 	posix_spawn_file_actions_t actions;
 	int out[2], err[2], status;
 	pid_t pid;
@@ -72,7 +73,7 @@ main(int argc, char **argv)
 		if (fork() != 0)
 			continue;
 		for (long n = 0; n < each; n++)
-			run_one(program);
+			run_one(program, argc > 4 ? argv[4] : NULL);
 		_exit(0);
 	}
 	while (wait(&status) > 0)

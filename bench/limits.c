@@ -1,0 +1,103 @@
+/* Other limits of the machine, beside bench/relay.c and bench/spawn.c.
+ *
+ *	limits copy SIZE COUNT     so many bytes to another process and back, over a Unix socket; megabytes a second, one way
+ *	limits sync FILE COUNT     4 KiB appended and fdatasync'ed, one after another; a second
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static void
+must(int ok, const char *what)
+{
+	if (!ok) {
+		perror(what);
+		_exit(1);
+	}
+}
+
+static double
+now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void
+put(int fd, const char *bytes, size_t len)
+{
+	for (ssize_t n; len > 0; bytes += n, len -= (size_t)n)
+		must((n = send(fd, bytes, len, MSG_NOSIGNAL)) > 0, "send");
+}
+
+static int
+get(int fd, char *bytes, size_t len)
+{
+	for (ssize_t n; len > 0; bytes += n, len -= (size_t)n)
+		if ((n = recv(fd, bytes, len, 0)) <= 0)
+			return 0;
+	return 1;
+}
+
+static void
+measure_copy(size_t size, size_t count)
+{
+	char *bytes = calloc(1, size);
+	int pair[2];
+
+	must(bytes != NULL && socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0, "socketpair");
+	memset(bytes, 1, size);
+	if (fork() == 0) {
+		close(pair[0]);
+		while (get(pair[1], bytes, size))
+			put(pair[1], bytes, size);
+		_exit(0);
+	}
+	close(pair[1]);
+	double begin = now();
+	for (size_t i = 0; i < count; i++) {
+		put(pair[0], bytes, size);
+		must(get(pair[0], bytes, size), "recv");
+	}
+	printf("mb_s %.0f\n", (double)size * (double)count / (now() - begin) / 1e6);
+	close(pair[0]);
+	wait(NULL);
+	free(bytes);
+}
+
+static void
+measure_sync(const char *path, size_t count)
+{
+	static const char block[4096];
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+	must(fd >= 0, path);
+	double begin = now();
+	for (size_t i = 0; i < count; i++)
+		must(write(fd, block, sizeof block) == sizeof block && fdatasync(fd) == 0, "fdatasync");
+	printf("rate %.0f\n", (double)count / (now() - begin));
+	unlink(path);
+}
+
+int
+main(int argc, char **argv)
+{
+	size_t count = argc > 3 ? strtoul(argv[3], NULL, 10) : 0;
+
+	if (count == 0)
+		return 2;
+	if (strcmp(argv[1], "copy") == 0)
+		measure_copy(strtoul(argv[2], NULL, 10), count);
+	else if (strcmp(argv[1], "sync") == 0)
+		measure_sync(argv[2], count);
+	else
+		return 2;
+	return 0;
+}
