@@ -16,23 +16,23 @@ B       := build$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(FAULTS),-faults)
 LAUNCH := become
 PROTO  := buf shape utf8 pack reader frame message status error address board ring
 CONFIG := config keys memory report tree number initargs listen principal setting check sample
-DAEMON := clock log timer turn bytes stream spec owner access errors key retention watch gate queue registry future \
-          output input fill run answer rings slot child launch lock paths host pool program workers cpus closing bound backlog keyfile tokens tls login conn follow \
-          events ids request methods walk await environment options submission mapping describe listener inherit notify service server reload store \
-          store_sqlite batch commit acceptance boards opened replay req_submit req_result req_cancel req_wait req_list req_output req_pool req_admin $(if $(FAULTS),fault)
-WORKER := main host channel command task process tree capture feed early slot crew native native_stdout native_table native_task lua lua_lib lua_state lua_value
+DAEMON := clock journal log timer turn bytes stream spec owner access errors key retention watch gate queue registry future \
+          output input fill run answer rings slot cgroup box child launch lock paths host pool program workers cpus closing bound backlog keyfile tokens tls login conn follow \
+          events ids request methods walk await environment options submission mapping describe listener inherit notify service tally metrics http \
+          server reload store store_sqlite batch commit acceptance boards opened replay req_submit req_result req_cancel req_wait req_list req_output req_pool req_admin $(if $(FAULTS),fault)
+WORKER := main host channel command task process box tree capture feed early slot crew native native_stdout native_table native_task lua lua_lib lua_state lua_value
 CLIENT := core connection resume blocking calls submission completed watch rewatch follow future gather mapping executor \
           discover ids value packer packf settings reply errors
 FUT    := main verbs common args help text words jsonout jsonin writer list outcome printed value sink stop reach start task feed run \
           submit call wait result cancel ls about events pool daemon map mapout items template progress halt joblog \
-          complete completion
+          complete completion top topdata topdraw processes
 UNIT   := buf utf8 frame reader message error board ring address config config_broken number client_core client_pack client_memory client_blocking \
           client_rules client_map client_reconnect client_event \
           queue timer ids backlog registry watch gate key turn bytes future future_places retention
 
 PKGS    = libevent_core msgpack yaml-0.1 jansson sqlite3
-# fut is started for every single task: what the dynamic linker need not load it has sooner. FUT_LIBS="-ljansson" where there are no archives.
-FUT_LIBS = -Wl,-Bstatic -ljansson -Wl,-Bdynamic
+# fut is started for every single task: what the dynamic linker need not load it has sooner. FUT_LIBS="-ljansson -lncursesw -ltinfo" where there are no archives.
+FUT_LIBS = -Wl,-Bstatic -ljansson -lncursesw -ltinfo -Wl,-Bdynamic
 WARN    = -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
 CFLAGS ?= -O2 -g
 FLAGS   = -std=c11 -D_GNU_SOURCE -DFUTURED_VERSION='"$(VERSION)"' -I. -fPIC -fvisibility=hidden -pthread $(WARN) $(CFLAGS) \
@@ -73,7 +73,7 @@ clang:
 	$(BUILD) B=build-clang CC=clang CFLAGS="-O2 -g -Werror" all
 
 $(B)/bin/futured: $(B)/obj/daemon/main.o $(DAEMON_A) $(CONFIG_A) $(LAUNCH_A) $(PROTO_A)
-	$(LINK) $^ -levent_core -lmsgpackc -lyaml -lsqlite3 -lssl -lcrypto -lm
+	$(LINK) $^ -levent_core -levent_extra -lmsgpackc -lyaml -lsqlite3 -lssl -lcrypto -lm
 $(B)/libexec/futured-worker: $(call objs,worker,$(WORKER)) $(PROTO_A)
 	$(LINK) -rdynamic $^ -lmsgpackc -llua5.4 -ldl -lm
 $(B)/bin/fut: $(call objs,client/fut,$(FUT)) $(CLIENT_A)
@@ -132,7 +132,7 @@ $(B)/modules/%.so: tests/modules/%.c
 
 # Unit tests: tests/unit/test_NAME.c, one program each.
 $(B)/tests/test_%: $(B)/obj/tests/unit/test_%.o $(DAEMON_A) $(CONFIG_A) $(LAUNCH_A) $(PROTO_A)
-	$(LINK) $^ -levent_core -lmsgpackc -lyaml -lsqlite3 -lssl -lcrypto -lcmocka -lm
+	$(LINK) $^ -levent_core -levent_extra -lmsgpackc -lyaml -lsqlite3 -lssl -lcrypto -lcmocka -lm
 $(B)/tests/test_client_%: $(B)/obj/tests/unit/test_client_%.o $(CLIENT_A)
 	$(LINK) $^ -lmsgpackc -lcmocka
 $(B)/tests/test_client_event: $(B)/obj/tests/unit/test_client_event.o $(B)/obj/client/futured_event.o $(CLIENT_A)

@@ -114,7 +114,11 @@ struct config {
 	char *state_dir;               /* spilled output, boards; NULL: chosen by the daemon */
 	uint64_t retain_us;
 	uint64_t stop_timeout_us;
+	char *cgroup;                  /* "auto", "none", or a directory */
 	char *log_level;               /* "error", "warn", "info", "debug" */
+	char *log_format;              /* "text", "json" */
+	char *log_tasks;               /* "none", "failed", "all" */
+	char *http;                    /* "unix:/PATH" or "tcp:HOST:PORT", of loopback; NULL: none */
 	uint64_t limit_message;
 	uint64_t limit_connections;
 	uint64_t limit_unauthenticated; /* network connections that have not said who they are */

@@ -79,6 +79,9 @@ const struct key config_keys[] = {
 	 .standard_text = "chosen by the daemon",
 	 .help = "The directory for output that does not fit in memory and for the claim boards; it is created when\n"
 		 "missing. null lets the daemon choose."},
+	{"cgroup", .type = KEY_PATH, CONFIG(cgroup), .standard = "auto", .choices = " auto none ", .example = "/sys/fs/cgroup/futured",
+	 .help = "Where cgroups (version 2) for tasks are made. auto: in the one that the daemon is started in, if it may;\n"
+		 "none: nowhere. Or the directory of a cgroup that was handed to the daemon's user."},
 	{"retain", .type = KEY_DURATION, CONFIG(retain_us), .max = LONGEST, .standard = "1h", .reloadable = true,
 	 .help = "How long a finished future is kept after it finished, unless its pool or its submit says otherwise."},
 	{"stop_timeout", .type = KEY_DURATION, CONFIG(stop_timeout_us), .max = LONGEST, .standard = "10s",
@@ -87,6 +90,14 @@ const struct key config_keys[] = {
 	{"log", .type = KEY_GROUP, .help = "What is written to standard error or the journal."},
 	{"level", "log", .type = KEY_CHOICE, CONFIG(log_level), .standard = "info", .choices = " error warn info debug ",
 	 .reloadable = true, .help = "The least important lines that are written: error, warn, info or debug."},
+	{"format", "log", .type = KEY_CHOICE, CONFIG(log_format), .standard = "text", .choices = " text json ",
+	 .reloadable = true,
+	 .help = "How lines look on standard error: text, or json, an object per line. In the journal ids are fields."},
+	{"tasks", "log", .type = KEY_CHOICE, CONFIG(log_tasks), .standard = "none", .choices = " none failed all ",
+	 .reloadable = true, .help = "Which tasks get a line when they end: none, failed or all."},
+	{"http", .type = KEY_HTTP, CONFIG(http), .example = "tcp:127.0.0.1:7713",
+	 .help = "Where /metrics (for Prometheus), /healthz and /readyz are served by HTTP: unix:PATH, or tcp:HOST:PORT\n"
+		 "with a loopback address, since whoever asks is answered. null: nowhere."},
 	{"limits", .type = KEY_GROUP, .help = "Bounds on what clients may cost the daemon."},
 	{"message", "limits", .type = KEY_SIZE, CONFIG(limit_message), .min = KIB, .max = GIB, .standard = "64MiB",
 	 .help = "The largest message, either way."},

@@ -26,6 +26,7 @@ enum key_type {      /* YAML                                  stored as */
 	KEY_RUNTIME,  /* a runtime's name or a program's argv  struct config_strings */
 	KEY_TEXTS,    /* a string or a list of them            struct config_strings */
 	KEY_LISTEN,   /* a listener or a list of them: an address, or a map of the rows in listen_keys */
+	KEY_HTTP,     /* an address of this machine or null    char *, owned */
 	KEY_STORE,    /* a store                               char *, owned */
 	KEY_PRINCIPALS, /* a principal or a list of them      struct config_principals */
 	KEY_ENV,      /* a map of names to values              struct config_strings, "NAME=value" */

@@ -226,6 +226,18 @@ setting_path(const struct setting *s, const struct node *n, const char *text)
 	return path;
 }
 
+/* Whether it is one of the words that the key has. */
+static bool
+is_choice(const struct setting *s, const struct node *n)
+{
+	char word[40];
+
+	if (n->type != NODE_SCALAR || !n->len || n->len != strlen(n->text) || strpbrk(n->text, " ") || n->len > 30)
+		return false;
+	snprintf(word, sizeof(word), " %s ", n->text);
+	return strstr(s->key->choices, word) != NULL;
+}
+
 static bool
 store_path(const struct setting *s, const struct node *n)
 {
@@ -233,6 +245,8 @@ store_path(const struct setting *s, const struct node *n)
 
 	if (is_explicit_null(n))
 		return true;
+	if (s->key->choices && is_choice(s, n))
+		return store_text(s, memory_text(n->text, n->len));
 	if (!is_text(s, n, "a path or null", 1, TEXT_MAX))
 		return false;
 	path = setting_path(s, n, n->text);
@@ -254,13 +268,10 @@ store_string(const struct setting *s, const struct node *n)
 static bool
 store_choice(const struct setting *s, const struct node *n)
 {
-	char word[40], expected[80];
+	char expected[80];
 
-	if (n->type == NODE_SCALAR && n->len && !strpbrk(n->text, " ")) {
-		snprintf(word, sizeof(word), " %s ", n->text);
-		if (strstr(s->key->choices, word) && n->len + 2 == strlen(word))
-			return store_text(s, memory_text(n->text, n->len));
-	}
+	if (is_choice(s, n))
+		return store_text(s, memory_text(n->text, n->len));
 	snprintf(expected, sizeof(expected), "one of%.*s", (int)strlen(s->key->choices) - 1, s->key->choices);
 	return complain(s, n, expected);
 }
@@ -435,6 +446,56 @@ store_auth(const struct setting *s, const struct node *n)
 	return true;
 }
 
+/* tcp: with a loopback address and a port: what is served there is served to whoever asks. */
+static bool
+is_loopback(const char *text)
+{
+	const char *colon = strrchr(text, ':');
+	uint64_t port, part;
+	size_t host;
+
+	if (!colon || number_parse(NUMBER_COUNT, colon + 1, &port) != NUMBER_OK || port < 1 || port > 65535)
+		return false;
+	host = (size_t)(colon - text);
+	if ((host == 9 && !strncmp(text, "localhost", host)) || (host == 5 && !strncmp(text, "[::1]", host)))
+		return true;
+	for (unsigned i = 0; i < 4; i++) {
+		char number[4] = "";
+		size_t len = strspn(text, "0123456789");
+		if (!len || len > 3 || text[len] != (i < 3 ? '.' : ':'))
+			return false;
+		memcpy(number, text, len);
+		if (number_parse(NUMBER_COUNT, number, &part) != NUMBER_OK || part > 255 || (i == 0 && part != 127))
+			return false;
+		text += len + 1;
+	}
+	return text == colon + 1;
+}
+
+static bool
+store_http(const struct setting *s, const struct node *n)
+{
+	static const char expected[] = "unix:PATH, or tcp:HOST:PORT with a loopback address (whoever asks is answered), or null";
+	char *path, *text;
+
+	if (is_explicit_null(n))
+		return true;
+	if (n->type != NODE_SCALAR || strlen(n->text) != n->len || (strncmp(n->text, "unix:", 5) != 0 && strncmp(n->text, "tcp:", 4) != 0))
+		return complain(s, n, expected);
+	if (n->text[0] == 't')
+		return is_loopback(n->text + 4) ? store_text(s, memory_text(n->text, n->len)) : complain(s, n, expected);
+	if (!n->text[5] || !(path = setting_path(s, n, n->text + 5)))
+		return n->text[5] ? false : complain(s, n, expected);
+	if (strlen(path) > LISTEN_PATH_MAX) {
+		free(path);
+		return complain(s, n, "a socket's path of at most 107 bytes");
+	}
+	if ((text = memory_new(strlen(path) + sizeof("unix:"))))
+		snprintf(text, strlen(path) + sizeof("unix:"), "unix:%s", path);
+	free(path);
+	return store_text(s, text);
+}
+
 static bool
 store_runtime(const struct setting *s, const struct node *n)
 {
@@ -543,6 +604,8 @@ setting_store(const struct setting *s, const struct node *n)
 		return store_address(s, n);
 	case KEY_AUTH:
 		return store_auth(s, n);
+	case KEY_HTTP:
+		return store_http(s, n);
 	case KEY_STORE:
 		return store_store(s, n);
 	case KEY_PRINCIPALS:

@@ -331,7 +331,8 @@ error_lost(const struct future *f, const struct host *h, int wait_status)
 	if (h->broke)
 		snprintf(text, sizeof text, "the worker (process %d) was killed: %s", (int)h->child.pid, h->broke);
 	else if (signaled)
-		snprintf(text, sizeof text, "the worker (process %d) was ended by signal %d (%s) while it ran the task", (int)h->child.pid, number, strsignal(number));
+		snprintf(text, sizeof text, "the worker (process %d) was ended by signal %d (%s) while it ran the task%s", (int)h->child.pid, number, strsignal(number),
+		    h->oom ? ": memory ran out" : "");
 	else
 		snprintf(text, sizeof text, "the worker (process %d) exited with status %d while it ran the task", (int)h->child.pid, number);
 	buf_init(&b);

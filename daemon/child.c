@@ -138,7 +138,7 @@ child_spawn(struct child *c, const struct launch *l, const int *fds, int err)
 	CRASH_POINT(before_spawn);
 	pid_t pid = vfork();
 	if (pid == 0) {
-		const struct become_fds at = { .fd = mine, .out = STDERR_FILENO, .err = err, .cgroup = lock_cgroup_fd() };
+		const struct become_fds at = { .fd = mine, .out = STDERR_FILENO, .err = err, .cgroup = l->cgroup };
 		failed = become(&l->become, &at);
 		if (!failed) {
 			execve(l->argv[0], l->argv, l->env);

@@ -36,6 +36,12 @@ clock_now(void)
 	return now_us ? now_us : clock_refresh();
 }
 
+void
+clock_forget(void)
+{
+	now_us = 0;
+}
+
 double
 clock_wall(uint64_t us)
 {

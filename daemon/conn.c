@@ -42,6 +42,7 @@ enum {
 };
 
 #define SECOND UINT64_C(1000000)
+#define ABOUT(c) (&(struct log_about){ .conn = (c)->id })
 
 static bool on_frame(struct stream *st, const uint8_t *bytes, size_t len);
 static bool on_partial(struct stream *st, const uint8_t *bytes, size_t len);
@@ -65,6 +66,8 @@ static uint64_t max_message = 64u << 20, max_conns = 4096, max_requests = 100000
 static uint64_t idle_us;
 static struct timer patrol;
 static unsigned farewells;
+static struct stream_traffic traffic;
+static uint64_t accepted, refused;
 
 void
 conn_set_limits(uint64_t message, uint64_t connections, uint64_t requests, uint64_t queued)
@@ -91,6 +94,12 @@ unsigned
 conn_count(void)
 {
 	return count;
+}
+
+struct conn_traffic
+conn_traffic(void)
+{
+	return (struct conn_traffic){ .accepted = accepted, .refused = refused, .received = traffic.received, .sent = traffic.sent };
 }
 
 struct conn *
@@ -141,7 +150,7 @@ make_room(void)
 	}
 	if (!slowest)
 		return false;
-	log_warn("conn", "%llu: closed: a message has not come to its end in %d s, and others wait for a connection", (unsigned long long)slowest->id,
+	log_about(LOG_LEVEL_WARN, "conn", ABOUT(slowest), "%llu: closed: a message has not come to its end in %d s, and others wait for a connection", (unsigned long long)slowest->id,
 	    FRAME_SECONDS);
 	conn_close(slowest, "a message took too long");
 	return true;
@@ -155,6 +164,7 @@ refuse(int fd, bool plain, const char *why, uint64_t limit)
 	static unsigned untold;
 	struct buf b, error;
 
+	refused++;
 	untold++;
 	if (!told_us || clock_now() - told_us >= SECOND) {
 		log_warn("conn", "refused: %s (%llu); %u since the last such line", why, (unsigned long long)limit, untold);
@@ -209,6 +219,7 @@ admit(int fd, bool plain)
 	DL_APPEND(conns, c);
 	count++;
 	c->stream.fd = -1;
+	accepted++;
 	if (!timer_is_set(&patrol))
 		timer_set(&patrol, clock_now() + SECOND, on_patrol);
 	return c;
@@ -219,6 +230,7 @@ open_stream(struct conn *c, int fd, uint64_t frame_limit)
 {
 	if (stream_init(&c->stream, fd, frame_limit, &ops)) {
 		c->stream.yields = true;
+		c->stream.traffic = &traffic;
 		c->stream.gated = commit_is_gated();
 		return true;
 	}
@@ -243,7 +255,8 @@ conn_new(int fd, uid_t uid)
 	access_join(c, access_groups(fd));
 	if (!open_stream(c, fd, max_message))
 		return false;
-	log_debug("conn", "%llu: accepted, uid %u", (unsigned long long)c->id, (unsigned)uid);
+	log_about(LOG_LEVEL_DEBUG, "conn", &(struct log_about){ .conn = c->id, .uid = &(uint32_t){ (uint32_t)uid } },
+	    "%llu: accepted, uid %u", (unsigned long long)c->id, (unsigned)uid);
 	return true;
 }
 
@@ -264,7 +277,7 @@ conn_new_remote(int fd, struct login *login, struct tls *tls)
 	}
 	if (tls)
 		stream_secure(&c->stream, tls);
-	log_debug("conn", "%llu: accepted, from %s", (unsigned long long)c->id, login->from);
+	log_about(LOG_LEVEL_DEBUG, "conn", ABOUT(c), "%llu: accepted, from %s", (unsigned long long)c->id, login->from);
 	login_begin(login, c);
 	return true;
 }
@@ -367,7 +380,7 @@ conn_close(struct conn *c, const char *why)
 
 	if (conn_find(c->id) != c)
 		return;
-	log_debug("conn", "%llu: closed%s%s", (unsigned long long)c->id, why ? ": " : "", why ? why : "");
+	log_about(LOG_LEVEL_DEBUG, "conn", ABOUT(c), "%llu: closed%s%s", (unsigned long long)c->id, why ? ": " : "", why ? why : "");
 	table[c->id % table_size] = NULL;
 	DL_DELETE(conns, c);
 	count--;
@@ -444,7 +457,7 @@ on_frame(struct stream *st, const uint8_t *bytes, size_t len)
 	if (c->login && c->login->state == LOGIN_REFUSED)
 		return true;
 	if (!request_handle(c, bytes, len)) {
-		log_info("conn", "%llu: protocol error, closed", (unsigned long long)c->id);
+		log_about(LOG_LEVEL_INFO, "conn", ABOUT(c), "%llu: protocol error, closed", (unsigned long long)c->id);
 		conn_end(c, "protocol error");
 		return false;
 	}
@@ -461,7 +474,7 @@ on_partial(struct stream *st, const uint8_t *bytes, size_t len)
 
 	if (request_check(c, bytes, len))
 		return true;
-	log_info("conn", "%llu: protocol error, closed", (unsigned long long)c->id);
+	log_about(LOG_LEVEL_INFO, "conn", ABOUT(c), "%llu: protocol error, closed", (unsigned long long)c->id);
 	conn_end(c, "protocol error");
 	return false;
 }
@@ -473,7 +486,7 @@ on_end(struct stream *st, enum stream_end how, enum frame_verdict verdict)
 
 	if (how == STREAM_BAD) {
 		request_protocol_error(c, frame_verdict_text(verdict));
-		log_info("conn", "%llu: %s, closed", (unsigned long long)c->id, frame_verdict_text(verdict));
+		log_about(LOG_LEVEL_INFO, "conn", ABOUT(c), "%llu: %s, closed", (unsigned long long)c->id, frame_verdict_text(verdict));
 	}
 	if (how == STREAM_INSECURE)
 		login_failed_handshake(c->login, tls_why(st->tls));
@@ -508,13 +521,13 @@ static bool
 look_at_remote(struct conn *c)
 {
 	if (login_is_expired(c->login)) {
-		log_info("conn", "%llu: closed: the token of %s has expired", (unsigned long long)c->id, c->owner->name);
+		log_about(LOG_LEVEL_INFO, "conn", ABOUT(c), "%llu: closed: the token of %s has expired", (unsigned long long)c->id, c->owner->name);
 		conn_close(c, "its token has expired");
 		return true;
 	}
 	if (idle_us && c->login->state == LOGIN_KNOWN && !c->pendings && !c->watcher.count && !c->follows && !c->events && !c->bound_count &&
 	    clock_now() - c->stream.moved_us > idle_us) {
-		log_info("conn", "%llu: closed: it has said nothing for limits.idle_timeout", (unsigned long long)c->id);
+		log_about(LOG_LEVEL_INFO, "conn", ABOUT(c), "%llu: closed: it has said nothing for limits.idle_timeout", (unsigned long long)c->id);
 		conn_close(c, "idle");
 		return true;
 	}
@@ -532,7 +545,7 @@ on_patrol(struct timer *t)
 			continue;
 		if (!c->stream.blocked || clock_now() - c->stream.moved_us < STALLED_SECONDS * UINT64_C(1000000))
 			continue;
-		log_warn("conn", "%llu: closed: it has read nothing for %d s, with %zu bytes waiting", (unsigned long long)c->id,
+		log_about(LOG_LEVEL_WARN, "conn", ABOUT(c), "%llu: closed: it has read nothing for %d s, with %zu bytes waiting", (unsigned long long)c->id,
 		    STALLED_SECONDS, stream_queued(&c->stream));
 		conn_close(c, "it does not read");
 	}

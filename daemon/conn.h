@@ -81,6 +81,11 @@ struct conn *conn_first(void);
 unsigned conn_count(void);
 /* How long a network connection that waits for nothing may say nothing; 0: for ever. */
 void conn_set_idle(uint64_t idle_us);
+/* Since the start. */
+struct conn_traffic {
+	uint64_t accepted, refused, received, sent;
+};
+struct conn_traffic conn_traffic(void);
 /* Bounds from the configuration. */
 void conn_set_limits(uint64_t message, uint64_t connections, uint64_t requests, uint64_t queued);
 uint64_t conn_message_limit(void);

@@ -22,6 +22,7 @@
 #include "daemon/retention.h"
 #include "daemon/slot.h"
 #include "daemon/store.h"
+#include "daemon/tally.h"
 #include "daemon/turn.h"
 #include "daemon/watch.h"
 
@@ -170,6 +171,7 @@ future_set_state(struct future *f, enum future_state state)
 	totals.states[state]++;
 	f->state = (uint8_t)state;
 	pool_count(f->spec->pool, from, state);
+	tally_change(f, from);
 	if (on_change)
 		on_change(f);
 	if (future_is_final(f))

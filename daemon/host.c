@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "daemon/boards.h"
+#include "daemon/box.h"
 #include "daemon/clock.h"
 #include "daemon/container.h"
 #include "daemon/errors.h"
@@ -28,6 +29,8 @@
 #include "proto/pack.h"
 #include "proto/utf8.h"
 #include "proto/worker.h"
+
+#define ABOUT(p, process) (&(struct log_about){ .pool = (p)->name, .worker = (process) })
 
 enum { READY_SECONDS = 60, SUSPECT_US = 100000, STDERR_READS = 16, LAST_LINE = 500, FUNCTIONS_MAX = 16384 };
 
@@ -59,6 +62,7 @@ free_host(struct host *h)
 		close(h->err_fd);
 	}
 	boards_unmap(h->number, h->boards, h->boards_size);
+	box_give_back(h->box);
 	free(h->broke);
 	free(h);
 }
@@ -131,6 +135,41 @@ make_stderr(struct host *h, int *theirs)
 	return event_add(&h->err_event, NULL) == 0;
 }
 
+/* What is not there is /dev/null, so that each has its place. */
+static void
+give_box(const struct host *h, int *fds)
+{
+	static int null = -1;
+
+	if (null < 0)
+		null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	for (unsigned i = 0; h->box && i < WORKER_BOX_FDS; i++)
+		fds[i] = box_task_fds(h->box)[i] >= 0 ? box_task_fds(h->box)[i] : null;
+}
+
+/* How many of the host's processes have been killed because memory ran out; without a box that counts, how many of the machine's. */
+static uint64_t
+count_oom_kills(const struct host *h, bool *sure)
+{
+	uint64_t count;
+
+	*sure = box_oom_kills(h->box, &count);
+	return *sure ? count : launch_oom_kills();
+}
+
+/* Where it is sure, it is why the host died, also if we killed it because it did not die fast enough. */
+static bool
+died_of_oom(struct host *h, int status)
+{
+	bool sure, more = count_oom_kills(h, &sure) != h->oom_before;
+
+	if (!more || !WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL || (h->killed && !sure))
+		return false;
+	free(h->broke);
+	h->broke = NULL;
+	return true;
+}
+
 static void
 say_hello(struct host *h)
 {
@@ -144,7 +183,7 @@ static bool
 start(struct host *h, int *fds, int err)
 {
 	struct launch l;
-	if (!launch_prepare(h->pool, h->slots, &l))
+	if (!launch_prepare(h->pool, h->slots, h->box, &l))
 		return false;
 	h->child.on_exit = on_exit_;
 	bool started = child_spawn(&h->child, &l, fds, err);
@@ -158,7 +197,8 @@ struct host *
 host_new(struct pool *pool, unsigned slots, char *why, size_t why_size)
 {
 	struct host *h = calloc(1, sizeof *h);
-	int *fds = malloc((3 + slots) * sizeof *fds), err = -1; /* control, boards, slots, and the lock, which is not ours to close */
+	int *fds = malloc((3 + slots + WORKER_BOX_FDS) * sizeof *fds), err = -1; /* control, boards, slots; not ours to close: the lock, files of the box */
+	char box_why[200] = "";
 	bool started = false;
 
 	for (unsigned i = 0; fds && i < 2 + slots; i++)
@@ -166,11 +206,13 @@ host_new(struct pool *pool, unsigned slots, char *why, size_t why_size)
 	if (h && fds) {
 		*h = (struct host){ .number = boards_next_number(), .pool = pool, .slots = slots, .err_fd = -1, .depth = 1, .child.pidfd = -1, .control.fd = -1, .started_us = clock_now() };
 		fds[2 + slots] = lock_fd();
-		started = make_control(h, &fds[0]) && make_boards(h, &fds[1]) && make_slots(h, fds + 2) &&
+		h->box = box_take(pool->config, box_why, sizeof box_why);
+		give_box(h, fds + 3 + slots);
+		started = !*box_why && make_control(h, &fds[0]) && make_boards(h, &fds[1]) && make_slots(h, fds + 2) &&
 		    make_stderr(h, &err) && start(h, fds, err);
 	}
 	if (!started)
-		snprintf(why, why_size, "a worker could not be started: %s", strerror(errno));
+		snprintf(why, why_size, "a worker could not be started: %s", *box_why ? box_why : strerror(errno));
 	for (unsigned i = 0; fds && i < 2 + slots; i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
@@ -182,8 +224,8 @@ host_new(struct pool *pool, unsigned slots, char *why, size_t why_size)
 		return NULL;
 	}
 	lock_note_host(h->child.pid);
-	log_debug("host", "pool %s: started process %d with %u slots", pool->name, (int)h->child.pid, slots);
-	h->oom_before = launch_oom_kills();
+	log_about(LOG_LEVEL_DEBUG, "host", ABOUT(pool, h->child.pid), "pool %s: started process %d with %u slots", pool->name, (int)h->child.pid, slots);
+	h->oom_before = count_oom_kills(h, &(bool){ false });
 	say_hello(h);
 	timer_set(&h->timer, clock_now() + READY_SECONDS * SECOND, on_timer);
 	return h;
@@ -343,7 +385,7 @@ host_kill(struct host *h, const char *why)
 		return;
 	h->killed = true;
 	if (why) {
-		log_error("host", "pool %s: process %d is killed: %s", h->pool->name, (int)h->child.pid, why);
+		log_about(LOG_LEVEL_ERROR, "host", ABOUT(h->pool, h->child.pid), "pool %s: process %d is killed: %s", h->pool->name, (int)h->child.pid, why);
 		free(h->broke);
 		h->broke = strdup(why);
 	}
@@ -448,7 +490,7 @@ on_ready(struct host *h, struct reader *r)
 	h->state = HOST_READY;
 	h->got_ready = true;
 	timer_unset(&h->timer);
-	log_debug("host", "pool %s: process %d is ready", h->pool->name, (int)h->child.pid);
+	log_about(LOG_LEVEL_DEBUG, "host", ABOUT(h->pool, h->child.pid), "pool %s: process %d is ready", h->pool->name, (int)h->child.pid);
 	pool_host_ready(h->pool, h);
 	return true;
 }
@@ -552,7 +594,7 @@ on_stderr(evutil_socket_t fd, short what, void *arg)
 	ssize_t n = read(fd, bytes, sizeof bytes);
 	if (n > 0) {
 		keep_tail(h, bytes, (size_t)n);
-		log_warn("host", "pool %s, process %d: %.*s", h->pool->name, (int)h->child.pid, (int)(n < 900 ? n : 900), bytes);
+		log_about(LOG_LEVEL_WARN, "host", ABOUT(h->pool, h->child.pid), "pool %s, process %d: %.*s", h->pool->name, (int)h->child.pid, (int)(n < 900 ? n : 900), bytes);
 	} else if (n == 0 || errno != EAGAIN) {
 		event_del(&h->err_event);
 		close(h->err_fd);
@@ -597,8 +639,9 @@ on_exit_(struct child *c, int status)
 	for (int i = 0; i < STDERR_READS && h->err_fd >= 0; i++) /* a pipe holds no more than that */
 		on_stderr(h->err_fd, 0, h);
 	h->state = HOST_DEAD;
-	h->oom = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && !h->killed && launch_oom_kills() != h->oom_before;
+	h->oom = died_of_oom(h, status);
 	timer_unset(&h->timer);
+	box_kill(h->box); /* whatever it left */
 	child_kill_strays();
 	pool_hold(pool);
 	for (unsigned i = 0; i < h->slots; i++) {
@@ -610,11 +653,11 @@ on_exit_(struct child *c, int status)
 	}
 	stream_clear(&h->control);
 	if (before == HOST_STARTING && !h->told_failure && !h->pool->gone) {
-		log_error("host", "pool %s: process %d ended before it was ready (%s %d)", pool->name, (int)c->pid,
+		log_about(LOG_LEVEL_ERROR, "host", ABOUT(pool, c->pid), "pool %s: process %d ended before it was ready (%s %d)", pool->name, (int)c->pid,
 		    WIFSIGNALED(status) ? "signal" : "status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 		pool_host_failed(pool, early_death(h, status), false);
 	} else if (before == HOST_READY && !h->killed) {
-		log_warn("host", "pool %s: process %d died (%s %d)", pool->name, (int)c->pid,
+		log_about(LOG_LEVEL_WARN, "host", ABOUT(pool, c->pid), "pool %s: process %d died (%s %d)", pool->name, (int)c->pid,
 		    WIFSIGNALED(status) ? "signal" : "status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 		if (!had_task) /* a task that kills its worker costs itself only; one that dies of itself costs a start */
 			pool_host_failed(pool, (struct bytes){ .len = 0 }, false);

@@ -17,6 +17,7 @@
 #include "daemon/timer.h"
 #include "proto/board.h"
 
+struct box;
 struct pool;
 struct slot;
 
@@ -30,6 +31,7 @@ struct host {
 	struct host *next, *prev;
 	uint64_t number;           /* of this daemon's hosts; names its boards */
 	struct child child;
+	struct box *box;           /* NULL: none */
 	struct stream control;
 	struct event err_event;
 	int err_fd;                /* reads what it writes to 2; -1: at end */

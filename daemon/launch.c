@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "daemon/box.h"
 #include "daemon/lock.h"
 #include "daemon/pool.h"
 #include "daemon/program.h"
@@ -153,12 +154,12 @@ has_name(char *const *env, size_t count, const char *text)
 
 /* The first of a name counts, as getenv has it: what a host needs, then what the pool says, then what all have. */
 static char **
-make_env(const struct pool *p, unsigned slots)
+make_env(const struct pool *p, unsigned slots, bool boxed)
 {
 	const struct config_strings *own = &p->config->env;
 	const char *python = is_python(&p->config->runtime) ? python_path() : NULL;
 	char *const *common = launch_base_env();
-	char **env = calloc(sizeof base / sizeof *base + own->count + 5, sizeof *env);
+	char **env = calloc(sizeof base / sizeof *base + own->count + 6, sizeof *env);
 	size_t n = 0;
 
 	if (!env)
@@ -166,6 +167,8 @@ make_env(const struct pool *p, unsigned slots)
 	n += asprintf(&env[n], "FUTURED_SLOTS=%u", slots) > 0;
 	n += asprintf(&env[n], "FUTURED_ADDRESS=%s", run_address()) > 0;
 	n += asprintf(&env[n], "FUTURED_LOCK_FD=%u", WORKER_SLOT_FD + slots) > 0;
+	if (boxed)
+		n += asprintf(&env[n], "FUTURED_BOX_FD=%u", WORKER_SLOT_FD + slots + 1) > 0;
 	for (size_t i = 0; p->config->kind != CONFIG_COMMAND && i < own->count; i++)
 		if (!has_name(env, n, own->item[i]) && (env[n] = strdup(own->item[i])))
 			n++;
@@ -187,20 +190,24 @@ limit(struct become *b, int resource, uint64_t value)
 
 /* A command's limits are its own and come with it; a host of functions has them itself. */
 static void
-prepare_become(const struct config_pool *c, unsigned slots, struct become *b)
+prepare_become(const struct config_pool *c, unsigned slots, const struct box *box, struct become *b)
 {
 	uint32_t fds = WORKER_SLOT_FD - WORKER_CONTROL_FD + slots + 1; /* and the lock */
 
 	*b = (struct become){ .fds = fds, .umask = UMASK_DEFAULT, .no_new_privs = c->no_new_privs, .files = BECOME_FILES };
 	if (b->files < fds + FILES_BESIDE)
 		b->files = fds + FILES_BESIDE;
-	if (c->kind == CONFIG_COMMAND)
+	if (c->kind == CONFIG_COMMAND) {
+		b->fds += box ? WORKER_BOX_FDS : 0;
 		return;
+	}
 	if (c->umask != CONFIG_NO_UMASK)
 		b->umask = c->umask;
 	b->nice = c->nice;
-	limit(b, RLIMIT_AS, c->limit[CONFIG_LIMIT_MEMORY]);
-	limit(b, RLIMIT_NPROC, c->limit[CONFIG_LIMIT_PROCESSES]);
+	if (!box || !box_holds(CONFIG_LIMIT_MEMORY))
+		limit(b, RLIMIT_AS, c->limit[CONFIG_LIMIT_MEMORY]);
+	if (!box || !box_holds(CONFIG_LIMIT_PROCESSES))
+		limit(b, RLIMIT_NPROC, c->limit[CONFIG_LIMIT_PROCESSES]);
 	limit(b, RLIMIT_NOFILE, c->limit[CONFIG_LIMIT_FILES]);
 	limit(b, RLIMIT_FSIZE, c->limit[CONFIG_LIMIT_FILE_SIZE]);
 	limit(b, RLIMIT_CORE, c->limit[CONFIG_LIMIT_CORE]);
@@ -208,11 +215,12 @@ prepare_become(const struct config_pool *c, unsigned slots, struct become *b)
 }
 
 bool
-launch_prepare(const struct pool *p, unsigned slots, struct launch *out)
+launch_prepare(const struct pool *p, unsigned slots, const struct box *box, struct launch *out)
 {
 	out->argv = make_argv(&p->config->runtime);
-	out->env = make_env(p, slots);
-	prepare_become(p->config, slots, &out->become);
+	out->env = make_env(p, slots, box && p->config->kind == CONFIG_COMMAND);
+	out->cgroup = box ? box_procs(box) : -1;
+	prepare_become(p->config, slots, box, &out->become);
 	if (out->argv && out->argv[0] && out->env)
 		return true;
 	launch_clear(out);

@@ -8,16 +8,18 @@
 #include "launch/become.h"
 #include "proto/buf.h"
 
+struct box;
 struct pool;
 
 struct launch {
 	char **argv; /* argv[0] is a path */
 	char **env;
 	struct become become;
+	int cgroup; /* cgroup.procs of what it joins; -1: none */
 };
 
 /* False without memory. launch_clear frees it. */
-bool launch_prepare(const struct pool *p, unsigned slots, struct launch *out);
+bool launch_prepare(const struct pool *p, unsigned slots, const struct box *box, struct launch *out);
 void launch_clear(struct launch *l);
 /* The map of the hello message. rings: where they begin in the descriptor of the boards. */
 void launch_pack_hello(const struct pool *p, unsigned slots, uint64_t rings, struct buf *b);

@@ -15,11 +15,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/cgroup.h"
 #include "daemon/log.h"
 
 enum { WAIT_SECONDS = 10, POLL_MS = 5, DAEMON_LINE = 64 };
 
-static int fd = -1, cgroup_fd = -1;
+static int fd = -1;
 static char mark[64], cgroup[1024];
 
 int
@@ -32,12 +33,6 @@ const char *
 lock_mark(void)
 {
 	return mark;
-}
-
-int
-lock_cgroup_fd(void)
-{
-	return cgroup_fd;
 }
 
 static void
@@ -122,27 +117,6 @@ read_file(void)
 
 /* ---- what the tasks of a dead daemon and its dead hosts left ---- */
 
-/* By the cgroup that the file names. */
-static void
-empty_cgroup(const char *path)
-{
-	char name[1200];
-	int kill_fd, tries;
-
-	snprintf(name, sizeof name, "%s/cgroup.kill", path);
-	for (tries = 0; tries < WAIT_SECONDS * 1000 / POLL_MS; tries++) {
-		if ((kill_fd = open(name, O_WRONLY | O_CLOEXEC)) < 0)
-			return;
-		if (write(kill_fd, "1", 1) < 0)
-			log_warn("lock", "%s: %s", name, strerror(errno));
-		close(kill_fd);
-		if (rmdir(path) == 0 || errno != EBUSY)
-			return;
-		pause_briefly();
-	}
-	log_error("lock", "%s still has processes in it", path);
-}
-
 static bool
 has_mark(const char *pid)
 {
@@ -198,57 +172,45 @@ end_remains(const char *text)
 	const char *line = strstr(text, "cgroup ");
 
 	if (line && sscanf(line, "cgroup %1000[^\n]", path) == 1)
-		empty_cgroup(path);
+		cgroup_end(path);
 	for (int tries = 0; *text && tries < WAIT_SECONDS * 1000 / POLL_MS && kill_marked(); tries++)
 		pause_briefly();
 }
 
 /* ---- a cgroup for our own hosts ---- */
 
-/* Our own cgroup's directory in the v2 hierarchy. */
-static bool
-own_cgroup(char *out, size_t size)
-{
-	char line[2048], mount[1024] = "", path[900] = "";
-	FILE *f = fopen("/proc/self/mountinfo", "re");
-
-	while (f && fgets(line, sizeof line, f))
-		if (strstr(line, " - cgroup2 "))
-			sscanf(line, "%*s %*s %*s %*s %1000s", mount);
-	if (f)
-		fclose(f);
-	f = fopen("/proc/self/cgroup", "re");
-	while (f && fgets(line, sizeof line, f))
-		sscanf(line, "0::%890[^\n]", path);
-	if (f)
-		fclose(f);
-	snprintf(out, size, "%s%s", mount, strcmp(path, "/") == 0 ? "" : path);
-	return *mount && *path;
-}
-
 static void
-make_cgroup(void)
+make_cgroup(const char *where)
 {
-	char base[2000], procs[1200];
+	char base[2000];
 
-	if (!own_cgroup(base, sizeof base) || strlen(base) > 900)
+	if (strcmp(where, "none") == 0)
+		return;
+	if (strcmp(where, "auto") != 0)
+		snprintf(base, sizeof base, "%s", where);
+	else if (!cgroup_own(base, sizeof base))
+		return;
+	if (strlen(base) > 900)
 		return;
 	snprintf(cgroup, sizeof cgroup, "%.900s/futured-%.60s", base, mark);
 	if (mkdir(cgroup, 0755) && errno != EEXIST) {
+		if (strcmp(where, "auto") != 0)
+			log_warn("lock", "%s: %s", cgroup, strerror(errno));
 		*cgroup = '\0';
-		return;
 	}
-	snprintf(procs, sizeof procs, "%s/cgroup.procs", cgroup);
-	cgroup_fd = open(procs, O_WRONLY | O_CLOEXEC);
-	if (cgroup_fd < 0)
-		*cgroup = '\0';
+}
+
+const char *
+lock_cgroup(void)
+{
+	return *cgroup ? cgroup : NULL;
 }
 
 void
 lock_empty_cgroup(void)
 {
 	if (*cgroup)
-		empty_cgroup(cgroup);
+		cgroup_end(cgroup);
 }
 
 /* ---- the lock ---- */
@@ -286,7 +248,7 @@ wait_for_lock(char *why, size_t size)
 }
 
 bool
-lock_take(const char *path, char *why, size_t size)
+lock_take(const char *path, const char *where, char *why, size_t size)
 {
 	char line[DAEMON_LINE + 1100];
 
@@ -305,7 +267,7 @@ lock_take(const char *path, char *why, size_t size)
 	if (text)
 		end_remains(text);
 	free(text);
-	make_cgroup();
+	make_cgroup(where);
 	int n = snprintf(line, sizeof line, "daemon %d %llu\n%s%s%s", (int)getpid(), start_time(getpid()), *cgroup ? "cgroup " : "", cgroup, *cgroup ? "\n" : "");
 	if (ftruncate(fd, 0) || write(fd, line, (size_t)n) != n) {
 		snprintf(why, size, "cannot write %s: %s", path, strerror(errno));
@@ -321,10 +283,8 @@ lock_release(void)
 		return;
 	if (ftruncate(fd, 0)) /* nothing of ours is left: the next one need not look */
 		log_warn("lock", "cannot empty the lock file: %s", strerror(errno));
-	if (cgroup_fd >= 0)
-		close(cgroup_fd);
 	if (*cgroup)
 		rmdir(cgroup);
 	close(fd);
-	fd = cgroup_fd = -1;
+	fd = -1;
 }

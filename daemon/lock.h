@@ -13,8 +13,9 @@
 #define LOCK_MARK "FUTURED_MARK"
 
 /* Takes the lock on this file (made if need be), waiting for the hosts of an earlier daemon to end, and ends what else it left. False, with
- * a sentence: another daemon has it, or it cannot be had. Blocks; for start-up. */
-bool lock_take(const char *path, char *why, size_t why_size);
+ * a sentence: another daemon has it, or it cannot be had. `cgroup` is where a cgroup for hosts is made, as the configuration has it. Blocks; for
+ * start-up. */
+bool lock_take(const char *path, const char *cgroup, char *why, size_t why_size);
 void lock_release(void);
 /* -1 before lock_take. */
 int lock_fd(void);
@@ -22,8 +23,8 @@ int lock_fd(void);
 const char *lock_mark(void);
 /* A host was started: its pid goes into the file. */
 void lock_note_host(pid_t pid);
-/* cgroup.procs of the cgroup that hosts are to join; -1 where there is none to be had. */
-int lock_cgroup_fd(void);
+/* The cgroup in which hosts and their tasks are to be; NULL where there is none to be had. */
+const char *lock_cgroup(void);
 /* Kills what is left in the cgroup, for a clean end. */
 void lock_empty_cgroup(void);
 

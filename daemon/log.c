@@ -6,8 +6,23 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/journal.h"
+#include "proto/utf8.h"
+
+enum { LINE_MAX_BYTES = 8192, RESERVE = 1024 }; /* a message of 1 KiB, all of it escaped, with all that it may be about */
+
+enum form { FORM_TEXT, FORM_JSON, FORM_JOURNAL };
+
+struct line {
+	char text[LINE_MAX_BYTES];
+	size_t len;
+	enum form form;
+};
+
 static const char *const names[] = { "error", "warn", "info", "debug" };
+static const int priorities[] = { 3, 4, 6, 7 }; /* syslog's */
 static enum log_level threshold = LOG_LEVEL_INFO;
+static bool in_journal, as_json;
 
 enum log_level
 log_level_find(const char *name)
@@ -24,41 +39,190 @@ log_set_level(enum log_level level)
 	threshold = level;
 }
 
-/* Writes text with control characters as \xNN; returns the bytes used. */
-static size_t
-escape(char *out, size_t size, const char *text)
+void
+log_set_json(bool json)
 {
-	size_t n = 0;
-	for (; *text && n + 5 < size; text++) {
-		unsigned char c = (unsigned char)*text;
-		if (c < 0x20 || c == 0x7f)
-			n += (size_t)snprintf(out + n, size - n, "\\x%02x", c);
+	as_json = json;
+}
+
+void
+log_init(void)
+{
+	in_journal = journal_is_at(STDERR_FILENO) && journal_open();
+}
+
+bool
+log_is_wanted(enum log_level level)
+{
+	return level <= threshold;
+}
+
+static void put(struct line *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void
+put(struct line *l, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	int n = vsnprintf(l->text + l->len, sizeof l->text - l->len, fmt, ap);
+	va_end(ap);
+	if (n > 0)
+		l->len += (size_t)n < sizeof l->text - l->len ? (size_t)n : sizeof l->text - l->len - 1;
+}
+
+/* One character that is shown as it is: UTF-8, and no control character, neither of ASCII nor of Latin 1. */
+static size_t
+shown(const char *text, size_t len)
+{
+	unsigned char first = (unsigned char)text[0], second = len > 1 ? (unsigned char)text[1] : 0;
+	size_t n = utf8_length(text, len);
+	return first < 0x20 || first == 0x7f || (first == 0xc2 && second < 0xa0) ? 0 : n;
+}
+
+static void
+put_escaped(struct line *l, const char *text)
+{
+	size_t left = strlen(text), n;
+
+	for (; left && l->len + RESERVE < sizeof l->text; text += n, left -= n) {
+		n = shown(text, left);
+		if (l->form == FORM_JSON && n == 1 && (*text == '"' || *text == '\\'))
+			put(l, "\\%c", *text);
+		else if (n)
+			put(l, "%.*s", (int)n, text);
 		else
-			out[n++] = (char)c;
+			put(l, l->form == FORM_JSON ? "\\u00%02x" : "\\x%02x", (unsigned char)*text);
+		n += !n;
 	}
-	return n;
+}
+
+/* ---- what it is about: a field each in the journal and in JSON, nothing in text, where the message says it ---- */
+
+struct field {
+	const char *json, *journal;
+};
+
+static void
+put_number(struct line *l, struct field f, int64_t value)
+{
+	if (l->form == FORM_JOURNAL)
+		put(l, "%s=%lld\n", f.journal, (long long)value);
+	else
+		put(l, ",\"%s\":%lld", f.json, (long long)value);
+}
+
+static void
+put_text(struct line *l, struct field f, const char *value)
+{
+	put(l, l->form == FORM_JOURNAL ? "%s=" : ",\"%s\":\"", l->form == FORM_JOURNAL ? f.journal : f.json);
+	put_escaped(l, value);
+	put(l, l->form == FORM_JOURNAL ? "\n" : "\"");
+}
+
+static void
+put_about(struct line *l, const struct log_about *a)
+{
+	if (a->future)
+		put_number(l, (struct field){ "future", "FUTURE_ID" }, (int64_t)a->future);
+	if (a->pool)
+		put_text(l, (struct field){ "pool", "FUTURE_POOL" }, a->pool);
+	if (a->state)
+		put_text(l, (struct field){ "state", "FUTURE_STATE" }, a->state);
+	if (a->exit)
+		put_number(l, (struct field){ "exit_code", "EXIT_CODE" }, *a->exit);
+	if (a->us)
+		put_number(l, (struct field){ "duration_usec", "DURATION_USEC" }, (int64_t)*a->us);
+	if (a->uid)
+		put_number(l, (struct field){ "client_uid", "CLIENT_UID" }, *a->uid);
+	if (a->conn)
+		put_number(l, (struct field){ "conn", "FUTURED_CONN" }, (int64_t)a->conn);
+	if (a->worker)
+		put_number(l, (struct field){ "worker", "FUTURED_WORKER" }, a->worker);
+}
+
+/* ---- the three forms ---- */
+
+static void
+put_time(struct line *l)
+{
+	struct timespec ts;
+	struct tm tm;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	gmtime_r(&ts.tv_sec, &tm);
+	l->len += strftime(l->text + l->len, sizeof l->text - l->len, "%Y-%m-%dT%H:%M:%S", &tm);
+	put(l, ".%03ldZ", ts.tv_nsec / 1000000);
+}
+
+static void
+format(struct line *l, enum log_level level, const char *subsystem, const struct log_about *about, const char *message)
+{
+	l->len = 0;
+	switch (l->form) {
+	case FORM_TEXT:
+		put_time(l);
+		put(l, " %-5s %s: ", names[level], subsystem);
+		put_escaped(l, message);
+		put(l, "\n");
+		break;
+	case FORM_JSON:
+		put(l, "{\"time\":\"");
+		put_time(l);
+		put(l, "\",\"level\":\"%s\",\"subsystem\":\"%s\",\"message\":\"", names[level], subsystem);
+		put_escaped(l, message);
+		put(l, "\"");
+		put_about(l, about);
+		put(l, "}\n");
+		break;
+	case FORM_JOURNAL:
+		put(l, "SYSLOG_IDENTIFIER=futured\nPRIORITY=%d\nFUTURED_SUBSYSTEM=%s\nMESSAGE=%s: ", priorities[level], subsystem, subsystem);
+		put_escaped(l, message);
+		put(l, "\n");
+		put_about(l, about);
+		break;
+	}
+}
+
+static void
+vlog(enum log_level level, const char *subsystem, const struct log_about *about, const char *fmt, va_list ap)
+{
+	struct line line;
+	char message[1024];
+
+	line.form = in_journal ? FORM_JOURNAL : as_json ? FORM_JSON : FORM_TEXT;
+	vsnprintf(message, sizeof message, fmt, ap);
+	format(&line, level, subsystem, about, message);
+	if (in_journal && journal_send(line.text, line.len))
+		return;
+	if (in_journal) { /* it takes no more now; its stream may */
+		line.form = FORM_TEXT;
+		format(&line, level, subsystem, about, message);
+	}
+	if (write(STDERR_FILENO, line.text, line.len) < 0)
+		return; /* nowhere left to say so */
 }
 
 void
 log_line(enum log_level level, const char *subsystem, const char *fmt, ...)
 {
-	char text[1024], line[2048];
-	struct timespec ts;
-	struct tm tm;
+	static const struct log_about nothing;
 	va_list ap;
 
 	if (level > threshold)
 		return;
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof text, fmt, ap);
+	vlog(level, subsystem, &nothing, fmt, ap);
 	va_end(ap);
+}
 
-	clock_gettime(CLOCK_REALTIME, &ts);
-	gmtime_r(&ts.tv_sec, &tm);
-	size_t n = strftime(line, sizeof line, "%Y-%m-%dT%H:%M:%S", &tm);
-	n += (size_t)snprintf(line + n, sizeof line - n, ".%03ldZ %-5s %s: ", ts.tv_nsec / 1000000, names[level], subsystem);
-	n += escape(line + n, sizeof line - n - 1, text);
-	line[n++] = '\n';
-	if (write(STDERR_FILENO, line, n) < 0)
-		return; /* nowhere left to say so */
+void
+log_about(enum log_level level, const char *subsystem, const struct log_about *about, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (level > threshold)
+		return;
+	va_start(ap, fmt);
+	vlog(level, subsystem, about, fmt, ap);
+	va_end(ap);
 }

@@ -64,6 +64,7 @@ main(int argc, char **argv)
 		config_free(config);
 		return config ? 0 : 1;
 	}
+	log_init();
 	if (!server_start(config, why, sizeof why)) {
 		log_error("server", "cannot start: %s", why);
 		server_abandon();

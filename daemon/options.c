@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "daemon/access.h"
+#include "daemon/box.h"
 #include "daemon/clock.h"
 #include "daemon/environment.h"
 #include "daemon/fill.h"
@@ -292,13 +293,6 @@ read_nice(struct request *r, const char *name, struct reader *v, struct reading 
 	return to->nice >= (int64_t)least || beyond_pool(r, name, to->s->spec->pool, "at least", least, v);
 }
 
-/* Whether the daemon can hold tasks to a limit that no process can have by itself. */
-static bool
-box_holds(enum config_limit which)
-{
-	return which != CONFIG_LIMIT_CPUS;
-}
-
 /* One limit of the option. */
 static bool
 read_limit(struct request *r, struct reader *at, struct reading *to)
@@ -470,7 +464,7 @@ check_together(struct request *r, struct reading *to)
 	return check_named(r, s);
 }
 
-/* The task's own, else the pool's. */
+/* The task's own, else the pool's, unless the box of its worker has that. */
 static void
 pack_limits(struct reading *to)
 {
@@ -478,7 +472,7 @@ pack_limits(struct reading *to)
 	size_t count = 0;
 
 	for (enum config_limit i = 0; i < CONFIG_LIMITS; i++) {
-		if (to->limit[i] == CONFIG_NO_LIMIT)
+		if (to->limit[i] == CONFIG_NO_LIMIT && !box_holds(i))
 			to->limit[i] = pool[i];
 		count += to->limit[i] != CONFIG_NO_LIMIT;
 	}

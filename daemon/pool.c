@@ -7,6 +7,7 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "daemon/box.h"
 #include "daemon/clock.h"
 #include "daemon/container.h"
 #include "daemon/cpus.h"
@@ -183,6 +184,8 @@ pool_configure(struct pool *p, const struct config_pool *config)
 	unsigned before = wanted_workers(p->config), after = wanted_workers(config);
 
 	p->config = config;
+	for (struct host *h = p->hosts; h; h = h->next)
+		box_set_limits(h->box, config);
 	p->absent = false;
 	if (before != after) /* else a resize by hand stays */
 		pool_resize(p, after);
@@ -476,7 +479,7 @@ pool_host_ready(struct pool *p, struct host *h)
 		}
 	}
 	if (bytes_len(&p->broken)) {
-		log_info("pool", "%s: healed", p->name);
+		log_about(LOG_LEVEL_INFO, "pool", &(struct log_about){ .pool = p->name }, "%s: healed", p->name);
 		p->backoff_us = 0;
 		bytes_drop(&p->broken);
 	}
@@ -528,7 +531,7 @@ break_pool(struct pool *p, struct bytes error)
 	p->broken_until_us = clock_now() + p->backoff_us;
 	p->failed_starts = 0;
 	timer_set(&p->healing, p->broken_until_us, on_healing);
-	log_error("pool", "%s: broken; the next try is in %g s", p->name, (double)p->backoff_us / 1e6);
+	log_about(LOG_LEVEL_ERROR, "pool", &(struct log_about){ .pool = p->name }, "%s: broken; the next try is in %g s", p->name, (double)p->backoff_us / 1e6);
 	pool_wake(p);
 }
 
@@ -542,7 +545,7 @@ on_healing(struct timer *t)
 	if (p->starting) /* the last try is not over */
 		timer_set(&p->healing, clock_now() + SECOND, on_healing);
 	else if (workers_try(p))
-		log_info("pool", "%s: tries to start a worker", p->name);
+		log_about(LOG_LEVEL_INFO, "pool", &(struct log_about){ .pool = p->name }, "%s: tries to start a worker", p->name);
 }
 
 static struct bytes

@@ -12,6 +12,7 @@
 #include "config/config.h"
 #include "daemon/future.h"
 #include "daemon/queue.h"
+#include "daemon/tally.h"
 #include "daemon/turn.h"
 
 struct host;
@@ -45,6 +46,7 @@ struct pool {
 	unsigned starting;          /* slots of hosts that are not ready yet */
 	uint64_t states[FUTURE_STATES];
 	uint64_t submitted, succeeded, failed, cancelled; /* since it was made */
+	struct tally tally;
 	uint32_t mean_us;           /* recent run time; UINT32_MAX: none known */
 	bool paused;
 	uint64_t paused_us;         /* since when */

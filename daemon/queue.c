@@ -35,7 +35,7 @@ struct queue {
 	uint64_t next_order;
 };
 
-enum { LEVELS_KEPT = 64, PUSH_BACK_STEPS = 256 };
+enum { LEVELS_KEPT = 64, PUSH_BACK_STEPS = 256, LANES_LOOKED_AT = 4096 };
 
 struct queue *
 queue_new(void)
@@ -321,4 +321,23 @@ queue_position(const struct queue *q, const struct future *f)
 	uint64_t turns = ahead >= lane->length ? lane->length - 1 : ahead;
 	uint64_t bound = turns * lanes + lanes - 1; /* with every other owner served in between */
 	return before + (bound < level->length - 1 ? bound : level->length - 1);
+}
+
+uint64_t
+queue_oldest_us(const struct queue *q)
+{
+	uint64_t oldest = 0;
+	unsigned looked = 0;
+
+	for (uint32_t i = 1; i <= q->used; i++) {
+		const struct lane *lane;
+		DL_FOREACH(q->heap[i]->ring, lane) {
+			const struct future *f = TAILQ_FIRST(&lane->futures);
+			if (!oldest || f->submitted_us < oldest)
+				oldest = f->submitted_us;
+			if (++looked == LANES_LOOKED_AT)
+				return oldest;
+		}
+	}
+	return oldest;
 }

@@ -31,6 +31,8 @@ struct future *queue_peek(const struct queue *q);
 /* Takes one from the middle. */
 void queue_remove(struct queue *q, struct future *f);
 uint64_t queue_length(const struct queue *q);
+/* When the one was submitted that has been there longest, as far as the first few thousand owners' first ones tell; 0: empty. */
+uint64_t queue_oldest_us(const struct queue *q);
 /* How many will be taken before this one at most, given what is there now. */
 uint64_t queue_position(const struct queue *q, const struct future *f);
 

@@ -10,6 +10,7 @@
 #include "daemon/login.h"
 #include "daemon/pool.h"
 #include "daemon/tokens.h"
+#include "daemon/tally.h"
 #include "proto/pack.h"
 
 static void
@@ -158,12 +159,18 @@ reload_apply(const struct config *before, const struct config *next, struct buf 
 		tell(b, &count, "store: needs a restart");
 	if (!same_text(before->state_dir, next->state_dir))
 		tell(b, &count, "state_dir: needs a restart");
+	if (!same_text(before->cgroup, next->cgroup))
+		tell(b, &count, "cgroup: needs a restart");
 	if (before->limit_message != next->limit_message)
 		tell(b, &count, "limits.message: needs a restart");
 	retire_pools(next);
 	apply_pools(next, b, &count);
+	if (!same_text(before->http, next->http))
+		tell(b, &count, "http: needs a restart");
 	log_set_level(log_level_find(next->log_level));
 	apply_network(next);
+	log_set_json(strcmp(next->log_format, "json") == 0);
+	tally_log_tasks(next->log_tasks);
 	conn_set_limits(before->limit_message, next->limit_connections, next->limit_requests, next->limit_output);
 	return count;
 }

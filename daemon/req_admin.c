@@ -111,7 +111,7 @@ req_hello(struct request *r)
 	if (g.task && !become_task(r, &g))
 		return;
 	if (g.client)
-		log_debug("conn", "%llu: hello from %.*s", (unsigned long long)r->conn->id, (int)g.client_len, g.client);
+		log_about(LOG_LEVEL_DEBUG, "conn", &(struct log_about){ .conn = r->conn->id }, "%llu: hello from %.*s", (unsigned long long)r->conn->id, (int)g.client_len, g.client);
 	while (request_methods[methods].name)
 		methods++;
 	struct buf *b = request_result(r);

@@ -70,7 +70,8 @@ log_unseen(const struct future *f)
 
 	reader_init(&r, bytes_data(&f->value), bytes_len(&f->value));
 	error_read(&r, &view);
-	log_warn("future", "%llu (pool %s) failed and expired before anybody looked at its error: %.*s: %.*s", (unsigned long long)f->id,
+	log_about(LOG_LEVEL_WARN, "future", &(struct log_about){ .future = f->id, .pool = f->spec->pool->name, .state = "FINISHED" },
+	    "%llu (pool %s) failed and expired before anybody looked at its error: %.*s: %.*s", (unsigned long long)f->id,
 	    f->spec->pool->name, (int)view.type_len, view.type, (int)(view.message_len < 300 ? view.message_len : 300), view.message);
 }
 

@@ -16,6 +16,7 @@
 
 #include "daemon/access.h"
 #include "daemon/boards.h"
+#include "daemon/box.h"
 #include "daemon/child.h"
 #include "daemon/clock.h"
 #include "daemon/closing.h"
@@ -23,6 +24,7 @@
 #include "daemon/conn.h"
 #include "daemon/cpus.h"
 #include "daemon/host.h"
+#include "daemon/http.h"
 #include "daemon/inherit.h"
 #include "daemon/listener.h"
 #include "daemon/lock.h"
@@ -39,6 +41,7 @@
 #include "daemon/service.h"
 #include "daemon/slot.h"
 #include "daemon/store.h"
+#include "daemon/tally.h"
 #include "daemon/tokens.h"
 #include "daemon/turn.h"
 #include "proto/address.h"
@@ -145,6 +148,26 @@ server_is_full(void)
 			break;
 	}
 	return block_total() > config->limit_memory || on_disk() > config->limit_store;
+}
+
+bool
+server_is_ready(char *why, size_t size)
+{
+	if (phase != SERVING) {
+		snprintf(why, size, "the daemon is ending");
+		return false;
+	}
+	if (server_is_full()) {
+		snprintf(why, size, "as many payload bytes are held as may be (limits.memory)");
+		return false;
+	}
+	for (const struct pool *p = pool_first(); p; p = p->next) {
+		if (p->like || !bytes_len(&p->broken))
+			continue;
+		snprintf(why, size, "pool %s is broken: its workers cannot start", p->name);
+		return false;
+	}
+	return true;
 }
 
 /* ---- starting ---- */
@@ -280,8 +303,10 @@ take_lock(const struct address *a, const char *store, char *why, size_t size)
 	char lock[PATH_MAX + 40], sentence[256];
 
 	snprintf(lock, sizeof lock, "%s.lock", of);
-	if (lock_take(lock, sentence, sizeof sentence))
+	if (lock_take(lock, config->cgroup, sentence, sizeof sentence)) {
+		box_start(lock_cgroup());
 		return true;
+	}
 	snprintf(why, size, "%.200s: %s", of, sentence);
 	return false;
 }
@@ -316,6 +341,25 @@ open_store(const struct address *a, char *why, size_t size)
 	return store_open(store, sync_of(config->sync), why, size) && make_pools(why, size) && replay_all(why, size);
 }
 
+static void
+apply_logging(const struct config *c)
+{
+	log_set_level(log_level_find(c->log_level));
+	log_set_json(strcmp(c->log_format, "json") == 0);
+	tally_log_tasks(c->log_tasks);
+}
+
+static bool
+watchers_listen(char *why, size_t size)
+{
+	int fd;
+
+	while ((fd = inherit_take(INHERIT_HTTP, NULL)) >= 0)
+		if (!http_adopt(fd, why, size))
+			return false;
+	return !config->http || http_listen(config->http, why, size);
+}
+
 bool
 server_start(struct config *c, char *why, size_t size)
 {
@@ -323,7 +367,7 @@ server_start(struct config *c, char *why, size_t size)
 	char text[300];
 
 	config = c;
-	log_set_level(log_level_find(c->log_level));
+	apply_logging(c);
 	if (!service_init(why, size) || !inherit_open(why, size))
 		return false;
 	access_configure(c, config_is_shared(c));
@@ -346,7 +390,7 @@ server_start(struct config *c, char *why, size_t size)
 	if (!open_store(&a, why, size) || !tokens_prepare(config->tokens, why, size))
 		return false;
 	tokens_commit();
-	if (!listen_all(why, size))
+	if (!watchers_listen(why, size) || !listen_all(why, size))
 		return false;
 	access_configure(c, config_is_shared(c) || listener_is_shared());
 	service_ready();
@@ -357,6 +401,7 @@ void
 server_abandon(void)
 {
 	listener_close_all();
+	http_close();
 	inherit_close();
 	service_close();
 	lock_release();
@@ -539,6 +584,7 @@ server_end(void)
 	if (!commit_finish())
 		log_error("server", "what happened last is not in the store, which cannot be written");
 	conn_close_all();
+	http_close();
 	inherit_close();
 	timer_unset(&deadline);
 	timer_set(&deadline, clock_now(), on_deadline); /* so that the last turn does not sleep */

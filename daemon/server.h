@@ -30,6 +30,8 @@ const struct config *server_config(void);
 bool server_reload(struct buf *told, char *why, size_t why_size);
 /* No more submits. */
 bool server_is_ending(void);
+/* Tasks can be submitted, and those of every configured pool can run. False, with what is wrong. */
+bool server_is_ready(char *why, size_t why_size);
 /* As many payload bytes are held as may be, and nothing finished and seen could be forgotten for it. */
 bool server_is_full(void);
 /* Most workers that an opened pool may have. */

@@ -262,6 +262,8 @@ read_once(struct stream *s, unsigned max)
 	}
 	s->moved_us = clock_now();
 	s->read_total += (uint64_t)n;
+	if (s->traffic)
+		s->traffic->received += (uint64_t)n;
 	if (into == shared) {
 		got_shared(s, (size_t)n, max);
 	} else {
@@ -436,6 +438,14 @@ stream_queued(const struct stream *s)
 	return s->now.len + s->said.len + length(s->before) + length(s->held) + length(s->out);
 }
 
+static void
+count_sent(struct stream *s, size_t n)
+{
+	s->moved_us = clock_now();
+	if (s->traffic)
+		s->traffic->sent += n;
+}
+
 bool
 stream_waits(const struct stream *s)
 {
@@ -471,7 +481,7 @@ write_buf(struct stream *s, struct buf *b)
 	ssize_t n = send(s->fd, b->data, b->len, MSG_NOSIGNAL);
 	if (n < 0)
 		return false;
-	s->moved_us = clock_now();
+	count_sent(s, (size_t)n);
 	if ((size_t)n == b->len) {
 		b->len = 0;
 		return true;
@@ -490,7 +500,7 @@ write_out(struct stream *s)
 		ssize_t n = sendmsg(s->fd, &msg, MSG_NOSIGNAL);
 		if (n < 0)
 			return false;
-		s->moved_us = clock_now();
+		count_sent(s, (size_t)n);
 		evbuffer_drain(s->out, (size_t)n);
 	}
 	return true;
@@ -508,7 +518,7 @@ write_tls(struct stream *s)
 		ssize_t n = bytes ? tls_write(s->tls, bytes, take) : -1;
 		if (n < 0)
 			return false;
-		s->moved_us = clock_now();
+		count_sent(s, (size_t)n);
 		evbuffer_drain(s->out, (size_t)n);
 	}
 	return true;

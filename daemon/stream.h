@@ -45,6 +45,11 @@ struct stream_ops {
 	void (*on_written)(struct stream *s);
 };
 
+/* Bytes of many streams together. */
+struct stream_traffic {
+	uint64_t received, sent;
+};
+
 struct stream {
 	int fd; /* -1: cleared */
 	const struct stream_ops *ops;
@@ -64,6 +69,7 @@ struct stream {
 	uint64_t moved_us;       /* when the peer last took or gave a byte */
 	uint64_t begun_us;       /* when the unfinished frame in `in` began */
 	uint64_t read_total;
+	struct stream_traffic *traffic; /* where its bytes are counted; NULL: nowhere */
 	bool gated;              /* what it says waits for the commit */
 	bool yields;             /* takes no more frames in a turn whose budget is used up */
 	bool paused;             /* not read from */

@@ -90,6 +90,7 @@ wait_for_events(bool timers_due)
 {
 	uint64_t next = timer_next(), now = clock_now();
 
+	clock_forget(); /* what the events' handlers ask must not be the time before the sleep */
 	if (timers_due || anything_waits() || next <= now || (may_sleep && !may_sleep())) {
 		event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK); /* NONBLOCK alone goes on while anything is readable */
 		return;

@@ -11,4 +11,18 @@ enum {
 	WORKER_VALUE_DEPTH = 24, /* how deep a value may nest */
 };
 
+/* What a command host finds from descriptor FUTURED_BOX_FD on: its task's cgroup, and files of it, opened by the daemon. What there
+ * is not is /dev/null. */
+enum worker_box {
+	WORKER_BOX_DIR,
+	WORKER_BOX_PROCS,  /* cgroup.procs */
+	WORKER_BOX_KILL,   /* cgroup.kill */
+	WORKER_BOX_EVENTS, /* memory.events */
+	WORKER_BOX_MEMORY, /* memory.max */
+	WORKER_BOX_SWAP,   /* memory.swap.max */
+	WORKER_BOX_PIDS,   /* pids.max */
+	WORKER_BOX_CPU,    /* cpu.max */
+	WORKER_BOX_FDS
+};
+
 #endif

@@ -32,6 +32,7 @@
 #include <unistd.h>
 
 #include "proto/pack.h"
+#include "worker/box.h"
 #include "worker/capture.h"
 #include "worker/early.h"
 #include "worker/feed.h"
@@ -53,6 +54,7 @@ struct command {
 	struct host *host;
 	struct channel slot;
 	struct board *board;
+	struct box box;
 	int signals;           /* signalfd: SIGCHLD, SIGTERM */
 	uint64_t oom_kills;    /* of the machine, when last looked at */
 	bool last;             /* no other task after this one */
@@ -85,9 +87,11 @@ give_up(pid_t pid)
 
 /* Nobody is there any more to run tasks for. */
 static _Noreturn void
-abandon(int status)
+abandon(struct command *c, int status)
 {
 	pid_t pid;
+
+	box_kill(&c->box);
 
 	if (!tree_end(now_us() + END_MAX_US, &pid))
 		give_up(pid);
@@ -95,10 +99,10 @@ abandon(int status)
 }
 
 static _Noreturn void
-broken(const char *what)
+broken(struct command *c, const char *what)
 {
 	host_complain("%s", what);
-	abandon(1);
+	abandon(c, 1);
 }
 
 /* ---- control ---- */
@@ -106,6 +110,7 @@ broken(const char *what)
 static void
 kill_now(struct command *c)
 {
+	box_kill(&c->box); /* all at once, while the tree changes under who walks it */
 	tree_kill();
 	c->killed = true;
 	c->kill_at_us = 0;
@@ -172,7 +177,7 @@ input(struct command *c, const struct control *m)
 		fits = early_add(&c->early, m->id, m->bytes, m->len, m->eof, c->host->message);
 	}
 	if (!fits)
-		broken("the daemon sent more input than it may before it is taken");
+		broken(c, "the daemon sent more input than it may before it is taken");
 }
 
 /* All that has come. */
@@ -195,12 +200,12 @@ hear(struct command *c)
 			c->last = true;
 			break;
 		case CONTROL_GONE:
-			abandon(0);
+			abandon(c, 0);
 		case CONTROL_SLOT: /* we never said `grow` */
 			close(m.fd);
-			broken("the daemon sent a slot to a host that has one");
+			broken(c, "the daemon sent a slot to a host that has one");
 		case CONTROL_BAD:
-			abandon(1);
+			abandon(c, 1);
 		}
 	}
 }
@@ -233,7 +238,7 @@ take_signals(struct command *c)
 
 	for (size_t i = 0; got >= (ssize_t)((i + 1) * sizeof info[0]); i++)
 		if (info[i].ssi_signo == SIGTERM)
-			abandon(0);
+			abandon(c, 0);
 }
 
 /* ---- output ---- */
@@ -258,7 +263,7 @@ send_all(struct command *c)
 		case CHANNEL_FULL:
 			poll(on, sizeof on / sizeof on[0], -1);
 			if (on[0].revents != 0)
-				abandon(0);
+				abandon(c, 0);
 			if (on[1].revents != 0)
 				take_signals(c);
 			break;
@@ -379,14 +384,18 @@ watch(struct command *c)
 	}
 }
 
-/* How often the kernel's OOM killer has struck since the machine was started. */
+/* How often the kernel's OOM killer has struck in our box; without one, on the machine since it was started. */
 static uint64_t
-count_oom_kills(void)
+count_oom_kills(const struct command *c)
 {
 	unsigned long long count = 0;
+	uint64_t in_box;
 	char line[128];
-	FILE *f = fopen("/proc/vmstat", "re");
+	FILE *f = NULL;
 
+	if (box_oom_kills(&c->box, &in_box))
+		return in_box;
+	f = fopen("/proc/vmstat", "re");
 	if (f == NULL)
 		return 0;
 	while (fgets(line, sizeof line, f) != NULL)
@@ -402,10 +411,10 @@ was_oom(struct command *c)
 {
 	uint64_t before = c->oom_kills;
 
-	if (!WIFSIGNALED(c->status) || WTERMSIG(c->status) != SIGKILL || c->killed)
+	if (!WIFSIGNALED(c->status) || WTERMSIG(c->status) != SIGKILL || (c->killed && c->box.fd[WORKER_BOX_EVENTS] < 0))
 		return false;
-	c->oom_kills = count_oom_kills();
-	return c->oom_kills > before;
+	c->oom_kills = count_oom_kills(c);
+	return c->oom_kills > before && !c->killed;
 }
 
 static double
@@ -483,6 +492,8 @@ finish(struct command *c)
 
 	c->leader = 0;
 	feed_close(&c->feed);
+	if (!c->alone)
+		box_kill(&c->box);
 	if (!c->alone && !tree_end(now_us() + END_MAX_US, &pid))
 		give_up(pid);
 	drain(c, &c->out);
@@ -496,7 +507,8 @@ start(struct command *c, int *status, char *why, size_t why_size)
 {
 	struct process_plan *plan = &c->task.plan;
 	struct process_failure failure;
-	int in = -1;
+	const char *limit;
+	int in = -1, error;
 
 	*status = 126;
 	if (!capture_open(&c->out) || !capture_open(&c->err) ||
@@ -505,6 +517,14 @@ start(struct command *c, int *status, char *why, size_t why_size)
 		snprintf(why, why_size, "cannot make a pipe: %s", strerror(errno));
 		return false;
 	}
+	if (!box_limit(&c->box, plan, &limit, &error)) {
+		snprintf(why, why_size, "cannot set the limit %s of its cgroup: %s", limit, strerror(error));
+		if (in >= 0)
+			close(in);
+		return false;
+	}
+	plan->cgroup = box_dir(&c->box);
+	plan->cgroup_procs = c->box.fd[WORKER_BOX_PROCS];
 	plan->in = in;
 	plan->out = c->out.into;
 	plan->err = c->err.into;
@@ -544,11 +564,12 @@ run_task(struct command *c, const struct run *run)
 		pack_failed(c, status, why);
 	} else {
 		if (!early_move(&c->early, run->id, &c->feed))
-			broken("out of memory");
+			broken(c, "out of memory");
 		feed_task(c);
 		watch(c);
 		finish(c);
 	}
+	box_unlimit(&c->box);
 	early_forget(&c->early, run->id);
 	feed_close(&c->feed);
 	capture_close(&c->out);
@@ -577,7 +598,7 @@ next_run(struct command *c, struct run *run)
 				return true;
 			/* fall through */
 		case CHANNEL_BAD:
-			broken("the daemon sent something on a slot's socket that is not in the worker contract");
+			broken(c, "the daemon sent something on a slot's socket that is not in the worker contract");
 		case CHANNEL_END:
 			return false;
 		case CHANNEL_EMPTY:
@@ -648,7 +669,8 @@ open_slot(struct command *c, struct host *h)
 	capture_init(&c->err, "stderr", chunk);
 	feed_init(&c->feed);
 	early_init(&c->early);
-	c->oom_kills = count_oom_kills();
+	box_open(&c->box);
+	c->oom_kills = count_oom_kills(c);
 	return process_init();
 }
 

@@ -8,8 +8,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -26,6 +28,7 @@ enum { STACK_SIZE = 256 * 1024 };
 static char *stack_top;
 
 struct start {
+	bool in_cgroup; /* it is born there */
 	const struct process_plan *plan;
 	struct process_failure *why;
 	volatile bool failed;
@@ -82,12 +85,15 @@ exec_program(const struct process_plan *plan)
 
 /* All that changes the child before exec. Returns the errno of the step that failed, or of exec. */
 ON_LENT_STACK static int
-become(const struct process_plan *plan, struct process_failure *why)
+become(const struct process_plan *plan, bool in_cgroup, struct process_failure *why)
 {
 	int in = plan->in;
 	sigset_t none;
 	size_t i;
 
+	why->step = PROCESS_CGROUP;
+	if (!in_cgroup && plan->cgroup_procs >= 0 && write(plan->cgroup_procs, "0", 1) < 0)
+		return errno;
 	setsid();
 	why->step = PROCESS_NICE;
 	if (plan->nice != 0) {
@@ -124,17 +130,70 @@ child(void *arg)
 {
 	struct start *start = arg;
 
-	start->why->error = become(start->plan, start->why);
+	start->why->error = become(start->plan, start->in_cgroup, start->why);
 	start->failed = true;
 	syscall(SYS_exit_group, 127);
 	return 127;
+}
+
+/* Into a cgroup from its first moment: joining one later takes a lock that all forks of the machine share. The library has no call for
+ * it, and a plain system call could not go on on another stack. -1 with errno, ENOSYS where it is not written for the machine. */
+ON_LENT_STACK static pid_t
+clone_into(int cgroup, struct start *start)
+{
+#if defined(__x86_64__) && defined(CLONE_INTO_CGROUP)
+	struct clone_args args = {
+		.flags = CLONE_VM | CLONE_VFORK | CLONE_INTO_CGROUP,
+		.exit_signal = SIGCHLD,
+		.stack = (uintptr_t)(stack_top - STACK_SIZE),
+		.stack_size = STACK_SIZE,
+		.cgroup = (unsigned)cgroup,
+	};
+	long result;
+
+	__asm__ volatile("syscall\n\t"
+	                 "testq %%rax, %%rax\n\t"
+	                 "jnz 1f\n\t"
+	                 "movq %[arg], %%rdi\n\t"
+	                 "call *%[entry]\n\t"
+	                 "ud2\n"
+	                 "1:"
+	                 : "=a"(result)
+	                 : "0"((long)SYS_clone3), "D"(&args), "S"(sizeof args), [entry] "r"(child), [arg] "r"(start)
+	                 : "rcx", "r11", "cc", "memory");
+	if (result >= 0)
+		return (pid_t)result;
+	errno = (int)-result;
+#else
+	(void)cgroup, (void)start;
+	errno = ENOSYS;
+#endif
+	return -1;
+}
+
+/* As clone_into where that may be done; else it joins by itself. */
+static pid_t
+clone_child(struct start *start)
+{
+	static bool by_joining;
+	pid_t pid;
+
+	if (start->plan->cgroup >= 0 && !by_joining) {
+		start->in_cgroup = true;
+		pid = clone_into(start->plan->cgroup, start);
+		if (pid >= 0 || errno == EAGAIN || errno == ENOMEM)
+			return pid;
+		by_joining = true; /* an older kernel, or a cgroup that is not our user's */
+		start->in_cgroup = false;
+	}
+	return clone(child, stack_top, CLONE_VM | CLONE_VFORK | SIGCHLD, start);
 }
 
 pid_t
 process_start(const struct process_plan *plan, struct process_failure *why)
 {
 	struct start start = { .plan = plan, .why = why };
-	pid_t pid = clone(child, stack_top, CLONE_VM | CLONE_VFORK | SIGCHLD, &start);
+	pid_t pid = clone_child(&start);
 
 	if (pid < 0) {
 		why->step = PROCESS_CLONE;
@@ -177,6 +236,9 @@ process_failure_text(const struct process_plan *plan, const struct process_failu
 	switch (why->step) {
 	case PROCESS_CLONE:
 		snprintf(text, size, "cannot start %.1000s: no new process: %s", name, reason);
+		break;
+	case PROCESS_CGROUP:
+		snprintf(text, size, "cannot start %.1000s: cannot put it into its cgroup: %s", name, reason);
 		break;
 	case PROCESS_CWD:
 		snprintf(text, size, "cannot start %.1000s in the directory %.2000s: %s", name, plan->cwd, reason);

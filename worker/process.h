@@ -11,7 +11,7 @@
 #include <sys/resource.h>
 #include <sys/types.h>
 
-enum { PROCESS_LIMITS_MAX = 7 };
+enum { PROCESS_LIMITS_MAX = 8, PROCESS_LIMIT_CPUS = -1 /* as a resource; microseconds a second, and only for a cgroup */ };
 
 struct process_limit {
 	const char *name; /* as in `limits`, for the sentence when it cannot be set */
@@ -30,11 +30,13 @@ struct process_plan {
 	int nice;           /* added to ours; 0: none */
 	struct process_limit limit[PROCESS_LIMITS_MAX];
 	size_t limit_count;
+	int cgroup;         /* directory of the cgroup to start in; -1: none */
+	int cgroup_procs;   /* its cgroup.procs, for when we may not start in it */
 	int in, out, err;   /* become 0, 1, 2; all above 2. in -1: /dev/null, opened anew */
 };
 
 /* What kept it from starting. */
-enum process_step { PROCESS_CLONE, PROCESS_CWD, PROCESS_LIMIT, PROCESS_NICE, PROCESS_DESCRIPTORS, PROCESS_EXEC };
+enum process_step { PROCESS_CLONE, PROCESS_CGROUP, PROCESS_CWD, PROCESS_LIMIT, PROCESS_NICE, PROCESS_DESCRIPTORS, PROCESS_EXEC };
 
 struct process_failure {
 	enum process_step step;

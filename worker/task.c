@@ -30,6 +30,7 @@ static const struct limit_name limit_names[] = {
 	{ "core", RLIMIT_CORE },
 	{ "stack", RLIMIT_STACK },
 	{ "processes", RLIMIT_NPROC },
+	{ "cpus", PROCESS_LIMIT_CPUS },
 };
 
 void
@@ -164,8 +165,6 @@ read_limit(struct task *t, struct reader *r, char *why, size_t why_size)
 	size_t len, i, names = sizeof limit_names / sizeof limit_names[0];
 	double v;
 
-	if (read_is(r, "cpus")) /* only a cgroup can keep it */
-		return read_skip(r);
 	if (!read_str(r, &name, &len)) {
 		snprintf(why, why_size, "limits: expected str keys");
 		return false;
@@ -177,13 +176,15 @@ read_limit(struct task *t, struct reader *r, char *why, size_t why_size)
 		snprintf(why, why_size, "limits: no limit is called %.*s, or it was given twice", (int)(len < 64 ? len : 64), name);
 		return false;
 	}
-	if (!read_number(r, &v) || !(v >= 0 && v < 0x1p63)) {
+	if (!read_number(r, &v) || !(v >= 0 && v < (limit_names[i].resource == PROCESS_LIMIT_CPUS ? 0x1p43 : 0x1p63))) {
 		snprintf(why, why_size, "limits: %s: expected a number from 0 to 2^63", limit_names[i].name);
 		return false;
 	}
 	limit = &t->plan.limit[t->plan.limit_count++];
 	limit->name = limit_names[i].name;
 	limit->resource = limit_names[i].resource;
+	if (limit->resource == PROCESS_LIMIT_CPUS)
+		v *= 1e6;
 	limit->value.rlim_cur = (rlim_t)ceil(v);
 	limit->value.rlim_max = limit->value.rlim_cur + (limit->resource == RLIMIT_CPU ? 1 : 0);
 	return true;

@@ -227,6 +227,8 @@ fut_refused(struct fut *f, const struct futured_reply *reply)
 	return fut_failed(f);
 }
 
+void (*fut_at_need)(void);
+
 void *
 need(void *p)
 {
@@ -234,6 +236,8 @@ need(void *p)
 
 	if (p != NULL)
 		return p;
+	if (fut_at_need != NULL)
+		fut_at_need();
 	if (write(STDERR_FILENO, text, sizeof text - 1) < 0)
 		_exit(EXIT_FUTURED);
 	_exit(EXIT_FUTURED);

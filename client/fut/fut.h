@@ -61,7 +61,7 @@ struct verb {
 
 extern const struct verb *const verbs[]; /* ends with NULL */
 extern const struct verb verb_run, verb_submit, verb_call, verb_map, verb_wait, verb_result, verb_logs, verb_cancel, verb_release,
-	verb_retry, verb_ls, verb_show, verb_why, verb_failures, verb_events, verb_pool, verb_daemon,
+	verb_retry, verb_ls, verb_show, verb_why, verb_failures, verb_top, verb_events, verb_pool, verb_daemon,
 	verb_completion, verb_complete, verb_help;
 const struct verb *verb_find(const char *name);
 
@@ -79,6 +79,8 @@ int fut_refused(struct fut *f, const struct futured_reply *reply);
 void fut_say_error(const struct fut *f, const struct futured_error *e);
 /* malloc that ends the program with a sentence: a command line has nothing better to do without memory. */
 void *need(void *p);
+/* Called before that, where there is something to put in order; NULL: nothing. */
+extern void (*fut_at_need)(void);
 /* All that was written to stdout has arrived, else says so; returns `status` or a failure. */
 int fut_finish(struct fut *f, int status);
 

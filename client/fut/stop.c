@@ -45,6 +45,12 @@ stop_begin(void)
 	return ends[0];
 }
 
+void
+stop_also(int signal)
+{
+	catch(signal);
+}
+
 int
 stop_take(void)
 {

@@ -130,3 +130,98 @@ def await_full(pipe):
     def waiting():
         return struct.unpack("i", fcntl.ioctl(pipe.fileno(), termios.FIONREAD, b"\0" * 4))[0]
     helpers.eventually(lambda: waiting() > 60000)
+
+
+class Screen:
+    """What a vt100 shows: as much of one as full-screen programs ask of it with TERM=vt100."""
+
+    TOKEN = re.compile(rb"\x1b\[([?0-9;]*)([A-Za-z])|\x1b([()].|[78=>DEM])|([\x00-\x1f])|([^\x00-\x1f]+)")
+
+    def __init__(self, terminal, rows=24, columns=80):
+        self.terminal = terminal
+        self.at = 0
+        self.resize(rows, columns)
+
+    def resize(self, rows, columns):
+        self.rows, self.columns = rows, columns
+        self.lines = [[" "] * columns for _ in range(rows)]
+        self.y = self.x = 0
+        self.top, self.bottom = 0, rows - 1
+
+    def write(self, text):
+        for c in text:
+            if self.x >= self.columns:
+                self.x = 0
+                self.down()
+            self.lines[self.y][self.x] = c
+            self.x += 1
+
+    def down(self):
+        if self.y == self.bottom:
+            del self.lines[self.top]
+            self.lines.insert(self.bottom, [" "] * self.columns)
+        else:
+            self.y = min(self.y + 1, self.rows - 1)
+
+    def up(self):
+        if self.y == self.top:
+            del self.lines[self.bottom]
+            self.lines.insert(self.top, [" "] * self.columns)
+        else:
+            self.y = max(self.y - 1, 0)
+
+    def blank(self, y, begin, end):
+        self.lines[y][begin:end] = [" "] * (end - begin)
+
+    def sequence(self, numbers, letter):
+        n = [int(part) if part.isdigit() else 0 for part in numbers.split(b";")] + [0]
+        if letter == b"H":
+            self.y, self.x = min(max(n[0], 1), self.rows) - 1, min(max(n[1], 1), self.columns) - 1
+        elif letter in b"ABCD":
+            step = max(n[0], 1)
+            self.y = max(0, min(self.rows - 1, self.y + {b"A": -step, b"B": step}.get(letter, 0)))
+            self.x = max(0, min(self.columns - 1, self.x + {b"C": step, b"D": -step}.get(letter, 0)))
+        elif letter == b"K":
+            self.blank(self.y, 0 if n[0] else self.x, self.x + 1 if n[0] == 1 else self.columns)
+        elif letter == b"J":
+            self.blank(self.y, 0 if n[0] == 2 else self.x, self.columns)
+            for y in range(0 if n[0] == 2 else self.y + 1, self.rows):
+                self.blank(y, 0, self.columns)
+        elif letter == b"r":
+            self.top, self.bottom = max(n[0], 1) - 1, (n[1] or self.rows) - 1
+            self.y = self.x = 0
+        else:
+            assert letter in b"mhl", (numbers, letter)
+
+    def text(self):
+        seen = re.sub(rb"\$<\d+[*/]*>", b"", self.terminal.seen[self.at:])
+        for token in self.TOKEN.finditer(seen):
+            numbers, letter, other, control, text = token.groups()
+            if letter:
+                self.sequence(numbers, letter)
+            elif other == b"M":
+                self.up()
+            elif other in (b"D", b"E"):
+                self.x *= other == b"D"
+                self.down()
+            elif control == b"\r":
+                self.x = 0
+            elif control == b"\n":
+                self.down()
+            elif control == b"\b":
+                self.x = max(0, min(self.x, self.columns - 1) - 1)
+            elif text:
+                self.write(text.decode("utf-8", "replace"))
+        self.at = len(self.terminal.seen)
+        return "\n".join("".join(line).rstrip() for line in self.lines)
+
+    def until(self, condition, timeout=10):
+        """The screen once it shows this: a text, or a function of the screen."""
+        end = time.monotonic() + timeout
+        test = condition if callable(condition) else lambda shown: condition in shown
+        while True:
+            shown = self.text()
+            if test(shown):
+                return shown
+            if not self.terminal.read(max(0, end - time.monotonic())):
+                raise helpers.Hang("%r did not appear; the screen:\n%s" % (condition, shown))

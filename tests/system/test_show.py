@@ -41,6 +41,16 @@ def test_show_has_the_times_in_their_order(shared):
     assert before - 1 < shown["submitted"] <= shown["started"] <= shown["finished"] < time.time() + 1
 
 
+def test_the_times_are_those_of_the_events_however_long_the_daemon_slept_before(shared):
+    # The handlers of an event were told the time at which the loop had gone to sleep: a task of 0.3 s ended when it had begun.
+    time.sleep(0.3)
+    before = time.time()
+    future = shared.call("submit", "shell", "sleep", ["0.3"])
+    shared.call("wait", [future])
+    shown = shared.call("show", future)
+    assert shown["submitted"] >= before - 0.1 and shown["finished"] - shown["started"] >= 0.29
+
+
 def test_a_pending_future_has_neither_started_nor_finished(daemon, client):
     client.call("pause", "shell")
     shown = client.call("show", client.call("submit", "shell", "true"))

@@ -3,6 +3,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 
 import pytest
@@ -30,9 +31,9 @@ def analyze(units, *arguments):
     """systemd-analyze, which looks for units here only, and not for manual pages."""
     if not shutil.which("systemd-analyze"):
         pytest.skip("there is no systemd-analyze")
-    done = subprocess.run(["systemd-analyze", *arguments], env={**os.environ, "SYSTEMD_UNIT_PATH": "%s:" % units, "XDG_RUNTIME_DIR": "/run/user/0"}, cwd=units, text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    return done.stdout
+    with tempfile.TemporaryDirectory() as runtime:  # short: a socket's path must fit
+        return subprocess.run(["systemd-analyze", *arguments], env={**os.environ, "SYSTEMD_UNIT_PATH": "%s:" % units, "XDG_RUNTIME_DIR": runtime},
+                              cwd=units, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout
 
 
 @pytest.mark.parametrize("kind", ["system", "user"])
@@ -171,6 +172,35 @@ def test_a_reload_applies_what_can_be_applied_and_says_what_cannot(service):
     assert service.show("MainPID") == before and service.show("ActiveState") == "active"
     assert any("nosuch" in entry["MESSAGE"] for entry in service.journal("-u", "futured"))
     assert service.fut("run", "-p", "two", "--", "echo", "still").stdout == "still\n"
+
+
+@long
+def test_the_journal_has_the_ids_as_fields(service):
+    text = service.read("/etc/futured/futured.yaml")
+    service.write("/etc/futured/futured.yaml", text + "log: {tasks: all}\n")
+    done = service.fut("submit", "--", "sh", "-c", "exit 7").stdout.strip()
+    service.fut("wait", done, check=False)
+    (entry,) = service.journal("-u", "futured", "FUTURE_ID=" + done, "FUTURE_STATE=FINISHED")
+    assert entry["FUTURE_POOL"] == "shell" and entry["EXIT_CODE"] == "7" and int(entry["DURATION_USEC"]) >= 0
+    assert entry["CLIENT_UID"] == service.run("id", "-u", "alice").stdout.strip()
+    assert entry["PRIORITY"] == "4" and entry["SYSLOG_IDENTIFIER"] == "futured"
+    assert entry["MESSAGE"].startswith("future: %s (pool shell" % done) and "ExitError" in entry["MESSAGE"]
+
+
+@long
+def test_metrics_come_through_a_socket_of_the_manager(service):
+    service.write("/etc/systemd/system/futured-http.socket", "[Socket]\nListenStream=/run/futured/http.sock\nFileDescriptorName=http\n"
+                  "Service=futured.service\nSocketMode=0666\n")
+    service.systemctl("daemon-reload")
+    service.systemctl("start", "futured-http.socket")
+    try:
+        script = ("import socket; s = socket.socket(socket.AF_UNIX); s.connect('/run/futured/http.sock'); s.send(b'GET /readyz HTTP/1.0\\r\\n\\r\\n');"
+                  "print(s.makefile().read())")
+        assert "\nready\n" in service.run("runuser", "-u", "bob", "--", "python3", "-c", script).stdout
+        assert service.fut("run", "--", "echo", "both").stdout == "both\n"
+    finally:
+        service.systemctl("stop", "futured.service", "futured-http.socket")
+        service.run("rm", "/etc/systemd/system/futured-http.socket")
 
 
 @long

@@ -93,9 +93,13 @@ config_equal(const struct config *a, const struct config *b)
 	assert_int_equal(a->limit_idle_us, b->limit_idle_us);
 	text_equal(a->store, b->store);
 	text_equal(a->state_dir, b->state_dir);
+	text_equal(a->cgroup, b->cgroup);
 	assert_int_equal(a->retain_us, b->retain_us);
 	assert_int_equal(a->stop_timeout_us, b->stop_timeout_us);
 	text_equal(a->log_level, b->log_level);
+	text_equal(a->log_format, b->log_format);
+	text_equal(a->log_tasks, b->log_tasks);
+	text_equal(a->http, b->http);
 	assert_int_equal(a->limit_message, b->limit_message);
 	assert_int_equal(a->limit_connections, b->limit_connections);
 	assert_int_equal(a->limit_queue, b->limit_queue);
@@ -130,9 +134,13 @@ defaults_are_those_of_the_design(void **state)
 	assert_string_equal(c->store, "sqlite");
 	assert_string_equal(c->sync, "full");
 	assert_null(c->state_dir);
+	assert_string_equal(c->cgroup, "auto");
 	assert_int_equal(c->retain_us, 3600u * 1000000u);
 	assert_int_equal(c->stop_timeout_us, 10u * 1000000u);
 	assert_string_equal(c->log_level, "info");
+	assert_string_equal(c->log_format, "text");
+	assert_string_equal(c->log_tasks, "none");
+	assert_null(c->http);
 	assert_int_equal(c->limit_message, 64u * MIB);
 	assert_int_equal(c->limit_connections, 4096);
 	assert_int_equal(c->limit_queue, 1000000);
@@ -383,6 +391,24 @@ client_pools_is_a_bool_or_a_map(void **state)
 }
 
 static void
+http_is_for_this_machine(void **state)
+{
+	static const char *const good[] = {"unix:/run/x", "tcp:127.0.0.1:80", "tcp:127.255.0.9:65535", "tcp:[::1]:1", "tcp:localhost:7713"};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(good) / sizeof(*good); i++) {
+		char yaml[100];
+		struct config *c;
+
+		snprintf(yaml, sizeof(yaml), "http: '%s'", good[i]);
+		c = parse_good(yaml);
+		assert_string_equal(c->http, good[i]);
+		config_free(c);
+	}
+}
+
+static void
 a_credential_is_where_the_service_manager_put_it(void **state)
 {
 	struct config *c;
@@ -588,6 +614,7 @@ main(void)
 		cmocka_unit_test(the_examples_in_the_sample_name_real_keys),
 		cmocka_unit_test(every_kind_of_pool_is_read),
 		cmocka_unit_test(client_pools_is_a_bool_or_a_map),
+		cmocka_unit_test(http_is_for_this_machine),
 		cmocka_unit_test(a_credential_is_where_the_service_manager_put_it),
 		cmocka_unit_test(initargs_become_messagepack_by_the_core_schema),
 		cmocka_unit_test(initargs_keep_what_is_no_number_a_string),

@@ -1,0 +1,67 @@
+"""The log: lines as text and as JSON, what they are about, and that nothing in them can harm a terminal."""
+import json
+import re
+
+import conftest
+from helpers import eventually
+
+
+def entries(daemon, subsystem=None):
+    lines = [json.loads(line) for line in daemon.log().splitlines()]
+    return [line for line in lines if subsystem in (None, line["subsystem"])]
+
+
+def test_a_line_of_text_has_a_time_a_level_and_a_subsystem(daemon):
+    for line in daemon.log().splitlines():
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (error|warn |info |debug) [a-z]+: .+", line), line
+
+
+def test_json_is_an_object_per_line_with_the_ids_as_members(launch):
+    daemon = launch({"log": {"format": "json", "level": "debug", "tasks": "all"}})
+    client = daemon.client()
+    good, bad = client.call("submit", "shell", "true"), client.call("submit", "one", "sh", ["-c", "exit 3"])
+    client.call("wait", [good, bad])
+    said = {line["future"]: line for line in entries(daemon, "future")}
+    assert said[good]["level"] == "info" and said[good]["pool"] == "shell" and said[good]["state"] == "FINISHED"
+    assert said[good]["exit_code"] == 0 and said[good]["duration_usec"] >= 0
+    assert said[bad]["level"] == "warn" and said[bad]["pool"] == "one" and said[bad]["exit_code"] == 3
+    assert "client_uid" in said[bad]
+    assert entries(daemon, "conn")[0]["conn"] >= 1
+    assert any("worker" in line for line in entries(daemon, "host"))
+
+
+def test_only_failed_tasks_where_that_is_asked_for(launch):
+    daemon = launch({"log": {"format": "json", "tasks": "failed"}})
+    client = daemon.client()
+    futures = [client.call("submit", "shell", name) for name in ("true", "false")]
+    client.call("wait", futures)
+    assert [line["future"] for line in entries(daemon, "future")] == [futures[1]]
+
+
+def test_nothing_of_tasks_by_default(daemon, client):
+    client.call("wait", [client.call("submit", "shell", "false")])
+    assert "ExitError" not in daemon.log()
+
+
+def test_a_reload_changes_the_form(daemon, client):
+    daemon.config["log"] = {"format": "json"}
+    with open(daemon.config_path, "w") as f:
+        for key, value in daemon.config.items():
+            f.write("%s: %s\n" % (key, conftest.yaml(value)))
+    client.call("reload")
+    eventually(lambda: daemon.log().splitlines()[-1].startswith("{"))
+
+
+EVIL = "\x1b[2J\x07\x00\n\r\t\x7f\x9b31m\u202e\"\\"
+
+
+def test_what_a_client_says_cannot_harm_a_terminal(launch):
+    for form in ("text", "json"):
+        daemon = launch({"log": {"format": form, "level": "debug"}})
+        daemon.client().call("hello", {"protocol": 1, "client": "evil " + EVIL.replace("\x00", "") + "é end"})
+        raw = daemon.log()
+        assert "é end" in raw and "evil" in raw
+        assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f]", raw)
+        assert len([line for line in raw.splitlines() if "evil" in line]) == 1
+        if form == "json":
+            assert [line["message"] for line in entries(daemon, "conn") if "evil \x1b[2J" in line["message"]]
