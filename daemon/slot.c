@@ -64,7 +64,8 @@ slot_free(struct slot *s)
 	free(s);
 }
 
-/* Tasks that last until the daemon can feed the slot again: 200 µs of the recent mean; long ones one at a time. */
+/* Tasks that last until the daemon can feed the slot again: 200 µs of the recent mean, and with a durable store two commits; long ones one at a
+ * time. */
 static unsigned
 depth(const struct slot *s)
 {
@@ -76,7 +77,10 @@ depth(const struct slot *s)
 		return 1;
 	if (front && front->state == FUTURE_RUNNING && clock_now() - front->started_us >= SLOT_LONG_US)
 		return 1;
-	ahead = p->mean_us ? (199 + p->mean_us) / p->mean_us : BOARD_ENTRIES;
+	uint64_t feed = 200 + 2 * store_latency_us();
+	if (feed > SLOT_LONG_US) /* a large map was committed */
+		feed = SLOT_LONG_US;
+	ahead = p->mean_us ? ((unsigned)feed - 1 + p->mean_us) / p->mean_us : BOARD_ENTRIES;
 	return ahead + 1 < s->host->depth ? ahead + 1 : s->host->depth;
 }
 

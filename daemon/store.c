@@ -29,7 +29,7 @@
 #include "proto/buf.h"
 #include "proto/pack.h"
 
-enum { BEHIND_NOTES = 200000, IDS_AHEAD = 20000, TIDY_PAUSE_S = 1 };
+enum { BEHIND_NOTES = 200000, IDS_AHEAD = 20000, TIDY_AFTER_MS = 1000, TIDY_STEP_MS = 20 };
 static const uint64_t BEHIND_BYTES = UINT64_C(64) << 20;
 
 static bool
@@ -48,6 +48,7 @@ static struct batch current, given;
 static struct slot *touched;
 static uint64_t specs, gates; /* rows given */
 static uint64_t ids_noted;
+static uint64_t given_us, latency_us;
 static void (*given_done)(bool good, const char *why);
 
 /* Shared with the thread. */
@@ -143,11 +144,25 @@ backup_shared(void)
 	tell_loop();
 }
 
+/* True if there was none in that time. */
+static bool
+wait_for_work(unsigned ms)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += (time_t)(ms / 1000);
+	until.tv_nsec += (long)(ms % 1000) * 1000000;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	return pthread_cond_clockwait(&work, &mutex, CLOCK_MONOTONIC, &until) == ETIMEDOUT;
+}
+
 static void *
 run(void *arg)
 {
 	bool untidy = false;
-	struct timespec until;
+	unsigned pause = TIDY_AFTER_MS;
 	(void)arg;
 
 	pthread_mutex_lock(&mutex);
@@ -155,15 +170,15 @@ run(void *arg)
 		if (shared.batch) {
 			commit_shared();
 			untidy = true;
+			pause = TIDY_AFTER_MS;
 		} else if (shared.backup) {
 			backup_shared();
 		} else if (untidy) {
-			clock_gettime(CLOCK_REALTIME, &until);
-			until.tv_sec += TIDY_PAUSE_S;
-			if (pthread_cond_timedwait(&work, &mutex, &until) == ETIMEDOUT && !shared.batch) {
+			if (wait_for_work(pause) && !shared.batch) {
 				pthread_mutex_unlock(&mutex);
 				untidy = engine->tidy();
 				pthread_mutex_lock(&mutex);
+				pause = TIDY_STEP_MS;
 			}
 		} else {
 			pthread_cond_wait(&work, &mutex);
@@ -194,6 +209,8 @@ hear_commit(void)
 	counts.failing = good ? NULL : failing;
 	counts.failures += !good;
 	counts.commit_us = us;
+	uint64_t took = clock_read() - given_us;
+	latency_us = latency_us ? (7 * latency_us + took) / 8 : took;
 	if (us > counts.commit_max_us)
 		counts.commit_max_us = us;
 	if (good)
@@ -595,6 +612,12 @@ store_has_notes(void)
 	return touched || !batch_is_empty(&current);
 }
 
+uint64_t
+store_latency_us(void)
+{
+	return latency_us;
+}
+
 bool
 store_is_behind(void)
 {
@@ -604,6 +627,7 @@ store_is_behind(void)
 static void
 give(bool again)
 {
+	given_us = clock_read();
 	pthread_mutex_lock(&mutex);
 	shared.batch = &given;
 	shared.again = again;

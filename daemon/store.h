@@ -99,6 +99,8 @@ void store_rows_taken(uint64_t specs, uint64_t gates);
 /* ---- batches ---- */
 
 bool store_has_notes(void);
+/* How long a batch takes, lately, from being given until the loop has heard of it; 0 with the memory store. */
+uint64_t store_latency_us(void);
 /* So much is noted that clients had better not be listened to. */
 bool store_is_behind(void);
 /* Gives what was noted to the engine. False, and `done` is not called, when there is nothing. */

@@ -92,7 +92,10 @@ static struct {
 static bool
 complain(char *why, size_t size)
 {
-	snprintf(why, size, "%s (%s)", sqlite3_errmsg(db), sqlite3_errstr(sqlite3_extended_errcode(db)));
+	int code = sqlite3_errcode(db), number = sqlite3_system_errno(db);
+	bool system = (code == SQLITE_IOERR || code == SQLITE_CANTOPEN) && number;
+
+	snprintf(why, size, "%s%s%s", sqlite3_errmsg(db), system ? ": " : "", system ? strerror(number) : "");
 	return false;
 }
 
@@ -488,10 +491,18 @@ used_bytes(void)
 static bool
 tidy(void)
 {
+	static bool given_back;
 	char text[60];
 
-	snprintf(text, sizeof text, "PRAGMA incremental_vacuum(%d)", TIDY_PAGES);
-	return pragma("PRAGMA freelist_count") > TIDY_PAGES / 10 && execute(text);
+	if (pragma("PRAGMA freelist_count") > TIDY_PAGES / 10) {
+		snprintf(text, sizeof text, "PRAGMA incremental_vacuum(%d)", TIDY_PAGES);
+		given_back = true;
+		return execute(text);
+	}
+	if (given_back) /* the files become shorter when the log has been copied back */
+		sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	given_back = false;
+	return false;
 }
 
 /* ---- a copy ---- */

@@ -200,10 +200,11 @@ def test_a_pool_that_a_client_opened_is_there_with_its_tasks(daemon, client, reb
     pool = client.call("open_pool", {"like": "native", "workers": 1})
     client.call("pause", pool)
     future = client.call("submit", pool, "echo", [42])
-    again = reborn(daemon).client()
+    second = reborn(daemon)
+    again = second.client()
     assert again.call("result", future) == 42
     again.call("close_pool", pool)
-    assert pool not in [p["name"] for p in reborn(daemon).client().call("pools")]
+    assert pool not in [p["name"] for p in reborn(second).client().call("pools")]
 
 
 def test_a_pool_bound_to_a_connection_is_gone_and_its_tasks_are_cancelled(daemon, client, reborn):
@@ -284,6 +285,52 @@ def test_a_copy_of_a_running_store_can_be_queried_by_hand(daemon, client):
     assert rows == [(done, "shell", "/bin/echo", "FINISHED", 0), (done + 1, "one", "/bin/true", "PENDING", 0)]
     refused("ValueError", client.call, "backup", copy)
     assert "backup" in refused("StoreError", client.call, "backup", daemon.path("no/such/place"))["message"]
+
+
+@pytest.fixture
+def small_disk(launch):
+    """A daemon whose state directory is a file system of 3 MiB."""
+    daemon = launch(start=False)
+    os.makedirs(daemon.path("state"))
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", daemon.path("state")], stderr=subprocess.PIPE)
+    if mounted.returncode:
+        pytest.skip("cannot mount a file system here: " + mounted.stderr.decode())
+    yield daemon.start()
+    if daemon.is_running():
+        daemon.stop()
+    subprocess.run(["umount", "-l", daemon.path("state")], check=True)
+
+
+def test_a_full_disk_refuses_submits_and_loses_nothing(small_disk, launch):
+    client = small_disk.client()
+    gate = small_disk.gate()
+    running = client.call("submit", "one", *gate.task(then="echo went on"))
+    gate.await_start()
+    accepted, error = [], None
+    while error is None and len(accepted) < 100:
+        try:
+            accepted.append(client.call("submit", "native", "echo", [b"x" * 100000]))
+        except helpers.RpcError as e:
+            error = e.error
+    assert error["type"] == "StoreError" and "full" in error["message"], error
+    assert "full" in refused("StoreError", client.call, "submit", "native", "noop", [])["message"]
+    assert "full" in client.call("stats")["store"]["failing"] and client.call("ping", 1) == 1
+    gate.open()
+    outcome = client.request("result", running)
+    subprocess.run(["mount", "-o", "remount,size=100m", small_disk.path("state")], check=True)
+    assert client.answer(outcome)["stdout"] == b"went on\n"
+    eventually(lambda: "failing" not in client.call("stats")["store"])
+    more = client.call("submit", "native", "echo", ["again"])
+    client.call("wait", accepted + [more])
+    small_disk.kill()
+    small_disk.clients.clear()
+    again = launch(directory=small_disk.directory)
+    client = again.client()
+    for future in accepted:
+        assert client.call("result", future) == b"x" * 100000
+    assert client.call("result", more) == "again" and client.call("failures") == []
+    refused("ExpiredFutureError", client.call, "result", accepted[-1] + 1)
+    again.stop()
 
 
 def test_stats_say_how_the_store_does(daemon, client):
