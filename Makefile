@@ -16,7 +16,7 @@ B       := build$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(FAULTS),-faults)
 LAUNCH := become
 PROTO  := buf shape utf8 pack reader frame message status error address board ring
 CONFIG := config keys memory report tree number initargs listen principal setting check sample
-DAEMON := clock journal log timer turn bytes stream spec owner access errors key retention watch gate queue registry future \
+DAEMON := clock journal log timer turn bytes stream spec owner access quota errors key retention watch gate queue registry future \
           output input fill run answer rings slot cgroup box child launch lock paths host pool program workers cpus closing bound backlog keyfile tokens tls login conn follow \
           events ids request methods walk await environment options submission mapping describe listener inherit notify service tally metrics http \
           server reload store store_sqlite batch commit acceptance boards opened replay req_submit req_result req_cancel req_wait req_list req_output req_pool req_admin $(if $(FAULTS),fault)

@@ -322,6 +322,13 @@ inherit(struct config *c)
 {
 	size_t i;
 
+	if (!c->limit_user_pending)
+		c->limit_user_pending = (c->limit_queue + 1) / 2;
+	if (!c->limit_user_bytes)
+		c->limit_user_bytes = c->limit_memory / 2;
+	if (!c->limit_user_connections)
+		c->limit_user_connections = (c->limit_connections + 1) / 2;
+
 	for (i = 0; i < c->pools; i++) {
 		struct config_pool *p = &c->pool[i];
 

@@ -128,6 +128,9 @@ struct config {
 	uint64_t limit_store;          /* bytes on the disk */
 	uint64_t limit_memory;         /* payload bytes held */
 	uint64_t limit_requests;       /* unfinished calls and waits per connection */
+	uint64_t limit_user_pending;   /* of one owner; UINT64_MAX: no bound of its own */
+	uint64_t limit_user_bytes;
+	uint64_t limit_user_connections;
 	uint64_t limit_output;         /* bytes waiting to be read by one connection before it is no longer read from */
 	bool client_pools;             /* open_pool allowed */
 	uint64_t client_pools_workers; /* most workers of an opened pool; 0: CPUs x 4 */

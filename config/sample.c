@@ -98,6 +98,16 @@ write_key(FILE *out, int indent, const struct key *k)
 		fprintf(out, "%*s#%s: %s\n", indent, "", k->name, value ? value : "");
 }
 
+/* How far a key at the top or in its groups is indented. */
+static int
+depth(const struct key *k)
+{
+	for (size_t i = 0; k->group && i < config_key_count; i++)
+		if (config_keys[i].type == KEY_GROUP && !strcmp(config_keys[i].name, k->group))
+			return 2 + depth(&config_keys[i]);
+	return 0;
+}
+
 void
 config_sample(FILE *out)
 {
@@ -107,7 +117,7 @@ config_sample(FILE *out)
 		"`futured -t -c FILE` checks a file. An unknown key is an error. Sizes: 4096, 10kB, 64MiB; durations: 30,\n"
 		"5ms, 1.5h; a relative path starts from this file's directory. The file must not be writable by others.");
 	for (i = 0; i < config_key_count; i++)
-		write_key(out, config_keys[i].group ? 2 : 0, &config_keys[i]);
+		write_key(out, depth(&config_keys[i]), &config_keys[i]);
 	fprintf(out, "  shell:\n");
 	for (i = 0; i < POOL_KEYS; i++)
 		write_key(out, pool_keys[i].group ? 6 : 4, &pool_keys[i]);

@@ -79,6 +79,13 @@ unit_of(enum key_type type)
 	return type == KEY_SIZE ? NUMBER_SIZE : type == KEY_DURATION || type == KEY_SHARE ? NUMBER_DURATION : NUMBER_COUNT;
 }
 
+/* A count that may, and any number whose default it is. 0 stands for it. */
+static bool
+takes_auto(const struct key *k)
+{
+	return k->type == KEY_AUTO || (k->standard && !strcmp(k->standard, "auto"));
+}
+
 static bool
 complain_number(const struct setting *s, const struct node *n, enum number_verdict verdict)
 {
@@ -99,7 +106,7 @@ complain_number(const struct setting *s, const struct node *n, enum number_verdi
 		return complain(s, n, expected);
 	}
 	snprintf(expected, sizeof(expected), "%s%s from %s to %s%s",
-		s->key->type == KEY_AUTO ? "auto or " : s->key->none ? "none or " : "", noun[unit], least, most,
+		takes_auto(s->key) ? "auto or " : s->key->none ? "none or " : "", noun[unit], least, most,
 		verdict == NUMBER_BAD ? such[unit] :
 		verdict != NUMBER_UNEVEN ? "" : unit == NUMBER_SIZE ? " in whole bytes" : " in whole microseconds");
 	return complain(s, n, expected);
@@ -118,7 +125,7 @@ store_number(const struct setting *s, const struct node *n)
 		verdict = NUMBER_BAD;
 	else if (n->type == NODE_SCALAR && strlen(n->text) == n->len && (n->plain || unit_of(k->type) != NUMBER_COUNT))
 		verdict = number_parse(unit_of(k->type), n->text, &value);
-	if (k->type == KEY_AUTO && n->type == NODE_SCALAR && n->plain && !strcmp(n->text, "auto"))
+	if (takes_auto(k) && n->type == NODE_SCALAR && n->plain && !strcmp(n->text, "auto"))
 		value = 0;
 	else if (k->none && n->type == NODE_SCALAR && n->plain && !strcmp(n->text, "none"))
 		value = UINT64_MAX;

@@ -20,6 +20,7 @@
 #include "daemon/log.h"
 #include "daemon/login.h"
 #include "daemon/pool.h"
+#include "daemon/quota.h"
 #include "daemon/registry.h"
 #include "daemon/request.h"
 #include "daemon/spec.h"
@@ -137,6 +138,26 @@ give_id(struct conn *c)
 	return true;
 }
 
+bool
+conn_speak_for(struct conn *c, struct owner *owner, struct groups *groups)
+{
+	if (c->owner)
+		c->owner->connections--;
+	owner_drop(c->owner);
+	c->owner = owner;
+	owner->connections++;
+	access_join(c, groups);
+	return c->role == ROLE_ADMIN || !quota_is_crowded(owner);
+}
+
+void
+conn_refuse(struct conn *c, uint32_t msgid)
+{
+	answer_fail(c, msgid, STATUS_LIMIT, 0, "limits.user.connections: %s may have %llu, and so many there are", c->owner->name,
+	    (unsigned long long)quota_connections());
+	conn_end(c, "its user has as many as may be");
+}
+
 /* Whoever has been at one message for too long goes first where there is no room. */
 static bool
 make_room(void)
@@ -244,15 +265,20 @@ bool
 conn_new(int fd, uid_t uid)
 {
 	struct conn *c = admit(fd, true);
+	struct owner *owner;
 
 	if (!c)
 		return false;
-	if (!(c->owner = owner_get(uid))) {
+	if (!(owner = owner_get(uid))) {
 		close(fd);
 		conn_close(c, "out of memory");
 		return false;
 	}
-	access_join(c, access_groups(fd));
+	if (!conn_speak_for(c, owner, access_groups(fd))) {
+		refuse(fd, true, "limits.user.connections", quota_connections());
+		conn_close(c, "its user has as many as may be");
+		return false;
+	}
 	if (!open_stream(c, fd, max_message))
 		return false;
 	log_about(LOG_LEVEL_DEBUG, "conn", &(struct log_about){ .conn = c->id, .uid = &(uint32_t){ (uint32_t)uid } },
@@ -384,6 +410,8 @@ conn_close(struct conn *c, const char *why)
 	table[c->id % table_size] = NULL;
 	DL_DELETE(conns, c);
 	count--;
+	if (c->owner)
+		c->owner->connections--;
 	stream_end(&c->stream);
 	turn_unschedule(&c->notify);
 	if (c->waits)

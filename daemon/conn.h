@@ -75,6 +75,11 @@ struct conn {
 bool conn_new(int fd, uid_t uid);
 /* Takes a connected network socket, who it is to say, and its TLS (NULL: none); all of it is freed on failure, as above. */
 bool conn_new_remote(int fd, struct login *login, struct tls *tls);
+/* It speaks for this owner (taken) with these groups (taken; NULL: none) from now on. False: the owner has as many connections as it
+ * may. */
+bool conn_speak_for(struct conn *c, struct owner *owner, struct groups *groups);
+/* Answers the call that made it one too many, and ends it. */
+void conn_refuse(struct conn *c, uint32_t msgid);
 /* NULL if it is gone. */
 struct conn *conn_find(uint64_t id);
 struct conn *conn_first(void);

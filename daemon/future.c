@@ -17,7 +17,9 @@
 #include "daemon/input.h"
 #include "daemon/key.h"
 #include "daemon/output.h"
+#include "daemon/owner.h"
 #include "daemon/pool.h"
+#include "daemon/quota.h"
 #include "daemon/registry.h"
 #include "daemon/retention.h"
 #include "daemon/slot.h"
@@ -30,7 +32,22 @@ static const char *const state_names[FUTURE_STATES] = { "PENDING", "RUNNING", "C
 static struct future_totals totals;
 static void (*on_change)(struct future *f);
 
+/* Counted for the daemon, and for its owner. */
+#define UP(f, what) (totals.what++, (f)->spec->owner->totals.what++)
+#define DOWN(f, what) (totals.what--, (f)->spec->owner->totals.what--)
+
 static void on_timer(struct timer *t);
+
+/* What it holds now counts as its owner's. */
+static void
+charge(struct future *f)
+{
+	size_t bytes = bytes_len(&f->args) + bytes_len(&f->value);
+
+	f->spec->owner->bytes -= f->charged;
+	f->charged = bytes < UINT32_MAX ? (uint32_t)bytes : UINT32_MAX;
+	f->spec->owner->bytes += f->charged;
+}
 
 void
 future_init(struct future *f, uint64_t id, struct spec *spec, struct bytes args)
@@ -41,8 +58,9 @@ future_init(struct future *f, uint64_t id, struct spec *spec, struct bytes args)
 	f->args = args;
 	f->submitted_us = clock_now();
 	registry_note_owner(id, spec->owner);
-	totals.states[FUTURE_PENDING]++;
-	totals.submitted++;
+	UP(f, states[FUTURE_PENDING]);
+	UP(f, submitted);
+	charge(f);
 	pool_count(spec->pool, FUTURE_STATES, FUTURE_PENDING);
 }
 
@@ -139,15 +157,16 @@ become_final(struct future *f)
 	f->finished_us = clock_now();
 	drop_unfinished_parts(f);
 	if (f->state == FUTURE_CANCELLED) {
-		totals.cancelled++;
+		UP(f, cancelled);
 	} else if (f->failed) {
-		totals.failed++;
+		UP(f, failed);
 		f->spec->pool->failed++;
 	} else {
-		totals.succeeded++;
+		UP(f, succeeded);
 		f->spec->pool->succeeded++;
 	}
-	totals.unseen += f->failed && !f->seen;
+	if (f->failed && !f->seen)
+		UP(f, unseen);
 	f->pins++;
 	output_finish(f);
 	store_finish(f);
@@ -167,8 +186,10 @@ future_set_state(struct future *f, enum future_state state)
 	assert(is_legal(from, state));
 	if (state != FUTURE_RUNNING) /* which it becomes in the slot it was sent to */
 		future_leave_place(f);
-	totals.states[from]--;
-	totals.states[state]++;
+	DOWN(f, states[from]);
+	UP(f, states[state]);
+	if (from == FUTURE_PENDING && f->spec->owner->room)
+		quota_settle(f->spec->owner);
 	f->state = (uint8_t)state;
 	pool_count(f->spec->pool, from, state);
 	tally_change(f, from);
@@ -184,6 +205,7 @@ void
 future_succeed(struct future *f, struct bytes value)
 {
 	f->value = value;
+	charge(f);
 	if (FAULT(run_twice) && f->attempt == 1 && f->id % 20 == 0) {
 		bytes_drop(&f->value);
 		future_set_state(f, FUTURE_PENDING);
@@ -197,6 +219,7 @@ void
 future_fail_finally(struct future *f, struct bytes error)
 {
 	f->value = error;
+	charge(f);
 	f->failed = true;
 	future_set_state(f, FUTURE_FINISHED);
 }
@@ -234,7 +257,7 @@ future_fail(struct future *f, struct bytes error)
 		return;
 	}
 	bytes_drop(&error);
-	totals.retried++;
+	UP(f, retried);
 	if (f->state == FUTURE_RUNNING)
 		future_set_state(f, FUTURE_PENDING);
 	else
@@ -369,7 +392,7 @@ future_see(struct future *f)
 	if (f->seen)
 		return;
 	if (f->failed && !f->hidden) {
-		totals.unseen--;
+		DOWN(f, unseen);
 		store_see(f);
 	}
 	f->seen = true;
@@ -379,7 +402,8 @@ static void
 future_free(struct future *f)
 {
 	store_forget(f);
-	totals.states[f->state]--;
+	DOWN(f, states[f->state]);
+	f->spec->owner->bytes -= f->charged;
 	pool_count(f->spec->pool, (enum future_state)f->state, FUTURE_STATES);
 	bytes_drop(&f->args);
 	bytes_drop(&f->value);
@@ -397,7 +421,7 @@ future_free(struct future *f)
 void
 future_discard(struct future *f)
 {
-	totals.submitted--;
+	DOWN(f, submitted);
 	f->spec->pool->submitted--;
 	future_free(f);
 }
@@ -444,14 +468,16 @@ future_undo(struct future *f)
 void
 future_restore(struct future *f, enum future_state state, bool failed, bool seen, struct bytes value)
 {
-	totals.states[FUTURE_PENDING]--;
-	totals.states[state]++;
+	DOWN(f, states[FUTURE_PENDING]);
+	UP(f, states[state]);
 	pool_count(f->spec->pool, FUTURE_PENDING, state);
 	f->state = (uint8_t)state;
 	f->failed = failed;
 	f->seen = seen;
 	f->value = value;
-	totals.unseen += failed && !seen;
+	charge(f);
+	if (failed && !seen)
+		UP(f, unseen);
 }
 
 void

@@ -81,6 +81,7 @@ struct future {
 	uint8_t state;             /* enum future_state */
 	uint8_t place;             /* enum future_place */
 	uint8_t sequence;          /* PLACE_SLOT: entry on the board */
+	uint32_t charged;          /* bytes that count as its owner's */
 	bool failed : 1;           /* FINISHED with an error */
 	bool seen : 1;             /* somebody looked at the error */
 	bool let_go : 1;           /* released before it was final: forgotten then */

@@ -224,9 +224,10 @@ become(struct login *l, uint32_t msgid, struct owner *o)
 		login_refuse(l, msgid, not_accepted, "a second hello with another's token");
 		return false;
 	}
-	owner_drop(c->owner);
-	c->owner = o;
-	access_join(c, NULL);
+	if (!conn_speak_for(c, o, NULL)) {
+		conn_refuse(c, msgid);
+		return false;
+	}
 	if (l->state == LOGIN_WAITED_FOR) {
 		leave(l);
 		timer_unset(&l->timer);

@@ -13,6 +13,7 @@
 #include "daemon/events.h"
 #include "daemon/gate.h"
 #include "daemon/key.h"
+#include "daemon/owner.h"
 #include "daemon/pool.h"
 #include "daemon/registry.h"
 #include "daemon/store.h"
@@ -40,9 +41,23 @@ struct mapping {
 	struct keyed *key;     /* NULL: none */
 	uint32_t key_left;     /* counts of it that no future holds yet */
 	uint64_t conn_id;
+	uint64_t coming, coming_bytes; /* futures not made yet, which count as pending already, and their arguments */
 };
 
 static void step_item(struct turn_item *item);
+
+/* So many that were to come are there, or never will be. */
+static void
+come(struct mapping *m, uint64_t futures, uint64_t bytes)
+{
+	struct spec *spec = m->s.spec;
+
+	m->coming -= futures;
+	m->coming_bytes -= bytes;
+	spec->pool->coming -= futures;
+	spec->owner->coming -= futures;
+	spec->owner->bytes -= bytes;
+}
 
 static void
 mapping_free(struct mapping *m)
@@ -56,6 +71,8 @@ mapping_free(struct mapping *m)
 	turn_unschedule(&m->item);
 	while (m->key && m->key_left--)
 		key_drop(m->key);
+	if (m->s.spec)
+		come(m, m->coming, m->coming_bytes);
 	submission_clear(&m->s);
 	block_drop(m->block);
 	free(m);
@@ -124,6 +141,7 @@ make_one(struct mapping *m)
 		return false;
 	read_raw(&m->rest, &raw, &len);
 	future_init(f, id, m->s.spec, bytes_slice(m->block, (size_t)(raw - block_data(m->block)), len));
+	come(m, 1, len);
 	TAILQ_INSERT_TAIL(&m->made, f, link);
 	if (m->any_refs && !arguments_check(&r, m->s.spec->pool, "args", raw, len, &a))
 		return false; /* what it refers to has gone in between; answered */
@@ -353,6 +371,11 @@ mapping_begin(struct request *r, struct submission *s)
 	reader_init(&head, m->s.args, m->s.args_len);
 	read_array(&head, &count);
 	m->count = count;
+	m->coming = count;
+	m->coming_bytes = m->s.args_len;
+	m->s.spec->pool->coming += count;
+	m->s.spec->owner->coming += count;
+	m->s.spec->owner->bytes += m->coming_bytes;
 	m->plain = !spec->delay_us && spec->deadline_us == UINT64_MAX && spec->stdin_kind != SPEC_STDIN_FUTURE && !m->s.after_count;
 	if (!request_pend(r, &m->pending, on_abandon)) {
 		mapping_free(m);

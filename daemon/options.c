@@ -526,6 +526,7 @@ options_read_submission(struct request *r, struct submission *s)
 	bool good = options_read(r, read_option, &to) && check_together(r, &to) && (!pool_is_command(s->spec->pool) || finish_command(r, &to));
 	if (good && !bytes_take(&s->spec->run, &to.run))
 		good = request_no_memory(r);
+	spec_charge(s->spec);
 	bytes_uncount(&s->spec->run);
 	bytes_uncount(&s->spec->env);
 	buf_clear(&to.run);

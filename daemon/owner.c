@@ -67,6 +67,12 @@ owner_of_name(const char *name)
 }
 
 struct owner *
+owner_first(void)
+{
+	return owners;
+}
+
+struct owner *
 owner_hold(struct owner *o)
 {
 	o->count++;
@@ -78,6 +84,7 @@ owner_drop(struct owner *o)
 {
 	if (!o || --o->count)
 		return;
+	turn_unschedule(&o->settling);
 	LL_DELETE(owners, o);
 	groups_drop(o->groups);
 	free(o);

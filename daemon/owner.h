@@ -8,6 +8,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "daemon/future.h"
+#include "daemon/turn.h"
+
+struct pool_waiter;
+
 /* How it was known. */
 enum owner_kind {
 	OWNER_UID,         /* by SO_PEERCRED, on a Unix socket */
@@ -35,6 +40,12 @@ struct owner {
 	enum role role; /* the newest that it was got with */
 	uid_t uid;      /* OWNER_UID; else (uid_t)-1, which is nobody's */
 	char name[OWNER_NAME_MAX + 8]; /* "uid:1000", "token:ci", "cert:CN" */
+	struct future_totals totals;
+	uint64_t bytes;        /* of its futures' arguments and results */
+	uint64_t coming;       /* futures of maps that are being made */
+	uint64_t connections;
+	struct pool_waiter *room; /* its submits that wait for less of it to be pending */
+	struct turn_item settling;
 	struct groups *groups; /* of its newest connection: what its tasks have; NULL: none */
 	struct owner *next;
 };
@@ -45,6 +56,8 @@ struct owner *owner_get(uid_t uid);
 struct owner *owner_named(enum owner_kind kind, const char *name, enum role role);
 /* The one of a full name ("uid:1000"), as it is stored; a token or certificate gets the role user until it connects. */
 struct owner *owner_of_name(const char *name);
+/* All of them; follow ->next. */
+struct owner *owner_first(void);
 struct owner *owner_hold(struct owner *o);
 void owner_drop(struct owner *o);
 /* "admin", "user", "read-only". */

@@ -16,6 +16,7 @@
 #include "daemon/log.h"
 #include "daemon/owner.h"
 #include "daemon/program.h"
+#include "daemon/quota.h"
 #include "daemon/slot.h"
 #include "daemon/store.h"
 #include "daemon/workers.h"
@@ -279,9 +280,10 @@ bool
 pool_has_room(struct pool *p, uint64_t count)
 {
 	uint64_t bound = p->config->queue;
-	if (p->states[FUTURE_PENDING] + count > bound)
+	if (p->states[FUTURE_PENDING] + p->coming + count > bound)
 		pool_look(p); /* what has begun is not pending */
-	return p->states[FUTURE_PENDING] <= bound && count <= bound - p->states[FUTURE_PENDING];
+	uint64_t taken = p->states[FUTURE_PENDING] + p->coming;
+	return taken <= bound && count <= bound - taken;
 }
 
 unsigned
@@ -364,6 +366,8 @@ settle(struct turn_item *item)
 	unsigned n = 0;
 
 	pool_hold(p);
+	if (p->closed || p->draining || p->gone)
+		quota_let_go(p);
 	while ((w = p->room) && n++ < SETTLED_PER_TURN) {
 		DL_DELETE(p->room, w);
 		if (!w->wake(w, p)) {

@@ -167,6 +167,8 @@ replay_spec(struct replay *r, const struct replay_spec *from)
 	    copy_bytes(&s->run, from->run) && copy_bytes(&s->env, from->env) && copy_bytes(&s->stdin_bytes, from->stdin_bytes);
 	bytes_uncount(&s->run);
 	bytes_uncount(&s->env);
+	if (good)
+		spec_charge(s);
 	return good;
 }
 

@@ -16,6 +16,7 @@
 #include "daemon/output.h"
 #include "daemon/owner.h"
 #include "daemon/pool.h"
+#include "daemon/quota.h"
 #include "daemon/registry.h"
 #include "daemon/request.h"
 #include "daemon/run.h"
@@ -75,7 +76,6 @@ static bool
 become_task(struct request *r, const struct greeting *g)
 {
 	struct future *parent = find_task(g->task, g->task_len);
-	struct owner *before = r->conn->owner;
 
 	if (!parent) {
 		static const char none[] = "hello: task: no running task has this secret";
@@ -86,12 +86,12 @@ become_task(struct request *r, const struct greeting *g)
 		return false;
 	}
 	r->conn->parent = parent->id;
-	r->conn->owner = owner_hold(parent->spec->owner);
-	access_join(r->conn, groups_hold(r->conn->owner->groups));
-	owner_drop(before);
 	spec_drop(r->conn->cache_spec); /* it is the former owner's */
 	r->conn->cache_spec = NULL;
-	return true;
+	if (conn_speak_for(r->conn, owner_hold(parent->spec->owner), groups_hold(parent->spec->owner->groups)))
+		return true;
+	conn_refuse(r->conn, r->msgid);
+	return false;
 }
 
 void
@@ -238,11 +238,30 @@ pack_store(struct buf *b)
 	pack_counter(b, "batches", c.batches);
 }
 
+/* What concerns nobody else. */
+static void
+pack_own_stats(struct buf *b, const struct owner *o)
+{
+	pack_map(b, 7);
+	pack_key(b, "version");
+	pack_cstr(b, FUTURED_VERSION);
+	pack_key(b, "uptime");
+	pack_double(b, server_uptime());
+	pack_counter(b, "connections", o->connections);
+	pack_futures(b, &o->totals);
+	pack_counter(b, "failures", o->totals.unseen);
+	pack_counter(b, "bytes", o->bytes);
+}
+
 void
 req_stats(struct request *r)
 {
 	for (struct pool *p = pool_first(); p; p = p->next)
 		pool_look(p);
+	if (r->conn->role != ROLE_ADMIN) {
+		pack_own_stats(request_result(r), r->conn->owner);
+		return;
+	}
 	struct future_totals totals = future_totals();
 	struct turn_gauges turns = turn_gauges();
 	/* Whoever looks at a store that cannot be written is not to wait for it; what is counted may not be durable yet. */

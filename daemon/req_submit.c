@@ -4,6 +4,7 @@
  * A map goes through mapping.c, in slices. A blocked request is kept as the bytes it came in, and handled again when there is room. */
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 #include "daemon/acceptance.h"
 #include "daemon/access.h"
@@ -18,6 +19,7 @@
 #include "daemon/mapping.h"
 #include "daemon/output.h"
 #include "daemon/pool.h"
+#include "daemon/quota.h"
 #include "daemon/registry.h"
 #include "daemon/server.h"
 #include "daemon/store.h"
@@ -30,8 +32,9 @@ enum { TAKEN_FROM = 65536 }; /* bytes of arguments that are worth not copying */
 struct blocked {
 	struct pending pending;
 	struct pool_waiter waiter;
-	struct pool *pool; /* counted */
-	uint64_t wanted;   /* places in the queue */
+	struct pool *pool;   /* counted */
+	struct owner *owner; /* counted; whose other futures are in the way. NULL: it is the pool that is full */
+	uint64_t wanted;     /* places in the queue */
 	struct buf frame;
 };
 
@@ -56,8 +59,23 @@ static void
 blocked_free(struct blocked *b)
 {
 	pool_drop(b->pool);
+	owner_drop(b->owner);
 	buf_clear(&b->frame);
 	free(b);
+}
+
+/* Not blocked any more by what it waited for, if only because it is to be refused. One that waits for its owner's bound is told of a pool
+ * when that takes no more: then it is not its turn yet. */
+static bool
+is_over(const struct blocked *b, const struct pool *told)
+{
+	const struct pool *p = b->pool;
+
+	if (p->closed || p->draining || p->gone || server_is_ending())
+		return true;
+	if (!b->owner)
+		return pool_has_room(b->pool, b->wanted);
+	return !told && quota_has_room(b->owner, b->wanted);
 }
 
 static bool
@@ -65,14 +83,15 @@ on_room(struct pool_waiter *w, struct pool *p)
 {
 	struct blocked *b = container(w, struct blocked, waiter);
 	struct conn *c = conn_find(b->pending.conn_id);
+	struct pool_waiter **room = b->owner ? &b->owner->room : &b->pool->room, *others = *room;
 
-	if (!pool_has_room(p, b->wanted) && !p->closed && !p->draining && !server_is_ending())
+	if (!is_over(b, p))
 		return false;
 	conn_unpend(&b->pending);
-	struct pool_waiter *others = p->room;
-	p->room = NULL; /* it is its turn: those behind it are not in its way */
+	*room = NULL; /* it is its turn: those behind it are not in its way */
 	request_handle(c, b->frame.data, b->frame.len);
-	p->room = others;
+	DL_CONCAT(others, *room);
+	*room = others;
 	blocked_free(b);
 	return true;
 }
@@ -81,12 +100,16 @@ static void
 on_abandon(struct pending *pending)
 {
 	struct blocked *b = container(pending, struct blocked, pending);
-	pool_unwait_room(b->pool, &b->waiter);
+	if (b->owner)
+		quota_unwait_room(b->owner, &b->waiter);
+	else
+		pool_unwait_room(b->pool, &b->waiter);
 	blocked_free(b);
 }
 
+/* Until its pool, or (not NULL) its owner's bound, has room. */
 static void
-block(struct request *r, struct pool *p, uint64_t count)
+block(struct request *r, struct pool *p, struct owner *o, uint64_t count)
 {
 	struct blocked *b = calloc(1, sizeof *b);
 
@@ -102,16 +125,45 @@ block(struct request *r, struct pool *p, uint64_t count)
 		blocked_free(b);
 		return;
 	}
-	pool_wait_room(p, &b->waiter);
+	if (!o) {
+		pool_wait_room(p, &b->waiter);
+		return;
+	}
+	b->owner = owner_hold(o);
+	quota_wait_room(o, &b->waiter);
+}
+
+/* Whether the owner may have so many more. False: answered, or waiting for room. */
+static bool
+is_within_quota(struct request *r, const struct spec *spec, uint64_t count, uint64_t bytes)
+{
+	struct owner *o = spec->owner;
+
+	if (r->conn->role == ROLE_ADMIN)
+		return true;
+	if (!quota_has_bytes(o, bytes)) {
+		request_fail(r, STATUS_LIMIT, 0, "limits.user.bytes: %s has %llu bytes of arguments and results of at most %llu; %llu more do not fit", o->name,
+		    (unsigned long long)o->bytes, (unsigned long long)quota_bytes(), (unsigned long long)bytes);
+		return false;
+	}
+	if (quota_has_room(o, count) && !(spec->block && o->room))
+		return true;
+	if (spec->block && count <= quota_pending()) {
+		block(r, spec->pool, o, count);
+		return false;
+	}
+	request_fail(r, STATUS_LIMIT, 0, "limits.user.pending: %s has %llu pending futures of at most %llu; %llu more do not fit", o->name,
+	    (unsigned long long)(o->totals.states[FUTURE_PENDING] + o->coming), (unsigned long long)quota_pending(), (unsigned long long)count);
+	return false;
 }
 
 /* False: answered, or waiting for room. */
 static bool
-may_enter(struct request *r, const struct spec *spec, uint64_t count)
+may_enter(struct request *r, const struct spec *spec, uint64_t count, uint64_t bytes)
 {
 	struct pool *p = spec->pool;
 
-	if (!is_open_for_submits(r, p))
+	if (!is_open_for_submits(r, p) || !is_within_quota(r, spec, count, bytes))
 		return false;
 	if (commit_is_failing()) {
 		request_fail(r, STATUS_STORE, 0, "the store cannot be written (%s): nothing is accepted until it can", store_counts().failing);
@@ -120,7 +172,7 @@ may_enter(struct request *r, const struct spec *spec, uint64_t count)
 	if (pool_has_room(p, count) && !p->room)
 		return true;
 	if (spec->block && count <= p->config->queue) {
-		block(r, p, count);
+		block(r, p, NULL, count);
 		return false;
 	}
 	request_fail(r, STATUS_QUEUE_FULL, 0, "pool %s: its queue holds %llu of at most %llu pending futures; %llu more do not fit", p->name,
@@ -275,6 +327,15 @@ refuse_full(struct request *r)
 	return NULL;
 }
 
+/* May forget finished futures: before any is named. */
+static bool
+is_full(struct request *r)
+{
+	if (r->conn->role != ROLE_ADMIN)
+		quota_make_bytes(r->conn->owner, r->frame_len);
+	return server_is_full();
+}
+
 /* What submit and call do: read, and find or make the future. NULL: answered already. */
 static struct future *
 submit_one(struct request *r, struct submission *s)
@@ -282,7 +343,7 @@ submit_one(struct request *r, struct submission *s)
 	struct arguments a;
 	struct future *f;
 
-	bool full = server_is_full(); /* which may forget finished futures: before any is named */
+	bool full = is_full(r);
 	if (!submission_read(r, s->kind, s))
 		return NULL;
 	if (postpone(r, s))
@@ -293,7 +354,7 @@ submit_one(struct request *r, struct submission *s)
 		return refuse_full(r);
 	if (!arguments_check(r, s->spec->pool, "args", s->args, s->args_len, &a))
 		return NULL;
-	f = may_enter(r, s->spec, 1) ? accept_one(r, s, &a) : NULL;
+	f = may_enter(r, s->spec, 1, s->args_len) ? accept_one(r, s, &a) : NULL;
 	arguments_clear(&a);
 	turn_count(1, 0);
 	return f;
@@ -343,7 +404,7 @@ req_map(struct request *r)
 	struct keyed *k;
 	struct reader args;
 	uint32_t elements;
-	bool full = server_is_full();
+	bool full = is_full(r);
 
 	if (!submission_read(r, SUBMISSION_MAP, &s)) {
 		submission_clear(&s);
@@ -368,7 +429,7 @@ req_map(struct request *r)
 		}
 	} else if (full) {
 		refuse_full(r);
-	} else if (may_enter(r, s.spec, elements)) {
+	} else if (may_enter(r, s.spec, elements, s.args_len)) {
 		mapping_begin(r, &s);
 	}
 	submission_clear(&s);
@@ -431,8 +492,9 @@ req_retry(struct request *r)
 {
 	enum { RETRIES_AT_ONCE = 10000 };
 	struct ids ids, new_ids = { .runs = 0 };
+	struct future *f = NULL;
 	bool good = true;
-	uint64_t id;
+	uint64_t id, bytes = 0;
 
 	if (!param_ids(r, &ids) || !request_ids(r, &ids, IDS_CHANGE))
 		return;
@@ -445,8 +507,12 @@ req_retry(struct request *r)
 		request_fail(r, STATUS_VALUE, 0, "retry: ids: expected at most %d, got %llu", RETRIES_AT_ONCE, (unsigned long long)ids.total);
 		good = false;
 	}
-	while (good && ids_next(&ids, &id))
-		good = may_run_again(r, registry_find(id));
+	while (good && ids_next(&ids, &id)) {
+		f = registry_find(id);
+		good = may_run_again(r, f);
+		bytes += bytes_len(&f->args);
+	}
+	good = good && (!f || is_within_quota(r, f->spec, ids.total, bytes));
 	ids_rewind(&ids);
 	while (good && ids_next(&ids, &id)) {
 		struct future *again = run_again(r, registry_find(id));

@@ -14,29 +14,35 @@
 
 enum { EXPIRED_PER_TURN = 1000, EVICT_STEPS = 20000 }; /* so many unseen failures may stand in front of one that can go */
 
-struct retention {
+struct key {
 	uint64_t retain_us;
+	const struct owner *owner; /* of all that are kept in it: there while any is */
+};
+
+struct retention {
+	struct key key;
 	struct future_list kept; /* in the order of finishing */
 	struct timer timer;      /* when the first one expires */
 	UT_hash_handle hh;
 };
 
-static struct retention *retentions; /* by duration: as many as are in use */
+static struct retention *retentions; /* by duration and owner: as many as are in use */
 
 static void on_expiry(struct timer *t);
 
 static struct retention *
-get(uint64_t retain_us)
+get(uint64_t retain_us, const struct owner *owner)
 {
+	struct key key = { retain_us, owner };
 	struct retention *r;
-	HASH_FIND(hh, retentions, &retain_us, sizeof retain_us, r);
+	HASH_FIND(hh, retentions, &key, sizeof key, r);
 	if (r)
 		return r;
 	if (!(r = calloc(1, sizeof *r)))
 		return retentions; /* kept for another time: better than lost */
-	r->retain_us = retain_us;
+	r->key = key;
 	TAILQ_INIT(&r->kept);
-	HASH_ADD(hh, retentions, retain_us, sizeof r->retain_us, r);
+	HASH_ADD(hh, retentions, key, sizeof r->key, r);
 	if (r->hh.tbl)
 		return r;
 	free(r);
@@ -48,7 +54,7 @@ set_timer(struct retention *r)
 {
 	struct future *first = TAILQ_FIRST(&r->kept);
 	if (first)
-		timer_set(&r->timer, first->finished_us + r->retain_us, on_expiry);
+		timer_set(&r->timer, first->finished_us + r->key.retain_us, on_expiry);
 }
 
 static void
@@ -82,7 +88,7 @@ on_expiry(struct timer *t)
 	struct future *f;
 	unsigned n = 0;
 
-	while ((f = TAILQ_FIRST(&r->kept)) && f->finished_us + r->retain_us <= clock_now() && n++ < EXPIRED_PER_TURN) {
+	while ((f = TAILQ_FIRST(&r->kept)) && f->finished_us + r->key.retain_us <= clock_now() && n++ < EXPIRED_PER_TURN) {
 		bool last = !TAILQ_NEXT(f, link);
 		if (f->failed && !f->seen)
 			log_unseen(f);
@@ -99,7 +105,7 @@ on_expiry(struct timer *t)
 void
 retention_keep(struct future *f, uint64_t retain_us)
 {
-	struct retention *r = get(retain_us);
+	struct retention *r = get(retain_us, f->spec->owner);
 	if (!r)
 		return;
 	f->place = PLACE_RETAINED;
@@ -121,13 +127,15 @@ retention_unlink(struct future *f)
 
 /* The oldest that may go: final, and if it failed, seen. NULL if none is found within the steps. */
 static struct future *
-oldest_seen(unsigned *steps)
+oldest_seen(unsigned *steps, const struct owner *owner)
 {
 	struct future *oldest = NULL;
 	struct retention *r, *next;
 
 	HASH_ITER(hh, retentions, r, next) {
 		struct future *f;
+		if (owner && r->key.owner != owner)
+			continue;
 		TAILQ_FOREACH(f, &r->kept, link) {
 			if (!*steps)
 				return oldest;
@@ -143,12 +151,12 @@ oldest_seen(unsigned *steps)
 }
 
 unsigned
-retention_evict(unsigned max)
+retention_evict(unsigned max, const struct owner *owner)
 {
 	unsigned n = 0, steps = EVICT_STEPS;
 	struct future *f;
 
-	while (n < max && (f = oldest_seen(&steps))) {
+	while (n < max && (f = oldest_seen(&steps, owner))) {
 		future_release(f);
 		n++;
 	}

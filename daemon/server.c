@@ -34,6 +34,7 @@
 #include "daemon/paths.h"
 #include "daemon/pool.h"
 #include "daemon/registry.h"
+#include "daemon/quota.h"
 #include "daemon/reload.h"
 #include "daemon/replay.h"
 #include "daemon/retention.h"
@@ -95,6 +96,7 @@ reload(struct buf *told, char *why, size_t size)
 	old[old_count++] = config;
 	config = next;
 	access_configure(next, !access_is_personal());
+	quota_configure(next);
 	log_info("server", "configuration reloaded; %u changes need a restart", count);
 	return true;
 }
@@ -142,7 +144,7 @@ bool
 server_is_full(void)
 {
 	while ((block_total() > config->limit_memory || on_disk() > config->limit_store) && turn_budget()) {
-		unsigned n = retention_evict(EVICT_AT_ONCE);
+		unsigned n = retention_evict(EVICT_AT_ONCE, NULL);
 		turn_count(n, 0);
 		if (!n || block_total() <= config->limit_memory) /* what is forgotten leaves the disk with the next commit */
 			break;
@@ -371,6 +373,7 @@ server_start(struct config *c, char *why, size_t size)
 	if (!service_init(why, size) || !inherit_open(why, size))
 		return false;
 	access_configure(c, config_is_shared(c));
+	quota_configure(c);
 	listener_set_permissions(c->socket_mode, c->socket_gid);
 	mallopt(M_MMAP_THRESHOLD, 256 * 1024);
 	raise_descriptor_limit();
@@ -509,6 +512,7 @@ server_shutdown(bool cancel_futures)
 	for (struct pool *p = pool_first(); p; p = p->next) {
 		if (cancel_futures)
 			closing_cancel_pending(p);
+		quota_let_go(p);
 		pool_pause(p, false); /* it must come to an end */
 		pool_settle(p);
 	}

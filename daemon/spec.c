@@ -14,6 +14,13 @@ spec_hold(struct spec *spec)
 	return spec;
 }
 
+void
+spec_charge(struct spec *spec)
+{
+	spec->charged = bytes_len(&spec->stdin_bytes) + bytes_len(&spec->kwargs);
+	spec->owner->bytes += spec->charged;
+}
+
 struct spec *
 spec_unbound(struct spec *from)
 {
@@ -25,6 +32,7 @@ spec_unbound(struct spec *from)
 	*spec = *from;
 	spec->count = 1;
 	spec->row = 0;
+	spec->charged = 0; /* the bytes are shared */
 	spec->bound_to = 0;
 	spec->watch = spec->block = false;
 	pool_hold(spec->pool);
@@ -49,6 +57,8 @@ spec_drop(struct spec *spec)
 		return;
 	store_spec_gone(spec->row);
 	pool_drop(spec->pool);
+	if (spec->owner)
+		spec->owner->bytes -= spec->charged;
 	owner_drop(spec->owner);
 	free(spec->fn);
 	free(spec->name);

@@ -38,12 +38,15 @@ struct spec {
 	uint64_t delay_us;
 	uint64_t retry_delay_us;
 	uint64_t retain_us;
+	uint64_t charged;         /* bytes of it that count as its owner's */
 	uint64_t bound_to;        /* connection id; 0: not bound */
 	bool watch;
 	bool block;
 };
 
 struct spec *spec_hold(struct spec *spec);
+/* Its payload counts as its owner's from now on. */
+void spec_charge(struct spec *spec);
 /* The same without what belonged to one call: bound, watch, block. Counted; NULL without memory. */
 struct spec *spec_unbound(struct spec *spec);
 void spec_drop(struct spec *spec);

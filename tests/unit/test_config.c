@@ -106,6 +106,9 @@ config_equal(const struct config *a, const struct config *b)
 	assert_int_equal(a->limit_memory, b->limit_memory);
 	assert_int_equal(a->limit_requests, b->limit_requests);
 	assert_int_equal(a->limit_output, b->limit_output);
+	assert_int_equal(a->limit_user_pending, b->limit_user_pending);
+	assert_int_equal(a->limit_user_bytes, b->limit_user_bytes);
+	assert_int_equal(a->limit_user_connections, b->limit_user_connections);
 	assert_int_equal(a->client_pools, b->client_pools);
 	assert_int_equal(a->client_pools_workers, b->client_pools_workers);
 	assert_int_equal(a->client_pools_max, b->client_pools_max);
@@ -147,6 +150,9 @@ defaults_are_those_of_the_design(void **state)
 	assert_int_equal(c->limit_memory, 2048u * MIB);
 	assert_int_equal(c->limit_requests, 100000);
 	assert_int_equal(c->limit_output, 64u * MIB);
+	assert_int_equal(c->limit_user_pending, 500000);
+	assert_int_equal(c->limit_user_bytes, 1024u * MIB);
+	assert_int_equal(c->limit_user_connections, 2048);
 	assert_true(c->client_pools);
 	assert_int_equal(c->client_pools_workers, 0);
 	assert_int_equal(c->client_pools_max, 64);

@@ -184,12 +184,12 @@ eviction_takes_so_many_and_the_oldest(void **state)
 	(void)state;
 	for (int i = 0; i < 5; i++, pass(1))
 		ids[i] = kept(1000, false);
-	assert_int_equal(retention_evict(0), 0);
-	assert_int_equal(retention_evict(2), 2);
+	assert_int_equal(retention_evict(0, NULL), 0);
+	assert_int_equal(retention_evict(2, NULL), 2);
 	for (int i = 0; i < 5; i++)
 		assert_int_equal(is_there(ids[i]), i >= 2);
-	assert_int_equal(retention_evict(100), 3);
-	assert_int_equal(retention_evict(100), 0);
+	assert_int_equal(retention_evict(100, NULL), 3);
+	assert_int_equal(retention_evict(100, NULL), 0);
 }
 
 static void
@@ -199,7 +199,7 @@ eviction_passes_over_errors_that_nobody_saw(void **state)
 
 	(void)state;
 	future_see(registry_find(seen));
-	assert_int_equal(retention_evict(100), 2);
+	assert_int_equal(retention_evict(100, NULL), 2);
 	assert_true(is_there(unseen));
 	assert_true(is_there(last));
 	assert_false(is_there(seen));
@@ -207,7 +207,7 @@ eviction_passes_over_errors_that_nobody_saw(void **state)
 	assert_int_equal(future_totals().unseen, 2);
 	future_see(registry_find(unseen));
 	future_see(registry_find(last));
-	assert_int_equal(retention_evict(100), 2);
+	assert_int_equal(retention_evict(100, NULL), 2);
 }
 
 static void
@@ -217,10 +217,10 @@ eviction_leaves_what_is_not_finished(void **state)
 
 	(void)state;
 	future_set_state(running, FUTURE_RUNNING);
-	assert_int_equal(retention_evict(100), 0);
+	assert_int_equal(retention_evict(100, NULL), 0);
 	future_cancelled(pending);
 	future_cancelled(running);
-	assert_int_equal(retention_evict(100), 2);
+	assert_int_equal(retention_evict(100, NULL), 2);
 }
 
 static void
@@ -233,7 +233,7 @@ what_is_left_after_an_eviction_expires_in_time(void **state)
 	kept(1000, false);
 	pass(100);
 	later = kept(1000, false);
-	assert_int_equal(retention_evict(1), 1);
+	assert_int_equal(retention_evict(1, NULL), 1);
 	future_see(registry_find(unseen));
 	pass(800);
 	assert_false(is_there(unseen));
@@ -253,9 +253,9 @@ eviction_takes_the_oldest_of_all_durations(void **state)
 	old = kept(2000, false);
 	pass(10);
 	young = kept(3000, false);
-	assert_int_equal(retention_evict(1), 1);
+	assert_int_equal(retention_evict(1, NULL), 1);
 	bool right = !is_there(oldest) && is_there(old) && is_there(young);
-	retention_evict(100);
+	retention_evict(100, NULL);
 	assert_true(right);
 }
 
