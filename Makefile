@@ -169,7 +169,11 @@ fuzz: $(FUZZERS)
 $(B)/tests/programs/%: tests/programs/%.c
 	@mkdir -p $(@D)
 	$(QUIET_CC)$(CC) $(filter-out -fsanitize=%,$(FLAGS)) -o $@ $<
-programs: $(addprefix $(B)/tests/programs/,nasty dump mark)
+programs: $(addprefix $(B)/tests/programs/,nasty dump mark) $(patsubst %,$(B)/tests/shim_%.so,malloc clock disk)
+# What tests preload into a daemon: memory that runs out, a wall clock that jumps, a disk that fails.
+$(B)/tests/shim_%.so: tests/soak/shim_%.c tests/soak/shim.h
+	@mkdir -p $(@D)
+	$(QUIET_CC)$(CC) $(filter-out -fsanitize=%,$(FLAGS)) -shared -o $@ $< -ldl
 
 # Measurements.
 $(B)/bench/%: $(B)/obj/bench/%.o $(B)/obj/worker/channel.o $(PROTO_A)

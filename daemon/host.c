@@ -53,7 +53,7 @@ free_host(struct host *h)
 		return;
 	timer_unset(&h->timer);
 	turn_unschedule(&h->freeing);
-	for (unsigned i = 0; i < h->slots; i++)
+	for (unsigned i = 0; h->slot && i < h->slots; i++)
 		slot_free(h->slot[i]);
 	free(h->slot);
 	stream_clear(&h->control);

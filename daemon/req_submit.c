@@ -246,7 +246,8 @@ watch_it(struct conn *c, struct future *f)
 	if (future_is_final(f))
 		conn_tell_done(c, f, true);
 	else
-		watch_add(&c->watcher, f, true, &added);
+		if (!watch_add(&c->watcher, f, true, &added)) /* it would never be told */
+			conn_close(c, "out of memory");
 }
 
 /* A request whose key stands for a map that is still being made: handled again when that is to be had. */
@@ -516,7 +517,7 @@ req_retry(struct request *r)
 	ids_rewind(&ids);
 	while (good && ids_next(&ids, &id)) {
 		struct future *again = run_again(r, registry_find(id));
-		good = again && ids_add(&new_ids, again->id, 1);
+		good = again && (ids_add(&new_ids, again->id, 1) || request_no_memory(r));
 		turn_count(1, 0);
 	}
 	if (good) /* they were made in one breath, so their ids are a run */

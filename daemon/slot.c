@@ -392,7 +392,7 @@ on_end(struct stream *st, enum stream_end how, enum frame_verdict verdict)
 		return;
 	if (h->uses_ring)
 		rings_hear(&s->ring);
-	if (how == STREAM_EOF && s->leaving && !s->in_flight) {
+	if (how == STREAM_EOF && h->got_ready && s->leaving && !s->in_flight) { /* one that starts is not in its pool yet */
 		pool_remove_slot(h->pool, s); /* as it was told to */
 		return;
 	}

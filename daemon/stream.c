@@ -43,12 +43,11 @@ stream_init(struct stream *s, int fd, uint64_t frame_limit, const struct stream_
 {
 	*s = (struct stream){ .fd = fd, .ops = ops, .moved_us = clock_now(), .commit = { .seal = seal, .release = release } };
 	frame_scan_init(&s->scan, frame_limit);
-	if (fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK) < 0)
-		return false;
-	if (event_assign(&s->reading, turn_base(), fd, EV_READ | EV_PERSIST, on_readable, s) ||
-	    event_assign(&s->writing, turn_base(), fd, EV_WRITE | EV_PERSIST, on_writable, s))
-		return false;
-	return event_add(&s->reading, NULL) == 0;
+	if (fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK) == 0 && event_assign(&s->reading, turn_base(), fd, EV_READ | EV_PERSIST, on_readable, s) == 0 &&
+	    event_assign(&s->writing, turn_base(), fd, EV_WRITE | EV_PERSIST, on_writable, s) == 0 && event_add(&s->reading, NULL) == 0)
+		return true;
+	s->fd = -1; /* still the caller's: stream_clear has nothing to do */
+	return false;
 }
 
 static void

@@ -127,3 +127,13 @@ def test_the_pause_between_tries_doubles(daemon, client, bad):
     bad()
     eventually(lambda: "next try is in 2 s" in daemon.log(), 5)
     assert daemon.log().count("next try is in 1 s") == 1
+
+
+def test_a_worker_killed_while_it_starts_is_replaced(launch, tmp_path):
+    """Its slots were counted off twice, and the pool waited for ever for a start that was none."""
+    mark = str(tmp_path / "mark")
+    script = "[ -e %s ] || { : >%s; printf '\\301' >&3; exec sleep 1000; }; exec %s" % (mark, mark, os.path.join(BUILD, "libexec", "futured-worker"))
+    daemon = launch({"pools": {"late": {"kind": "process", "runtime": ["/bin/sh", "-c", script], "modules": [MODULE % "work"], "workers": 1}}})
+    client = daemon.client()
+    assert client.call("call", "late", "add", [1, 2]) == 3
+    assert "no message" in daemon.log()
