@@ -37,8 +37,9 @@ class Checker:
         return rpc.Client(self.daemon.address, patience=PATIENCE)
 
     def no_strays(self, when):
-        ours = {os.getpid(), self.daemon.pid} | helpers.descendants(self.daemon.pid)
-        for pid in of_this(self.daemon.directory) - ours:
+        found = of_this(self.daemon.directory)
+        ours = {os.getpid(), self.daemon.pid} | helpers.descendants(self.daemon.pid)   # asked later: those found may be younger
+        for pid in found - ours:
             if helpers.is_alive(pid):
                 self.book.complain("%s: process %d is left: %s", when, pid, what_is(pid))
 
