@@ -159,8 +159,9 @@ class Load(threading.Thread):
         if not tasks:
             return
         try:
-            for task, state in zip(tasks, self.client.call("state", [t.id for t in tasks])):
-                self.book.heard_state(task, state)
+            over = [t.outcome is not None for t in tasks]
+            for task, state, was_over in zip(tasks, self.client.call("state", [t.id for t in tasks]), over):
+                self.book.heard_state(task, state, was_over)
         except rpc.RpcError as error:
             self.lost(error, tasks)
 
