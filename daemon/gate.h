@@ -17,6 +17,8 @@ struct gate;
 struct gate *gate_new(const uint64_t *ids, size_t count, bool own);
 /* The future waits behind it (or passes at once, in a later step). */
 void gate_hold(struct gate *g, struct future *f);
+/* One that was put behind it goes on at once if nothing is left to wait for: at start-up, where whoever comes next is to stand behind it. */
+void gate_pass(struct future *f);
 /* No more will be put behind it. */
 void gate_filled(struct gate *g);
 /* It no longer waits (cancelled). */

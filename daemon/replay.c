@@ -430,9 +430,11 @@ place_behind_own(struct future *f, const struct known_gate *after, bool *none)
 	f->has_refs = refs != 0;
 	f->more->own_gate = gate_new(all, count, true);
 	free(all);
-	if (f->more->own_gate)
-		gate_hold(f->more->own_gate, f);
-	return f->more->own_gate != NULL;
+	if (!f->more->own_gate)
+		return false;
+	gate_hold(f->more->own_gate, f);
+	gate_pass(f);
+	return true;
 }
 
 static bool
@@ -449,6 +451,7 @@ place_behind_shared(struct future *f, struct known_gate *g)
 			return false;
 	}
 	gate_hold(g->gate, f);
+	gate_pass(f);
 	return true;
 }
 

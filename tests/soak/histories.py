@@ -206,7 +206,7 @@ class Telling:
             following = self.call("map", "shell", "true", [])[0]
             if following < self.model.next_id:
                 raise Differs("%s: ids begin at %d again, %d was next" % (what, following, self.model.next_id))
-            self.model.next_id = following   # a block of ids was set aside, and is passed over
+            self.model.restart(following)
             self.run(what)
 
     def result(self, what, future):
