@@ -1,6 +1,7 @@
 """A Python client whose connection is cut goes on with the same daemon; what was bound to the connection is told at once."""
 import concurrent.futures
 import os
+import queue
 import select
 import shutil
 import socket
@@ -24,58 +25,74 @@ CONFIG = {"pools": {"py": {"kind": "process", "runtime": "python", "workers": 2}
 
 
 class Cable:
-    """Between the client and a daemon. It can be cut, and mended; or be deaf: what the client says is swallowed."""
+    """Between the client and a daemon. It can be cut, and mended; or be deaf: what the client says is swallowed. One thread has
+    all the sockets; what it is to do comes to it through `wake`."""
 
     def __init__(self, directory, to):
-        self.path, self.to, self.deaf, self.over, self.pairs = os.path.join(directory, "cable"), to, False, False, {}
-        self.lock = threading.Lock()
-        self.mend()
-        self.wake, self.waker = socket.socketpair()
+        self.path, self.to, self.deaf, self.over = os.path.join(directory, "cable"), to, False, False
+        self.pairs, self.listener = {}, None
+        self.tasks, (self.wake, self.waker) = queue.Queue(), socket.socketpair()
+        self._mend()
         self.thread = threading.Thread(target=self.carry, daemon=True)
         self.thread.start()
 
+    def do(self, *tasks):
+        done = threading.Event()
+        for task in (*tasks, done.set):
+            self.tasks.put(task)
+        self.waker.send(b"x")
+        assert done.wait(10)
+
     def mend(self):
-        listener = socket.socket(socket.AF_UNIX)
-        listener.bind(self.path)
-        listener.listen()
-        self.listener = listener
+        self.do(self._mend)
 
     def cut(self, mend=True):
-        with self.lock:
-            self.listener.close()
-            os.unlink(self.path)
-            for s in self.pairs:
-                s.close()
-            self.pairs.clear()
-            if mend:
-                self.mend()
-        self.waker.send(b"x")
+        self.do(self._cut, *([self._mend] if mend else []))
 
     def end(self):
-        self.over = True
-        self.cut(mend=False)
+        self.do(self._cut, self._end)
         self.thread.join()
+
+    def _end(self):
+        self.over = True
+
+    def _mend(self):
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(self.path)
+        self.listener.listen()
+
+    def _cut(self):
+        if self.listener is not None:
+            self.listener.close()
+            os.unlink(self.path)
+        for s in self.pairs:
+            s.close()
+        self.pairs, self.listener = {}, None
 
     def carry(self):
         while not self.over:
-            with self.lock:
-                all = [s for s in [self.wake, self.listener, *self.pairs] if s.fileno() >= 0]
-            for s in select.select(all, [], [], 0.05)[0]:
-                with self.lock:
-                    if s is self.wake:
-                        s.recv(100)
-                    elif s is self.listener and s.fileno() >= 0:
-                        client, daemon = s.accept()[0], socket.socket(socket.AF_UNIX)
-                        daemon.connect(self.to)
-                        self.pairs[client], self.pairs[daemon] = (daemon, True), (client, False)
-                    elif s in self.pairs:
-                        self.pass_on(s, *self.pairs[s])
+            ready = select.select([self.wake, *self.pairs, *([self.listener] if self.listener else [])], [], [])[0]
+            if self.wake in ready:
+                self.wake.recv(1)
+                while not self.tasks.empty():
+                    self.tasks.get()()
+            elif self.listener in ready:
+                self.accept()
+            else:
+                self.pass_on(ready[0], *self.pairs[ready[0]])
+
+    def accept(self):
+        client, daemon = self.listener.accept()[0], socket.socket(socket.AF_UNIX)
+        if daemon.connect_ex(self.to):
+            client.close()  # that daemon is gone
+            return
+        self.pairs[client], self.pairs[daemon] = (daemon, True), (client, False)
 
     def pass_on(self, s, other, from_client):
         data = s.recv(1 << 16)
         if not data:
             for end in s, other:
-                self.pairs.pop(end, None)
+                del self.pairs[end]
                 end.close()
         elif not (self.deaf and from_client):
             other.sendall(data)
@@ -177,8 +194,11 @@ def test_what_may_not_be_said_twice_is_told_and_a_key_is_said_again(pool, cable)
     asked = threading.Thread(target=lambda: states.extend(pool._connection.call("state", [])))
     states = []
     asked.start()
+    eventually(lambda: len(pool._connection.asked) == 3 and not pool._connection.out)
+    cable.do(lambda: None)
+    cable.cut(mend=False)
     cable.deaf = False
-    cable.cut()
+    cable.mend()
     with pytest.raises(futured.BrokenPoolError, match="is not known"):
         plain.result(10)
     assert keyed.result(10) == 16
