@@ -11,6 +11,7 @@
 #include "daemon/output.h"
 #include "daemon/pool.h"
 #include "daemon/run.h"
+#include "daemon/slot.h"
 #include "daemon/stream.h"
 #include "daemon/watch.h"
 #include "proto/error.h"
@@ -71,8 +72,11 @@ answer_apply_early(const struct answer *a, struct future *f)
 		watch_progress(f, r.at, (size_t)(r.end - r.at));
 		return;
 	}
-	if (read_str(&r, &name, &len) && output_stream_find(name, len, &which) && read_bin(&r, &bytes, &len))
-		output_append(f, which, bytes, len);
+	if (!read_str(&r, &name, &len) || !output_stream_find(name, len, &which) || !read_bin(&r, &bytes, &len))
+		return;
+	output_append(f, which, bytes, len);
+	if (which == OUTPUT_STDERR && f->at.slot->host->reads_stderr)
+		host_keep_stderr(f->at.slot->host, (const char *)bytes, len);
 }
 
 /* ---- what a task that was being stopped ends as ---- */

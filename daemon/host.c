@@ -22,6 +22,7 @@
 #include "daemon/launch.h"
 #include "daemon/lock.h"
 #include "daemon/log.h"
+#include "daemon/output.h"
 #include "daemon/pool.h"
 #include "daemon/run.h"
 #include "daemon/slot.h"
@@ -469,6 +470,8 @@ read_ready(struct host *h, struct reader *r)
 			known = read_bool(r, &h->uses_board);
 		else if (read_is(r, "ring"))
 			known = read_bool(r, &h->uses_ring);
+		else if (read_is(r, "stderr"))
+			known = read_bool(r, &h->reads_stderr);
 		else if (read_is(r, "functions"))
 			known = read_functions(h, r);
 		else
@@ -489,6 +492,9 @@ on_ready(struct host *h, struct reader *r)
 		return false;
 	h->state = HOST_READY;
 	h->got_ready = true;
+	h->reads_stderr = h->reads_stderr && h->places == 1; /* else nobody could say whose it is */
+	if (h->reads_stderr && h->err_fd >= 0)
+		event_del(&h->err_event);
 	timer_unset(&h->timer);
 	log_about(LOG_LEVEL_DEBUG, "host", ABOUT(h->pool, h->child.pid), "pool %s: process %d is ready", h->pool->name, (int)h->child.pid);
 	pool_host_ready(h->pool, h);
@@ -570,8 +576,8 @@ on_control_end(struct stream *st, enum stream_end how, enum frame_verdict verdic
 }
 
 /* Keeps the last bytes. */
-static void
-keep_tail(struct host *h, const char *bytes, size_t len)
+void
+host_keep_stderr(struct host *h, const char *bytes, size_t len)
 {
 	if (len >= HOST_STDERR_TAIL) {
 		memcpy(h->err_tail, bytes + len - HOST_STDERR_TAIL, HOST_STDERR_TAIL);
@@ -593,7 +599,12 @@ on_stderr(evutil_socket_t fd, short what, void *arg)
 
 	ssize_t n = read(fd, bytes, sizeof bytes);
 	if (n > 0) {
-		keep_tail(h, bytes, (size_t)n);
+		struct future *f = h->reads_stderr ? slot_running(h->slot[0]) : NULL;
+		host_keep_stderr(h, bytes, (size_t)n);
+		if (f) { /* it died before it could read that itself */
+			output_append(f, OUTPUT_STDERR, bytes, (size_t)n);
+			return;
+		}
 		log_about(LOG_LEVEL_WARN, "host", ABOUT(h->pool, h->child.pid), "pool %s, process %d: %.*s", h->pool->name, (int)h->child.pid, (int)(n < 900 ? n : 900), bytes);
 	} else if (n == 0 || errno != EAGAIN) {
 		event_del(&h->err_event);

@@ -44,6 +44,7 @@ struct host {
 	unsigned slots;
 	unsigned depth;            /* tasks a slot takes ahead */
 	bool uses_board, uses_ring, can_stop, can_grow;
+	bool reads_stderr;         /* what it writes to 2 is its task's output: it reads that itself, we the rest when it is dead */
 	struct timer timer;        /* for being ready; for ending */
 	uint64_t started_us;
 	uint64_t rss, rss_us;      /* when last asked */
@@ -73,6 +74,8 @@ void host_suspect(struct host *h);
 void host_grow(struct host *h, unsigned slots);
 /* The ring of slot number n < places. */
 struct ring *host_ring(const struct host *h, unsigned n);
+/* What it wrote to 2, for WorkerLostError. */
+void host_keep_stderr(struct host *h, const char *bytes, size_t len);
 /* Resident memory in bytes, as of at most 50 ms ago. */
 uint64_t host_rss(struct host *h);
 /* Whether the exit of the host was our doing. */

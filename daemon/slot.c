@@ -338,6 +338,8 @@ on_message(struct slot *s, const uint8_t *bytes, size_t len)
 	}
 	s->batch++;
 	answer_apply(&a, f, st, bytes, len);
+	if (h->reads_stderr)
+		h->err_len = 0; /* that was this task's */
 	pool_wake(h->pool);
 	host_note_answer(h);
 	return !st->ended;

@@ -1,5 +1,6 @@
 """futured.Executor against a daemon: what holds beyond CPython's own tests (see test_python_cpython.py)."""
 import concurrent.futures
+import ctypes
 import logging
 import os
 import shutil
@@ -157,6 +158,81 @@ def test_what_a_task_prints_appears_here_in_order_and_in_its_log(pool, capfd):
     out, err = capfd.readouterr()
     assert out.splitlines() == lines and err == "warning\n"
     assert pool._connection.call("output", f.id).decode().splitlines() == lines
+
+
+def say_past_python():
+    print("one")
+    os.write(1, b"two\n")
+    print("three")
+    subprocess.run(["sh", "-c", "echo four; echo a >&2"], check=True)
+    print("five")
+    ctypes.CDLL(None).puts(b"six")
+    ctypes.CDLL(None).printf(b"seven\n")
+    print("b", file=sys.stderr)
+    os.write(2, b"c\n")
+
+
+def test_what_goes_past_python_to_1_and_2_is_the_tasks_too_in_order(processes, capfd):
+    futures = [processes.submit(say_past_python) for _ in range(3)]
+    for f in futures:
+        f.result(10)
+        assert processes._connection.call("output", f.id, {"stream": "both"}) == {
+            "stdout": b"one\ntwo\nthree\nfour\nfive\nsix\nseven\n", "stderr": b"a\nb\nc\n"}
+    out, err = capfd.readouterr()
+    assert len(out.splitlines()) == 21 and sorted(err.splitlines()) == sorted("abc" * 3)
+
+
+def count(n):
+    subprocess.run(["seq", str(n)], check=True)
+
+
+def test_more_than_a_pipe_holds_is_read_while_the_task_waits(processes):
+    f = processes.submit(count, 100000)
+    f.result(30)
+    assert processes._connection.call("output", f.id).startswith(b"1\n2\n")
+    assert processes._connection.call("output", f.id, {"offset": 588895 - 7}) == b"100000\n"
+
+
+def close_both():
+    os.close(1)
+    os.close(2)
+
+
+def test_a_task_that_closes_1_and_2_hurts_only_its_own_output(shared_daemon, capfd):
+    with futured.ProcessPoolExecutor(1, address="unix:" + shared_daemon.address) as pool:
+        pool.submit(close_both).result(10)
+        assert pool.submit(say, "still here").result(10) == 1
+    assert capfd.readouterr() == ("still here\n", "warning\n")
+
+
+def say_and_die(how):
+    os.write(2, b"last ")
+    print("words", file=sys.stderr, flush=True)
+    os.write(2, b"of all\n")
+    how(*(() if how is os.abort else (3,)))
+
+
+@pytest.mark.parametrize("how", [os.abort, os._exit])
+def test_last_words_are_heard(processes, capfd, how):
+    processes.submit(say, "before").result(10)
+    error = processes.submit(say_and_die, how).exception(10)
+    assert isinstance(error, futured.WorkerLostError) and error.stderr == b"last words\nof all\n"
+    assert capfd.readouterr().err.replace("warning\n", "") == "last words\nof all\n"
+
+
+def fork_and_print():
+    child = os.fork()
+    if not child:
+        print("child", flush=True)
+        os._exit(0)
+    os.waitpid(child, 0)
+    print("parent")
+
+
+def test_a_process_that_a_task_forks_prints_to_the_same_place(processes, capfd):
+    for _ in range(20):
+        processes.submit(fork_and_print).result(10)
+    assert capfd.readouterr().out == "child\nparent\n" * 20
 
 
 def test_map_goes_on_after_an_error_and_loses_nothing_of_a_chunk(pool):

@@ -275,6 +275,8 @@ class Connection:
             result = result[0]
             if future._follow is None and state == "FINISHED":
                 self.follow(future, id)
+        elif future._pickled and future._follow is None and error and error.get("stderr") and error.get("type") == "WorkerLostError":
+            self.follow(future, id)  # last words
         if future._follow is not None and future._follow.at:
             self.futures[id] = future
             future._held = (state, error, result)

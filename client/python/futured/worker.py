@@ -7,8 +7,9 @@ host also takes calls that were pickled: fn "futured.call", args [bin]; whoever 
 import paths come close to anyway.
 
 Every slot is a thread that reads a task, claims it, runs it and writes the answer. Python has no atomics: the claim is a function of
-claim.so, which is built and installed with futured. Where it is not found the daemon sends one task at a time. What tasks print through sys.stdout and sys.stderr goes to the daemon as
-`output`; what goes to the descriptors 1 and 2 directly goes to the daemon's log."""
+claim.so, which is built and installed with futured. Where it is not found the daemon sends one task at a time. What tasks print
+through sys.stdout and sys.stderr goes to the daemon as `output`; in kind process also what they write to the descriptors 1 and 2
+past Python (capture.py). In kind thread that goes to the daemon's log, since nobody can say whose it is."""
 import builtins
 import importlib
 import io
@@ -100,6 +101,7 @@ class Slot:
         self.printed = False
         self.text = {"stdout": [], "stderr": []}
         self.lock = threading.RLock()
+        self.capture = None  # of the descriptors 1 and 2
         self.pack = msgpack.Packer(use_bin_type=True, unicode_errors="surrogateescape").pack
 
     def send(self, message):
@@ -125,12 +127,13 @@ class Slot:
                 answer = self.call_pickled(args)
             else:
                 value = find(fn)(*args, **options.get("kwargs", {}))
-                self.flush()
+                self.settle()
                 answer = self.pack(["ok", self.task, value])
         except BaseException as e:
+            self.settle()
             answer = self.failure(e)
-        self.flush()
         with self.lock:
+            self.flush()
             task, self.task = self.task, None
             self.send(answer)
 
@@ -149,7 +152,7 @@ class Slot:
                 raise
             value.make_sendable()
             answer = dumps(value)
-        self.flush()
+        self.settle()
         return self.pack(["ok", self.task, [answer, True] if self.printed else answer])
 
     def failure(self, e):
@@ -158,10 +161,18 @@ class Slot:
             error["data"] = pickled_exception(e)
         return self.pack(["error", self.task, error])
 
+    def settle(self):
+        """The task is over: sends what it printed."""
+        if self.capture is not None:
+            self.capture.settle()
+        self.flush()
+
     def write(self, stream, text):
         with self.lock:
             if self.task is None:
                 return False
+            if self.capture is not None:
+                self.capture.drain()
             self.text[stream].append(text)
             if "\n" in text or len(text) > PIECE:
                 self.flush(stream)
@@ -178,10 +189,13 @@ class Slot:
                     self.output(stream, data[at:at + PIECE])
 
     def output(self, stream, data):
-        if self.wants and not self.printed:
-            self.send(self.pack(["progress", self.task, 0, None, PRINTED]))
+        self.send(self.pack_output_head(stream, len(data)) + data)
+
+    def pack_output_head(self, stream, size):
+        """An output message but for its last `size` bytes; before a task's first one, the note that there is some."""
+        note = self.pack(["progress", self.task, 0, None, PRINTED]) if self.wants and not self.printed else b""
         self.printed = True
-        self.send(self.pack(["output", self.task, stream, data]))
+        return note + b"\x94" + self.pack("output") + self.pack(self.task) + self.pack(stream) + b"\xc6" + size.to_bytes(4, "big")
 
     def progress(self, done, total, note):
         with self.lock:
@@ -250,6 +264,28 @@ def pickled_exception(e):
         return dumps(e)
     except BaseException:
         return None
+
+
+class Forked:
+    """Stands for the slot in a process that the task forked: the slot's socket is not ours."""
+
+    def __init__(self, secret):
+        self.secret = secret
+
+    def write(self, stream, text):
+        return False
+
+    def flush(self, *streams):
+        pass
+
+    def progress(self, done, total, note):
+        pass
+
+
+def _forget():
+    global only
+    slot, here.slot = current(), None
+    only = slot and Forked(slot.secret)
 
 
 class Bytes(io.RawIOBase):
@@ -412,12 +448,14 @@ class Host:
             self.refuse(e)
             sys.exit(1)
         threading.Thread(target=self.listen, args=[messages], daemon=True).start()
-        self.ready(False)
+        from futured import capture
+        slot.capture = capture.begin(slot, self.tell)
+        self.ready(False, slot.capture is not None)
         slot.serve(self.hello["message"])
 
-    def ready(self, grow):
+    def ready(self, grow, stderr=False):
         board = self.boards.claim is not None
-        self.tell("ready", {"depth": DEPTH if board else 1, "stop": False, "grow": grow, "board": board, "name": "futured.worker",
+        self.tell("ready", {"depth": DEPTH if board else 1, "stop": False, "grow": grow, "board": board, "stderr": stderr, "name": "futured.worker",
                             "version": "Python %d.%d.%d" % sys.version_info[:3]})
 
 
@@ -428,6 +466,7 @@ def main(arguments=None):
     slots = int(os.environ["FUTURED_SLOTS"])
     for fd in (CONTROL, *range(SLOT, SLOT + slots), int(os.environ.get("FUTURED_LOCK_FD", SLOT))):
         os.set_inheritable(fd, False)  # what a task starts must hold none of these
+    os.register_at_fork(after_in_child=_forget)
     Host("--unpickle" in arguments).run()
 
 
