@@ -519,7 +519,7 @@ server_shutdown(bool cancel_futures)
 		if (cancel_futures)
 			closing_cancel_pending(p);
 		quota_let_go(p);
-		pool_pause(p, false); /* it must come to an end */
+		pool_pause(p, false, NULL); /* it must come to an end */
 		pool_settle(p);
 	}
 }
