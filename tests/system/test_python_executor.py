@@ -607,3 +607,29 @@ pool.shutdown(), one.close()
     env = {**os.environ, "PYTHONPATH": os.path.join(helpers.ROOT, "client", "python"), "FUTURED_ADDRESS": "unix:" + shared_daemon.address}
     ended = subprocess.run(["/usr/bin/python3", str(script)], env=env, capture_output=True, text=True, timeout=60)
     assert (ended.stdout, ended.stderr) == ("[2, 4] 8\n1\n", "")
+
+
+def test_what_a_script_defines_below_its_first_submit_is_there_too(shared_daemon, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text("""
+from futured import ProcessPoolExecutor
+with ProcessPoolExecutor(1) as pool:
+    print(pool.submit(abs, -1).result())
+    import math
+    def root(n):
+        return math.sqrt(n) * FACTOR
+FACTOR: int = 3
+computed = [FACTOR] * 2
+def later(n, default=[FACTOR]):
+    return n, default, Kind.name
+def never(x=computed):
+    pass
+class Kind:
+    name = "kind"
+with ProcessPoolExecutor(2) as pool:
+    print(pool.submit(root, 4).result(), pool.submit(later, 5).result())
+    print(type(pool.submit(never).exception()).__name__)
+""")
+    env = {**os.environ, "PYTHONPATH": os.path.join(helpers.ROOT, "client", "python"), "FUTURED_ADDRESS": "unix:" + shared_daemon.address}
+    ended = subprocess.run(["/usr/bin/python3", str(script)], env=env, capture_output=True, text=True, timeout=60)
+    assert (ended.stdout, ended.stderr) == ("1\n6.0 (5, [3], 'kind')\nTransferError\n", "")
