@@ -63,6 +63,7 @@ check: setup
 	$(BUILD) system
 check-all: check
 	@sh scripts/setup all || echo "going on without them"
+	$(BUILD) FAULTS=1 all programs
 	$(BUILD) system WHICH=long
 	$(BUILD) SAN=address,undefined all programs unit
 	$(BUILD) SAN=address,undefined system

@@ -14,6 +14,7 @@
 #include "daemon/clock.h"
 #include "daemon/commit.h"
 #include "daemon/errors.h"
+#include "daemon/fault.h"
 #include "daemon/fill.h"
 #include "daemon/future.h"
 #include "daemon/gate.h"
@@ -212,7 +213,7 @@ has_begun(const struct board *board, const struct note_sent *sent)
 	if (atomic_load(&e->id) != sent->id)
 		return true;
 	enum board_state state = board_look(e, &start);
-	return state != BOARD_SENT && state != BOARD_REVOKED;
+	return state != BOARD_SENT && state != BOARD_REVOKED && !FAULT(attempt_not_counted);
 }
 
 bool
