@@ -32,6 +32,7 @@ enum note_verb {
 	NOTE_FILE,        /* text is the path of a file that is to be on the disk before the batch is */
 	NOTE_SEEN,
 	NOTE_LET_GO,      /* released: hidden from now on, or when it is final */
+	NOTE_KILLED,      /* somebody was told that it will be cancelled */
 	NOTE_GONE,        /* forgotten */
 	NOTE_POOL,        /* an opened pool: text its name, bytes what it is */
 	NOTE_POOL_GONE,

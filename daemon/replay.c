@@ -58,7 +58,7 @@ struct fate {
 	struct future *future;
 	struct known_gate *gate; /* NULL: none */
 	uint64_t finished_us;
-	bool begun, damaged, gone;
+	bool begun, damaged, gone, killed;
 	bool final;
 };
 
@@ -307,6 +307,7 @@ replay_task(struct replay *r, const struct replay_task *t)
 	f->let_go = t->let_go;
 	registry_show(t->id, 1);
 	fate->future = f;
+	fate->killed = t->killed;
 	fate->damaged = (t->damaged || k->damaged) && !t->final;
 	fate->gone = !t->final && k->opened == REPLAY_BOUND && k->spec->pool->absent;
 	HASH_FIND(hh, r->gates, &t->gate, sizeof t->gate, fate->gate);
@@ -465,6 +466,10 @@ place(struct replay *r, struct fate *fate)
 	r->waiting++;
 	if (fate->damaged) {
 		future_fail_with(f, STATUS_STORE, "its record in the store is damaged: it is not run");
+		return true;
+	}
+	if (fate->killed) {
+		future_cancelled(f);
 		return true;
 	}
 	if (fate->gone) { /* its pool went with the connection that had opened it */

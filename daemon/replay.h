@@ -37,7 +37,7 @@ struct replay_task {
 	uint64_t id, spec, gate;
 	int64_t submitted, not_before;
 	uint32_t attempt;
-	bool let_go, damaged;
+	bool let_go, killed, damaged;
 	struct replay_text args;
 	/* A result, where there is one. */
 	bool final, failed, seen;

@@ -6,6 +6,7 @@
 #include "daemon/pool.h"
 #include "daemon/registry.h"
 #include "daemon/slot.h"
+#include "daemon/store.h"
 #include "daemon/walk.h"
 #include "proto/pack.h"
 
@@ -47,6 +48,8 @@ cancel_running(struct future *f, enum running running, uint64_t grace_us)
 {
 	if (running == RUNNING_NO)
 		return f->kill || FAULT(cancel_too_late); /* a kill is under way: it will be */
+	if (running == RUNNING_KILL && !f->kill)
+		store_killed(f);
 	if (running == RUNNING_ASK)
 		f->ask = true;
 	else

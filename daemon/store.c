@@ -535,6 +535,13 @@ store_let_go(struct future *f)
 }
 
 void
+store_killed(struct future *f)
+{
+	if (f->stored)
+		note(NOTE_KILLED, f->id);
+}
+
+void
 store_forget(struct future *f)
 {
 	counts.forgotten++;

@@ -82,6 +82,8 @@ void store_again(struct future *f);
 void store_finish(struct future *f);
 void store_see(struct future *f);
 void store_let_go(struct future *f);
+/* It runs, and somebody is told that it will be cancelled: then it will, though the daemon should end before it has. */
+void store_killed(struct future *f);
 /* It is not to be had any more, and nobody needs it. */
 void store_forget(struct future *f);
 void store_spec_gone(uint64_t row);

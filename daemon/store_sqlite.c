@@ -33,7 +33,7 @@ static const char schema[] =
     "  deadline_us INTEGER, delay_us INTEGER, retry_delay_us INTEGER, retain_us INTEGER, sum INTEGER);\n"
     "CREATE TABLE gates (id INTEGER PRIMARY KEY, ids TEXT);\n"
     "CREATE TABLE tasks (id INTEGER PRIMARY KEY, spec INTEGER, submitted_us INTEGER, args BLOB, gate INTEGER, attempt INTEGER, not_before_us INTEGER,\n"
-    "  let_go INTEGER, sum INTEGER);\n"
+    "  let_go INTEGER, killed INTEGER, sum INTEGER);\n"
     "CREATE TABLE results (id INTEGER PRIMARY KEY, state TEXT, attempt INTEGER, started_us INTEGER, finished_us INTEGER, failed INTEGER, seen INTEGER,\n"
     "  value BLOB, rusage BLOB);\n"
     "CREATE TABLE outputs (id INTEGER, stream INTEGER, bytes BLOB, PRIMARY KEY (id, stream)) WITHOUT ROWID;\n"
@@ -49,7 +49,7 @@ static const char schema[] =
     "INSERT INTO daemon VALUES ('instance', lower(hex(randomblob(16)))), ('next_id', 1);\n";
 
 enum statement {
-	BEGIN, COMMIT, ROLLBACK, IDS, SPEC, SPEC_GONE, GATE, KEY, KEY_GONE, TASK, SENT, SENT_NONE, SENT_GONE, AGAIN, RESULT, OUTPUT, SEEN, LET_GO,
+	BEGIN, COMMIT, ROLLBACK, IDS, SPEC, SPEC_GONE, GATE, KEY, KEY_GONE, TASK, SENT, SENT_NONE, SENT_GONE, AGAIN, RESULT, OUTPUT, SEEN, LET_GO, KILLED,
 	TASK_GONE, RESULT_GONE, OUTPUT_GONE, POOL, POOL_GONE, STATEMENTS
 };
 
@@ -72,6 +72,7 @@ static const char *const texts[STATEMENTS] = {
 	[OUTPUT] = "INSERT OR REPLACE INTO outputs VALUES (?1, ?2, ?3)",
 	[SEEN] = "UPDATE results SET seen = 1 WHERE id = ?1",
 	[LET_GO] = "UPDATE tasks SET let_go = 1 WHERE id = ?1",
+	[KILLED] = "UPDATE tasks SET killed = 1 WHERE id = ?1",
 	[TASK_GONE] = "DELETE FROM tasks WHERE id = ?1",
 	[RESULT_GONE] = "DELETE FROM results WHERE id = ?1",
 	[OUTPUT_GONE] = "DELETE FROM outputs WHERE id = ?1",
@@ -445,6 +446,8 @@ put(const struct note *n)
 		return put_id(SEEN, n->id);
 	case NOTE_LET_GO:
 		return put_id(LET_GO, n->id);
+	case NOTE_KILLED:
+		return put_id(KILLED, n->id);
 	case NOTE_GONE:
 		return put_gone(n->id);
 	case NOTE_POOL:
@@ -663,7 +666,7 @@ read_task(sqlite3_stmt *s, struct replay *to)
 	struct replay_task t = {
 		.id = (uint64_t)sqlite3_column_int64(s, 0), .spec = (uint64_t)sqlite3_column_int64(s, 1), .submitted = sqlite3_column_int64(s, 2),
 		.args = column(s, 3), .gate = (uint64_t)sqlite3_column_int64(s, 4), .attempt = (uint32_t)sqlite3_column_int64(s, 5),
-		.not_before = sqlite3_column_int64(s, 6), .let_go = sqlite3_column_int(s, 7),
+		.not_before = sqlite3_column_int64(s, 6), .let_go = sqlite3_column_int(s, 7), .killed = sqlite3_column_int(s, 17),
 		.final = sqlite3_column_type(s, 9) != SQLITE_NULL,
 	};
 	t.damaged = sqlite3_column_int64(s, 8) != task_sum(t.id, t.spec, t.gate, t.args.at, t.args.len);
@@ -707,7 +710,7 @@ replay(struct replay *to, char *why, size_t size)
 	    read_rows("SELECT id, ids FROM gates", to, read_gate, why, size) &&
 	    read_rows("SELECT host, slot, tasks FROM sent", to, read_sent, why, size) &&
 	    read_rows("SELECT t.id, spec, submitted_us, args, gate, t.attempt, not_before_us, let_go, sum, r.state, r.attempt, r.started_us,"
-		      " r.finished_us, r.failed, r.seen, r.value, r.rusage FROM tasks t LEFT JOIN results r ON r.id = t.id ORDER BY t.id", to, read_task, why, size) &&
+		      " r.finished_us, r.failed, r.seen, r.value, r.rusage, killed FROM tasks t LEFT JOIN results r ON r.id = t.id ORDER BY t.id", to, read_task, why, size) &&
 	    read_rows("SELECT id, stream, bytes FROM outputs", to, read_output, why, size) &&
 	    read_rows("SELECT first, count, owner, key FROM keys", to, read_key, why, size);
 }

@@ -183,6 +183,19 @@ def test_released_and_cancelled_futures_stay_so(daemon, client, reborn):
     refused("ExpiredFutureError", again.call, "result", released)
 
 
+def test_a_kill_that_was_promised_is_kept(daemon, client, reborn):
+    """True said that it will be CANCELLED: it was WorkerLostError when the daemon ended first, and ran again where it had retries."""
+    gate = daemon.gate()
+    futures = [client.call("submit", "shell", *gate.task(before="trap '' TERM"), {"retries": n}) for n in (0, 3)]
+    for _ in futures:
+        gate.await_start()
+    assert client.call("cancel", futures, {"running": "kill", "grace": 1000}) == [True, True]
+    assert client.call("state", futures) == ["RUNNING", "RUNNING"]
+    again = reborn(daemon).client()
+    assert again.call("state", futures) == ["CANCELLED", "CANCELLED"]
+    assert gate.nobody_started()
+
+
 def test_spilled_output_is_there_after_a_crash(daemon, client, reborn):
     future = client.call("submit", "shell", *sh("head -c 3000000 /dev/zero | tr '\\0' x"))
     client.call("wait", [future])
