@@ -17,15 +17,15 @@ LAUNCH := become
 PROTO  := buf shape utf8 pack reader frame message status error address board ring
 CONFIG := config keys memory report tree number initargs listen principal setting check sample
 DAEMON := clock journal log timer turn bytes stream spec owner access quota errors key retention watch gate queue registry future \
-          output input fill run answer rings slot cgroup box child launch lock paths host pool program workers cpus closing bound backlog keyfile tokens tls login conn follow \
-          events ids request methods walk await environment options submission mapping describe why listener inherit notify service tally metrics http \
+          output input fill run answer rings slot cgroup box child launch identity launcher lock paths host pool program workers cpus closing bound backlog keyfile tokens tls login conn follow \
+          events ids request methods walk await environment options submission mapping describe listener inherit notify service tally metrics http \
           server reload store store_sqlite batch commit acceptance boards opened replay req_submit req_result req_cancel req_wait req_list req_output req_pool req_admin $(if $(FAULTS),fault)
 WORKER := main host channel command task process box tree capture feed early slot crew native native_stdout native_table native_task lua lua_lib lua_state lua_value
 CLIENT := core connection resume blocking calls submission completed watch rewatch follow future gather mapping executor \
           discover ids value packer packf settings reply errors
 FUT    := main verbs common args help text words jsonout jsonin writer list outcome printed value sink stop reach start task feed run \
           submit call wait result cancel ls about events pool daemon map mapout items template progress halt joblog \
-          complete completion top topdata topdraw processes page
+          complete completion top topdata topdraw processes
 UNIT   := buf utf8 frame reader message error board ring address config config_broken number client_core client_pack client_memory client_blocking \
           client_rules client_map client_reconnect client_event \
           queue timer ids backlog registry watch gate key turn bytes future future_places retention
@@ -49,7 +49,7 @@ CONFIG_A = $(B)/obj/libconfig.a
 DAEMON_A = $(B)/obj/libdaemon.a
 CLIENT_A = $(B)/obj/libclient.a
 
-all: $(B)/bin/futured $(B)/bin/fut $(B)/libexec/futured-worker
+all: $(B)/bin/futured $(B)/bin/fut $(B)/libexec/futured-worker $(B)/libexec/futured-launch
 
 # What people ask for. Building uses all processors, unless -j says how many.
 BUILD = +@$(MAKE) $(if $(V),,-s) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
@@ -77,6 +77,8 @@ $(B)/bin/futured: $(B)/obj/daemon/main.o $(DAEMON_A) $(CONFIG_A) $(LAUNCH_A) $(P
 	$(LINK) $^ -levent_core -levent_extra -lmsgpackc -lyaml -lsqlite3 -lssl -lcrypto -lm
 $(B)/libexec/futured-worker: $(call objs,worker,$(WORKER)) $(PROTO_A)
 	$(LINK) -rdynamic $^ -lmsgpackc -llua5.4 -ldl -lm
+$(B)/libexec/futured-launch: $(B)/obj/launch/main.o $(LAUNCH_A)
+	$(LINK) $^
 $(B)/bin/fut: $(call objs,client/fut,$(FUT)) $(CLIENT_A)
 	$(LINK) $^ $(FUT_LIBS)
 
@@ -195,7 +197,7 @@ UNITS = futured.service futured@.service user/futured.service
 install: all
 	install -d $(D)/bin $(D)/libexec $(D)/lib/futured/modules $(D)/include $(D)/share/doc/futured/examples
 	install -m 755 $(B)/bin/futured $(B)/bin/fut $(D)/bin
-	install -m 755 $(B)/libexec/futured-worker $(D)/libexec
+	install -m 755 $(B)/libexec/futured-worker $(B)/libexec/futured-launch $(D)/libexec
 	cp -P $(B)/lib/libfutured* $(D)/lib
 	install -m 755 $(B)/lib/futured/claim.so $(D)/lib/futured
 	install -d $(D)/lib/pkgconfig

@@ -171,6 +171,32 @@ check_lock(const struct check *c)
 	}
 }
 
+/* What is designed, and refused until it exists: no user's name begins with an @. */
+static void
+check_user(const struct check *c)
+{
+	const struct node *n = c->given[POOL_USER];
+	char path[REPORT_KEY], quote[REPORT_QUOTE];
+
+	if (!c->pool->user || c->pool->user[0] != '@')
+		return;
+	key_path(c, POOL_USER, path);
+	report_add(c->report, n->line, n->col, path, "expected one user, got %s (docs/run-as-submitter.md: this version runs no task as whoever submits it)",
+		node_show(n, quote));
+}
+
+static void
+check_group(const struct check *c)
+{
+	const struct node *n = c->given[POOL_GROUP];
+	char path[REPORT_KEY];
+
+	if (!c->pool->group || c->pool->user)
+		return;
+	key_path(c, POOL_GROUP, path);
+	report_add(c->report, n->line, n->col, path, "expected a user beside it, got none");
+}
+
 void
 check_pool(const struct check *c)
 {
@@ -183,6 +209,10 @@ check_pool(const struct check *c)
 	check_kinds(c);
 	if (p->kind == CONFIG_PROCESS && !c->given[POOL_IDLE_TIMEOUT])
 		number_parse(NUMBER_DURATION, POOL_IDLE_TIMEOUT_PROCESS, &p->idle_timeout_us);
+	if (p->user && !c->given[POOL_NO_NEW_PRIVS])
+		p->no_new_privs = true;
+	check_user(c);
+	check_group(c);
 	p->has_retain = c->given[POOL_RETAIN] != NULL;
 	if (p->kind != CONFIG_COMMAND && (!c->given[POOL_RUNTIME] || p->runtime.count)) {
 		check_runtime(c);

@@ -69,6 +69,8 @@ pool_clear(struct config_pool *p)
 	free(p->initializer);
 	free(p->initargs);
 	free(p->cwd);
+	free(p->user);
+	free(p->group);
 	config_strings_clear(&p->env);
 	config_principals_clear(&p->allow);
 	config_strings_clear(&p->lock);

@@ -90,6 +90,7 @@ struct config_pool {
 	struct config_principals allow; /* who may use it */
 	bool shared;                   /* all of them may look at its futures */
 	struct config_strings lock;    /* options of submits that are refused */
+	char *user, *group;            /* names or numbers; NULL: the daemon's */
 	uint32_t umask;                /* CONFIG_NO_UMASK: none; a task's own then, else 022 */
 	uint32_t nice;                 /* added to the daemon's */
 	bool no_new_privs;

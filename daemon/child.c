@@ -8,14 +8,18 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <utlist.h>
 
 #include "daemon/fault.h"
+#include "daemon/identity.h"
 #include "daemon/launch.h"
+#include "daemon/launcher.h"
 #include "daemon/lock.h"
 #include "daemon/log.h"
 #include "daemon/turn.h"
@@ -81,10 +85,27 @@ child_shutdown(void)
 void
 child_kill(struct child *c, int sig)
 {
-	if (c->pidfd >= 0)
-		syscall(SYS_pidfd_send_signal, c->pidfd, sig, NULL, 0);
-	else if (c->pid > 0 && find(c->pid) == c)
+	if (c->pidfd >= 0) {
+		if (syscall(SYS_pidfd_send_signal, c->pidfd, sig, NULL, 0) && errno == EPERM && c->identity >= 0 && !launcher_signal(c->identity, c->pidfd, sig))
+			log_error("child", "process %d could not be sent signal %d: %s", (int)c->pid, sig, strerror(errno));
+	} else if (c->pid > 0 && find(c->pid) == c)
 		kill(c->pid, sig); /* not reaped yet, so the pid is still its own */
+}
+
+/* It has another user: one of the launcher's list, or it is in a box, and was killed with that. */
+static void
+kill_others(pid_t pid)
+{
+	char path[64];
+	struct stat st;
+
+	snprintf(path, sizeof path, "/proc/%d", (int)pid);
+	int place = stat(path, &st) ? -1 : identity_find_uid(st.st_uid), pidfd = place < 0 ? -1 : (int)syscall(SYS_pidfd_open, pid, 0);
+	if (pidfd < 0)
+		return;
+	if (!launcher_signal(place, pidfd, SIGKILL))
+		log_error("child", "process %d could not be killed: %s", (int)pid, strerror(errno));
+	close(pidfd);
 }
 
 void
@@ -104,7 +125,8 @@ child_kill_strays(void)
 		if (!strays)
 			log_info("child", "process %ld was left behind by a host that died: killed", pid);
 		strays = true;
-		kill((pid_t)pid, SIGKILL); /* an unreaped child of ours: the pid cannot be anybody else's */
+		if (kill((pid_t)pid, SIGKILL) && errno == EPERM) /* an unreaped child of ours: the pid cannot be anybody else's */
+			kill_others((pid_t)pid);
 	}
 	fclose(f);
 }
@@ -112,7 +134,12 @@ child_kill_strays(void)
 bool
 child_any(void)
 {
-	return children != NULL;
+	const struct child *c;
+
+	DL_FOREACH(children, c)
+		if (!c->helper)
+			return true;
+	return false;
 }
 
 bool
@@ -121,8 +148,9 @@ child_has_strays(void)
 	return strays;
 }
 
-bool
-child_spawn(struct child *c, const struct launch *l, const int *fds, int err)
+/* -1 with errno. */
+static pid_t
+spawn(const struct launch *l, const int *fds, int err)
 {
 	volatile int failed = 0;
 	unsigned n = l->become.fds;
@@ -130,7 +158,7 @@ child_spawn(struct child *c, const struct launch *l, const int *fds, int err)
 	sigset_t all, before;
 
 	if (!mine)
-		return false;
+		return -1;
 	for (unsigned i = 0; i < n; i++)
 		mine[i] = fds[i];
 	sigfillset(&all);
@@ -138,8 +166,8 @@ child_spawn(struct child *c, const struct launch *l, const int *fds, int err)
 	CRASH_POINT(before_spawn);
 	pid_t pid = vfork();
 	if (pid == 0) {
-		const struct become_fds at = { .fd = mine, .out = STDERR_FILENO, .err = err, .cgroup = l->cgroup };
-		failed = become(&l->become, &at);
+		const struct become_fds at = { .fd = mine, .out = STDERR_FILENO, .err = err };
+		failed = become_joined(l->cgroup) ? become(&l->become, &at) : errno;
 		if (!failed) {
 			execve(l->argv[0], l->argv, l->env);
 			failed = errno;
@@ -149,13 +177,23 @@ child_spawn(struct child *c, const struct launch *l, const int *fds, int err)
 	int fork_errno = errno;
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	free(mine);
-	if (pid < 0 || failed) {
-		errno = pid < 0 ? fork_errno : failed;
-		if (pid > 0)
-			waitpid(pid, NULL, 0);
+	if (pid > 0 && !failed)
+		return pid;
+	errno = pid < 0 ? fork_errno : failed;
+	if (pid > 0)
+		waitpid(pid, NULL, 0);
+	return -1;
+}
+
+bool
+child_spawn(struct child *c, const struct launch *l, const int *fds, int err)
+{
+	pid_t pid = l->identity < 0 ? spawn(l, fds, err) : launcher_spawn(l, fds, err);
+
+	if (pid < 0)
 		return false;
-	}
 	c->pid = pid;
+	c->identity = l->identity;
 	c->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	DL_APPEND(children, c);
 	CRASH_POINT(after_spawn);

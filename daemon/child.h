@@ -14,6 +14,8 @@ struct child {
 	int pidfd; /* -1: none */
 	/* It was reaped; the pid is nobody's now. */
 	void (*on_exit)(struct child *c, int wait_status);
+	int identity;     /* of the launcher's list, if it is not our own user's; else -1 */
+	bool helper;      /* not a host: lives as long as we do */
 	struct child *next, *prev;
 };
 

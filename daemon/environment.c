@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/launch.h"
+#include "daemon/identity.h"
 #include "daemon/pool.h"
 #include "proto/pack.h"
 
@@ -100,7 +100,7 @@ bool
 environment_make(const struct pool *p, struct reader own, struct bytes *out, char *why, size_t size)
 {
 	struct environment e = { .variable = malloc(VARIABLES_MAX * sizeof *e.variable) };
-	char *const *common = launch_base_env();
+	char *const *common = identity_env(identity_of(p->config));
 	uint32_t pairs = 0;
 	bool good = e.variable != NULL;
 

@@ -1,7 +1,6 @@
 #include "daemon/launch.h"
 
 #include <limits.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +8,7 @@
 #include <unistd.h>
 
 #include "daemon/box.h"
-#include "daemon/lock.h"
+#include "daemon/identity.h"
 #include "daemon/pool.h"
 #include "daemon/program.h"
 #include "daemon/run.h"
@@ -17,39 +16,12 @@
 #include "proto/pack.h"
 #include "proto/worker.h"
 
-enum { UMASK_DEFAULT = 022, FILES_BESIDE = 256 };
+enum { UMASK_DEFAULT = 022, FILES_BESIDE = 256, COMMON_MAX = 8 };
 
-static char *base[8];
-
-static void
-set_base(unsigned i, const char *name, const char *value)
+bool
+launch_find(const char *name, char *path, size_t size)
 {
-	if (value && asprintf(&base[i], "%s=%s", name, value) < 0)
-		base[i] = NULL;
-}
-
-char *const *
-launch_base_env(void)
-{
-	if (base[0])
-		return base;
-	const struct passwd *pw = getpwuid(getuid());
-	const char *lang = getenv("LANG");
-	set_base(0, "PATH", getuid() == 0 ? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" : "/usr/local/bin:/usr/bin:/bin");
-	set_base(1, "HOME", pw ? pw->pw_dir : "/");
-	set_base(2, "USER", pw ? pw->pw_name : "nobody");
-	set_base(3, "LOGNAME", pw ? pw->pw_name : "nobody");
-	set_base(4, "SHELL", pw && *pw->pw_shell ? pw->pw_shell : "/bin/sh");
-	set_base(5, "LANG", lang ? lang : "C.UTF-8");
-	set_base(6, LOCK_MARK, lock_mark());
-	return base;
-}
-
-/* futured-worker, beside us in the build tree or where it is installed. */
-static bool
-worker_path(char *path, size_t size)
-{
-	static const char *const places[] = { "/../libexec/futured-worker", "/../libexec/futured/futured-worker", "/../lib/futured/futured-worker" };
+	static const char *const places[] = { "/../libexec", "/../libexec/futured", "/../lib/futured" };
 	char self[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
 
@@ -58,19 +30,18 @@ worker_path(char *path, size_t size)
 	self[n] = '\0';
 	*strrchr(self, '/') = '\0';
 	for (unsigned i = 0; i < sizeof places / sizeof *places; i++) {
-		snprintf(path, size, "%s%s", self, places[i]);
+		snprintf(path, size, "%s%s/%s", self, places[i], name);
 		if (access(path, X_OK) == 0)
 			return true;
 	}
-	snprintf(path, size, "%s%s", self, places[0]);
+	snprintf(path, size, "%s%s/%s", self, places[0], name);
 	return true;
 }
 
 /* A program named without a slash is looked for in PATH, as execvp does. */
 static bool
-find_program(const char *name, char *path, size_t size)
+find_program(const char *name, const char *dirs, char *path, size_t size)
 {
-	const char *dirs = launch_base_env()[0] + strlen("PATH=");
 
 	if (strchr(name, '/')) {
 		snprintf(path, size, "%s", name);
@@ -121,7 +92,7 @@ is_builtin(const struct config_strings *runtime)
 }
 
 static char **
-make_argv(const struct config_strings *runtime)
+make_argv(const struct config_strings *runtime, const char *dirs)
 {
 	static char *python_item[] = { (char *)"python3", (char *)"-m", (char *)"futured.worker" };
 	static const struct config_strings python = { python_item, 3 };
@@ -133,7 +104,7 @@ make_argv(const struct config_strings *runtime)
 
 	if (!argv)
 		return NULL;
-	if (builtin ? worker_path(path, sizeof path) : find_program(runtime->item[0], path, sizeof path))
+	if (builtin ? launch_find("futured-worker", path, sizeof path) : find_program(runtime->item[0], dirs, path, sizeof path))
 		argv[0] = strdup(path);
 	for (size_t i = 1; argv[0] && i < count; i++)
 		argv[i] = strdup(runtime->item[i]);
@@ -158,8 +129,8 @@ make_env(const struct pool *p, unsigned slots, bool boxed)
 {
 	const struct config_strings *own = &p->config->env;
 	const char *python = is_python(&p->config->runtime) ? python_path() : NULL;
-	char *const *common = launch_base_env();
-	char **env = calloc(sizeof base / sizeof *base + own->count + 6, sizeof *env);
+	char *const *common = identity_env(identity_of(p->config));
+	char **env = calloc(COMMON_MAX + own->count + 6, sizeof *env);
 	size_t n = 0;
 
 	if (!env)
@@ -217,7 +188,10 @@ prepare_become(const struct config_pool *c, unsigned slots, const struct box *bo
 bool
 launch_prepare(const struct pool *p, unsigned slots, const struct box *box, struct launch *out)
 {
-	out->argv = make_argv(&p->config->runtime);
+	const struct identity *i = identity_of(p->config);
+
+	out->argv = make_argv(&p->config->runtime, identity_env(i)[0] + strlen("PATH="));
+	out->identity = identity_place(i);
 	out->env = make_env(p, slots, box && p->config->kind == CONFIG_COMMAND);
 	out->cgroup = box ? box_procs(box) : -1;
 	prepare_become(p->config, slots, box, &out->become);

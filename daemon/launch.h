@@ -1,8 +1,9 @@
-/* What a host is started with: its program, its environment, its first message. And the base environment of command tasks. */
+/* What a host is started with: its program, its environment, its first message. */
 #ifndef FUTURED_DAEMON_LAUNCH_H
 #define FUTURED_DAEMON_LAUNCH_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "launch/become.h"
@@ -15,7 +16,8 @@ struct launch {
 	char **argv; /* argv[0] is a path */
 	char **env;
 	struct become become;
-	int cgroup; /* cgroup.procs of what it joins; -1: none */
+	int cgroup;   /* cgroup.procs of what it joins; -1: none */
+	int identity; /* its place in the launcher's list; -1: our own user */
 };
 
 /* False without memory. launch_clear frees it. */
@@ -25,8 +27,7 @@ void launch_clear(struct launch *l);
 void launch_pack_hello(const struct pool *p, unsigned slots, uint64_t rings, struct buf *b);
 /* The kernel's count of processes it killed because memory ran out; 0 if unknown. */
 uint64_t launch_oom_kills(void);
-/* The environment that every command task gets before the pool's and its own: PATH, HOME, USER, LOGNAME, SHELL, LANG, and
- * the mark by which a later daemon knows what this one left behind. NULL-terminated, made once. */
-char *const *launch_base_env(void);
+/* One of our programs that is not for people, beside us in the build tree or where it is installed; if it is nowhere, where it was looked for first. */
+bool launch_find(const char *name, char *path, size_t size);
 
 #endif

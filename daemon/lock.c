@@ -20,7 +20,8 @@
 
 enum { WAIT_SECONDS = 10, POLL_MS = 5, DAEMON_LINE = 64 };
 
-static int fd = -1;
+static int fd = -1; /* read only, since hosts have it too, of other users among them: what the file says is believed */
+static int write_fd = -1;
 static char mark[64], cgroup[1024];
 
 int
@@ -61,6 +62,7 @@ start_time(pid_t pid)
 {
 	char path[64], text[1024], *after;
 	unsigned long long start = 0;
+	char state = 'X';
 	FILE *f;
 
 	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
@@ -70,8 +72,8 @@ start_time(pid_t pid)
 	fclose(f);
 	text[n] = '\0';
 	if ((after = strrchr(text, ')'))) /* field 22, counted from the state behind the name */
-		sscanf(after + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", &start);
-	return start;
+		sscanf(after + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", &state, &start);
+	return state == 'Z' || state == 'X' ? 0 : start; /* dead, and only not reaped yet */
 }
 
 void
@@ -79,7 +81,7 @@ lock_note_host(pid_t pid)
 {
 	char line[64];
 	int n = snprintf(line, sizeof line, "host %d %llu\n", (int)pid, start_time(pid));
-	if (fd >= 0 && write(fd, line, (size_t)n) < 0)
+	if (write_fd >= 0 && write(write_fd, line, (size_t)n) < 0)
 		log_warn("lock", "cannot note host %d: %s", (int)pid, strerror(errno));
 }
 
@@ -94,7 +96,7 @@ kill_noted(const char *text)
 			continue;
 		int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 		if (pidfd >= 0 && start_time((pid_t)pid) == start) {
-			log_warn("lock", "host %d of an earlier daemon did not end: killed", pid);
+			log_warn("lock", "host %d of an earlier daemon did not end: it is killed", pid);
 			syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
 		}
 		if (pidfd >= 0)
@@ -166,13 +168,21 @@ kill_marked(void)
 }
 
 static void
-end_remains(const char *text)
+end_cgroup(const char *text)
 {
 	char path[1024];
 	const char *line = strstr(text, "cgroup ");
 
 	if (line && sscanf(line, "cgroup %1000[^\n]", path) == 1)
 		cgroup_end(path);
+}
+
+/* A host may have let go of the lock and live. */
+static void
+end_remains(const char *text)
+{
+	kill_noted(text);
+	end_cgroup(text);
 	for (int tries = 0; *text && tries < WAIT_SECONDS * 1000 / POLL_MS && kill_marked(); tries++)
 		pause_briefly();
 }
@@ -231,8 +241,10 @@ wait_for_lock(char *why, size_t size)
 	for (int tries = 0; flock(fd, LOCK_EX | LOCK_NB); tries++) {
 		char *text = read_file();
 		bool lives = text && daemon_lives(text);
-		if (text && !lives && tries == WAIT_SECONDS * 1000 / POLL_MS)
+		if (text && !lives && tries == WAIT_SECONDS * 1000 / POLL_MS) {
 			kill_noted(text);
+			end_cgroup(text); /* hosts of other users, whom we may not signal */
+		}
 		free(text);
 		if (lives && tries > 0) {
 			snprintf(why, size, "another daemon has it");
@@ -247,29 +259,54 @@ wait_for_lock(char *why, size_t size)
 	return true;
 }
 
+static void
+close_files(void)
+{
+	if (fd >= 0)
+		close(fd);
+	if (write_fd >= 0)
+		close(write_fd);
+	fd = write_fd = -1;
+}
+
+/* The same file, to write. */
+static int
+reopen(int file)
+{
+	char path[40];
+
+	snprintf(path, sizeof path, "/proc/self/fd/%d", file);
+	return open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+}
+
 bool
 lock_take(const char *path, const char *where, char *why, size_t size)
 {
 	char line[DAEMON_LINE + 1100];
 
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_APPEND, 0600);
-	if (fd < 0) {
+	fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0 || (write_fd = reopen(fd)) < 0) {
 		snprintf(why, size, "cannot open %s: %s", path, strerror(errno));
 		return false;
 	}
 	make_mark(path);
 	if (!wait_for_lock(why, size)) {
-		close(fd);
-		fd = -1;
+		close_files();
 		return false;
 	}
 	char *text = read_file();
+	if (text && daemon_lives(text)) { /* it is there, and a host of its has let go of the lock */
+		snprintf(why, size, "another daemon has it");
+		free(text);
+		close_files();
+		return false;
+	}
 	if (text)
 		end_remains(text);
 	free(text);
 	make_cgroup(where);
 	int n = snprintf(line, sizeof line, "daemon %d %llu\n%s%s%s", (int)getpid(), start_time(getpid()), *cgroup ? "cgroup " : "", cgroup, *cgroup ? "\n" : "");
-	if (ftruncate(fd, 0) || write(fd, line, (size_t)n) != n) {
+	if (ftruncate(write_fd, 0) || write(write_fd, line, (size_t)n) != n) {
 		snprintf(why, size, "cannot write %s: %s", path, strerror(errno));
 		return false;
 	}
@@ -281,10 +318,9 @@ lock_release(void)
 {
 	if (fd < 0)
 		return;
-	if (ftruncate(fd, 0)) /* nothing of ours is left: the next one need not look */
+	if (ftruncate(write_fd, 0)) /* nothing of ours is left: the next one need not look */
 		log_warn("lock", "cannot empty the lock file: %s", strerror(errno));
 	if (*cgroup)
 		rmdir(cgroup);
-	close(fd);
-	fd = -1;
+	close_files();
 }

@@ -215,7 +215,6 @@ pool_drop(struct pool *p)
 	bytes_drop(&p->broken);
 	bytes_drop(&p->functions);
 	owner_drop(p->owner);
-	owner_drop(p->paused_by);
 	free(p->initializer);
 	bytes_drop(&p->initargs);
 	program_free(p->program);
@@ -427,15 +426,11 @@ pool_take_back_ahead(struct pool *p)
 }
 
 void
-pool_pause(struct pool *p, bool paused, struct owner *by)
+pool_pause(struct pool *p, bool paused)
 {
 	if (paused && !p->paused) {
 		p->paused_us = clock_now();
 		pool_take_back_ahead(p);
-	}
-	if (paused != p->paused) {
-		owner_drop(p->paused_by);
-		p->paused_by = paused && by ? owner_hold(by) : NULL;
 	}
 	p->paused = paused;
 	pool_wake(p);

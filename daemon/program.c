@@ -108,6 +108,11 @@ may_say(struct request *r, const struct pool *like)
 		request_fail(r, STATUS_PERMISSION, 0, "open_pool: command, cwd and env are for the user whom the daemon belongs to");
 		return false;
 	}
+	if (like->config->user) {
+		request_fail(r, STATUS_PERMISSION, 0, "open_pool: command, cwd and env: pool %s has a user of its own, and so what it runs is the configuration's to say",
+		    like->name);
+		return false;
+	}
 	if (like->config->kind != CONFIG_PROCESS && like->config->kind != CONFIG_THREAD) {
 		request_fail(r, STATUS_UNSUPPORTED, 0, "open_pool: command, cwd and env: pool %s is of kind %s; expected process or thread", like->name,
 		    pool_kind_name(like));

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "daemon/conn.h"
+#include "daemon/identity.h"
 #include "daemon/listener.h"
 #include "daemon/log.h"
 #include "daemon/login.h"
@@ -64,6 +65,10 @@ change_pool(struct pool *p, const struct config_pool *next, struct buf *b, unsig
 		tell(b, count, "pools.%s: its kind and runtime need a restart", p->name);
 		return;
 	}
+	if (!same_text(before->user, next->user) || !same_text(before->group, next->group)) {
+		tell(b, count, "pools.%s: its user and group need a restart", p->name);
+		return;
+	}
 	pool_configure(p, next);
 }
 
@@ -74,6 +79,10 @@ apply_pools(const struct config *next, struct buf *b, unsigned *count)
 	for (size_t i = 0; i < next->pools; i++) {
 		const struct config_pool *c = &next->pool[i];
 		struct pool *p = pool_find(c->name, strlen(c->name));
+		if (!p && !identity_is_known(c)) {
+			tell(b, count, "pools.%s: its user needs a restart", c->name);
+			continue;
+		}
 		if (!p)
 			p = pool_return(c->name);
 		if (p && p->like)

@@ -25,6 +25,8 @@
 #include "daemon/cpus.h"
 #include "daemon/host.h"
 #include "daemon/http.h"
+#include "daemon/identity.h"
+#include "daemon/launcher.h"
 #include "daemon/inherit.h"
 #include "daemon/listener.h"
 #include "daemon/lock.h"
@@ -50,7 +52,7 @@
 
 enum phase { SERVING, FINISHING, STOPPING, ENDING, OVER };
 
-enum { HOSTS_GRACE_S = 5, ENDING_LIMIT_S = 15, START_LIMIT_S = 600, EVICT_AT_ONCE = 1000 };
+enum { HOSTS_GRACE_S = 5, ENDING_LIMIT_S = 15, EVICT_AT_ONCE = 1000 };
 
 static struct config *config; /* the newest */
 static struct config **old;    /* earlier ones: pools may still use them */
@@ -159,13 +161,8 @@ server_is_ready(char *why, size_t size)
 		snprintf(why, size, "the daemon is ending");
 		return false;
 	}
-	const char *failing = store_counts().failing;
-	if (failing) {
-		snprintf(why, size, "the store cannot be written: %s", failing);
-		return false;
-	}
 	if (server_is_full()) {
-		snprintf(why, size, "as many bytes are held as may be (limits.memory, limits.store)");
+		snprintf(why, size, "as many payload bytes are held as may be (limits.memory)");
 		return false;
 	}
 	for (const struct pool *p = pool_first(); p; p = p->next) {
@@ -312,7 +309,7 @@ take_lock(const struct address *a, const char *store, char *why, size_t size)
 	snprintf(lock, sizeof lock, "%s.lock", of);
 	if (lock_take(lock, config->cgroup, sentence, sizeof sentence)) {
 		box_start(lock_cgroup());
-		return true;
+		return identity_start(config, why, size); /* before there are other threads: they would keep our capabilities */
 	}
 	snprintf(why, size, "%.200s: %s", of, sentence);
 	return false;
@@ -395,7 +392,6 @@ server_start(struct config *c, char *why, size_t size)
 	conn_set_idle(c->limit_idle_us);
 	login_set_limits(c->limit_unauthenticated, c->limit_hello_us);
 	turn_before_flush(commit_turn);
-	service_extend(START_LIMIT_S * SECOND); /* an earlier daemon's workers, and a large store */
 	if (!open_store(&a, why, size) || !tokens_prepare(config->tokens, why, size))
 		return false;
 	tokens_commit();
@@ -519,7 +515,7 @@ server_shutdown(bool cancel_futures)
 		if (cancel_futures)
 			closing_cancel_pending(p);
 		quota_let_go(p);
-		pool_pause(p, false, NULL); /* it must come to an end */
+		pool_pause(p, false); /* it must come to an end */
 		pool_settle(p);
 	}
 }
@@ -599,6 +595,7 @@ server_end(void)
 	timer_unset(&deadline);
 	timer_set(&deadline, clock_now(), on_deadline); /* so that the last turn does not sleep */
 	turn_run();
+	launcher_stop();
 	lock_empty_cgroup();
 	store_close();
 	service_close();

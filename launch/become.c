@@ -76,12 +76,18 @@ set_limits(const struct become *b)
 	return true;
 }
 
+bool
+become_joined(int cgroup)
+{
+	if (cgroup >= 0 && write(cgroup, "0", 1) < 0)
+		return false;
+	reset_oom_score();
+	return true;
+}
+
 int
 become(const struct become *b, const struct become_fds *f)
 {
-	if (f->cgroup >= 0 && write(f->cgroup, "0", 1) < 0)
-		return errno;
-	reset_oom_score();
 	if (!place_descriptors(b, f))
 		return errno;
 	setsid();

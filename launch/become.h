@@ -5,6 +5,7 @@
 #ifndef FUTURED_LAUNCH_BECOME_H
 #define FUTURED_LAUNCH_BECOME_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { BECOME_LIMITS = 8, BECOME_FILES = 1024 };
@@ -28,9 +29,10 @@ struct become {
 struct become_fds {
 	int *fd;               /* b->fds of them */
 	int out, err;          /* become 1 and 2 */
-	int cgroup;            /* cgroup.procs of the cgroup to join; -1: none */
 };
 
+/* The first step, while we are still who we were: joins the cgroup whose cgroup.procs this is (-1: none). False with errno. */
+bool become_joined(int cgroup);
 /* 0, or errno of what failed: then the caller exits. No descriptor is left but 0 (/dev/null), 1, 2 and those from 3 on. */
 int become(const struct become *b, const struct become_fds *f);
 

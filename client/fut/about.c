@@ -6,8 +6,9 @@
 #include "client/fut/json.h"
 #include "client/fut/list.h"
 #include "client/fut/outcome.h"
-#include "client/fut/page.h"
 #include "client/fut/reach.h"
+#include "client/fut/show.h"
+#include "client/fut/text.h"
 #include "client/fut/writer.h"
 
 /* Options and the one id of show and why. */
@@ -53,8 +54,11 @@ each_show(struct fut *f, int argc, char **argv, void (*print)(struct fut *f, uin
 static void
 print_show(struct fut *f, uint64_t id, struct futured_value map)
 {
+	static const char *const order[] = { "id", "name", "state", "why", "pool", "fn", "args", "tags", "owner", "priority", "position",
+		"attempt", "submitted", "started", "finished", "pid", "rusage", "error", NULL };
+
 	(void)id;
-	page_future(f, map);
+	writer_page(f, map, order);
 }
 
 static int
@@ -72,11 +76,28 @@ const struct verb verb_show = {
 	.run = show_main,
 };
 
+/* What there is to say of one that is not pending. */
+static const char *
+why_not(struct futured_value map)
+{
+	struct futured_value state;
+
+	futured_value_find(map, "state", &state);
+	if (futured_value_is_str(state, "RUNNING"))
+		return "it is running";
+	if (futured_value_is_str(state, "CANCELLED"))
+		return "it was cancelled";
+	if (futured_value_is_str(state, "FINISHED"))
+		return "it has finished";
+	return "the daemon gives no reason";
+}
+
 static void
 print_why(struct fut *f, uint64_t id, struct futured_value map)
 {
 	struct futured_value why;
-	char *text;
+	const char *s;
+	size_t len;
 
 	if (f->json) {
 		printf("{\"id\": %" PRIu64 ", \"state\": ", id);
@@ -88,9 +109,15 @@ print_why(struct fut *f, uint64_t id, struct futured_value map)
 		fputs("}\n", stdout);
 		return;
 	}
-	text = page_state(map);
-	printf("%" PRIu64 ": %s\n", id, text);
-	free(text);
+	printf("%" PRIu64 ": ", id);
+	if (!futured_value_find(map, "why", &why) || !futured_find_text(why, "message", &s, &len)) {
+		puts(why_not(map));
+		return;
+	}
+	text_visible(stdout, s, len, TEXT_LINE);
+	if (futured_find_text(why, "code", &s, &len))
+		printf(" (%.*s)", (int)len, s);
+	putchar('\n');
 }
 
 static int
@@ -103,10 +130,7 @@ const struct verb verb_why = {
 	.name = "why",
 	.operands = "ID…",
 	.summary = "why a future is not running yet",
-	.examples = "  fut why 17      # 17: behind 4 in pool shell (about 38 s) (workers)\n"
-		    "\n"
-		    "  The word in parentheses at the end is the reason, for programs, too: after, delay, retry, workers, paused, draining,\n"
-		    "  broken, no_pool.",
+	.examples = "  fut why 17      # 17: behind 4 in pool shell (workers)",
 	.run = why_main,
 };
 

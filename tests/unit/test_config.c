@@ -64,6 +64,8 @@ pool_equal(const struct config_pool *a, const struct config_pool *b)
 	principals_equal(&a->allow, &b->allow);
 	assert_int_equal(a->shared, b->shared);
 	strings_equal(&a->lock, &b->lock);
+	text_equal(a->user, b->user);
+	text_equal(a->group, b->group);
 	assert_int_equal(a->umask, b->umask);
 	assert_int_equal(a->nice, b->nice);
 	assert_int_equal(a->no_new_privs, b->no_new_privs);
