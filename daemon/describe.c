@@ -5,12 +5,12 @@
 #include <string.h>
 
 #include "daemon/clock.h"
-#include "daemon/gate.h"
 #include "daemon/host.h"
 #include "daemon/output.h"
 #include "daemon/owner.h"
 #include "daemon/server.h"
 #include "daemon/slot.h"
+#include "daemon/why.h"
 #include "proto/pack.h"
 
 enum { ARGS_ROW = 512, ARGS_WHOLE = 65536 }; /* bytes of arguments that are shown */
@@ -33,91 +33,6 @@ pack_text_or_nil(struct buf *b, const char *key, const char *text)
 		pack_cstr(b, text);
 	else
 		pack_nil(b);
-}
-
-/* ---- why a future is pending ---- */
-
-static void
-say_why(struct buf *b, const char *code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-
-static void
-say_why(struct buf *b, const char *code, const char *fmt, ...)
-{
-	char text[512];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof text, fmt, ap);
-	va_end(ap);
-	pack_map(b, 2);
-	pack_key(b, "code");
-	pack_cstr(b, code);
-	pack_key(b, "message");
-	pack_text(b, text, strlen(text));
-}
-
-/* "about 38 s", from the mean run time; empty if unknown. */
-static void
-estimate(const struct pool *p, uint64_t ahead, char *text, size_t size)
-{
-	double seconds = (double)p->mean_us * (double)ahead / (p->workers ? p->workers : 1) / 1e6;
-
-	text[0] = '\0';
-	if (p->mean_us != UINT32_MAX && seconds >= 0.05)
-		snprintf(text, size, " (about %.*f s)", seconds < 10 ? 1 : 0, seconds);
-}
-
-static void
-why_queued(struct buf *b, const struct future *f)
-{
-	const struct pool *p = f->spec->pool;
-	uint64_t ahead = queue_position(p->queue, f);
-	char about[48];
-
-	if (p->gone) {
-		say_why(b, "no_pool", "pool %s is not in the configuration any more", p->name);
-	} else if (bytes_len(&p->broken)) {
-		say_why(b, "broken", "pool %s is broken", p->name);
-	} else if (p->paused) {
-		say_why(b, "paused", "pool %s was paused %.0f s ago", p->name, (double)(clock_now() - p->paused_us) / 1e6);
-	} else if (p->draining) {
-		say_why(b, "draining", "pool %s is being drained", p->name);
-	} else if (!p->slots) {
-		say_why(b, "workers", "pool %s is starting its workers", p->name);
-	} else if (!ahead) {
-		say_why(b, "workers", "next in pool %s", p->name);
-	} else {
-		estimate(p, ahead, about, sizeof about);
-		say_why(b, "workers", "behind %llu in pool %s%s", (unsigned long long)ahead, p->name, about);
-	}
-}
-
-void
-describe_why(struct buf *b, const struct future *f)
-{
-	uint64_t id;
-
-	switch (f->place) {
-	case PLACE_GATE:
-		id = gate_waits_for(f->at.gate);
-		if (id)
-			say_why(b, "after", "waits for future %llu to finish", (unsigned long long)id);
-		else
-			say_why(b, "after", "what it waited for is done");
-		break;
-	case PLACE_DELAY:
-		say_why(b, f->attempt ? "retry" : "delay", "%s in %.1f s", f->attempt ? "tried again" : "delayed: starts",
-		    (double)(f->more->not_before_us - clock_now()) / 1e6);
-		break;
-	case PLACE_QUEUE:
-		why_queued(b, f);
-		break;
-	case PLACE_SLOT:
-		say_why(b, "workers", "sent ahead to a worker of pool %s that is busy", f->spec->pool->name);
-		break;
-	default:
-		say_why(b, "accepting", "is being accepted");
-	}
 }
 
 /* ---- futures ---- */
@@ -225,7 +140,7 @@ describe_future(struct buf *b, struct future *f, enum describe_how how)
 		pack_nil(b);
 	pack_key(b, "why");
 	if (pending)
-		describe_why(b, f);
+		why_pack(b, f);
 	else
 		pack_nil(b);
 	pack_outputs(b, f);

@@ -1,4 +1,4 @@
-/* Futures and pools put into words: the maps of list, show, pools and events, and why a future is pending. */
+/* Futures and pools put into words: the maps of list, show, pools and events. */
 #ifndef FUTURED_DAEMON_DESCRIBE_H
 #define FUTURED_DAEMON_DESCRIBE_H
 
@@ -13,8 +13,6 @@ enum describe_how {
 };
 
 void describe_future(struct buf *b, struct future *f, enum describe_how how);
-/* {code, message}: why it is pending. */
-void describe_why(struct buf *b, const struct future *f);
 void describe_pool(struct buf *b, struct pool *p);
 
 #endif

@@ -233,6 +233,7 @@ say_daemon(void)
 {
 	struct future_totals t = future_totals();
 	struct conn_traffic traffic = conn_traffic();
+	struct store_counts c = store_counts();
 	char why[300];
 
 	begin("futured_info", "gauge", "Version and store.");
@@ -255,7 +256,9 @@ say_daemon(void)
 	histogram("futured_loop_lag_seconds", NULL, tally_lags());
 	begin("futured_store_commit_seconds", "histogram", "From the end of a turn to its batch being durable; none with a store in memory.");
 	histogram("futured_store_commit_seconds", NULL, tally_commits());
-	single("futured_store_batches_total", "counter", "Batches given to the store.", (double)store_counts().batches);
+	single("futured_store_batches_total", "counter", "Batches given to the store.", (double)c.batches);
+	single("futured_store_failures_total", "counter", "Commits that failed.", (double)c.failures);
+	single("futured_store_bytes", "gauge", "Bytes in use in the store.", (double)c.bytes);
 }
 
 bool

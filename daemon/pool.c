@@ -215,6 +215,7 @@ pool_drop(struct pool *p)
 	bytes_drop(&p->broken);
 	bytes_drop(&p->functions);
 	owner_drop(p->owner);
+	owner_drop(p->paused_by);
 	free(p->initializer);
 	bytes_drop(&p->initargs);
 	program_free(p->program);
@@ -426,11 +427,15 @@ pool_take_back_ahead(struct pool *p)
 }
 
 void
-pool_pause(struct pool *p, bool paused)
+pool_pause(struct pool *p, bool paused, struct owner *by)
 {
 	if (paused && !p->paused) {
 		p->paused_us = clock_now();
 		pool_take_back_ahead(p);
+	}
+	if (paused != p->paused) {
+		owner_drop(p->paused_by);
+		p->paused_by = paused && by ? owner_hold(by) : NULL;
 	}
 	p->paused = paused;
 	pool_wake(p);

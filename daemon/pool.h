@@ -51,6 +51,7 @@ struct pool {
 	uint32_t mean_us;           /* recent run time; UINT32_MAX: none known */
 	bool paused;
 	uint64_t paused_us;         /* since when */
+	struct owner *paused_by;    /* counted */
 	unsigned draining;          /* drains under way */
 	bool closed;                /* close_pool begun: no more submits */
 	bool absent;                /* nothing is known of it but its name and kind */
@@ -115,7 +116,8 @@ void pool_unwait_quiet(struct pool *p, struct pool_waiter *w);
 void pool_set_initializer(struct pool *p, char *initializer, struct bytes initargs);
 /* What was sent ahead to its slots, and has not begun, goes back into the queue. */
 void pool_take_back_ahead(struct pool *p);
-void pool_pause(struct pool *p, bool paused);
+/* `by` whom, NULL: nobody in particular. */
+void pool_pause(struct pool *p, bool paused, struct owner *by);
 void pool_resize(struct pool *p, unsigned workers);
 /* Tells all its hosts to end; they are killed when they have not after grace. */
 void pool_end_hosts(struct pool *p, uint64_t grace_us);

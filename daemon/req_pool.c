@@ -64,7 +64,7 @@ req_pause(struct request *r)
 		request_fail(r, STATUS_SHUTDOWN, 0, "pool %s is being shut down: it cannot be paused", p->name);
 		return;
 	}
-	pool_pause(p, true);
+	pool_pause(p, true, r->conn->owner);
 	request_nil(r);
 }
 
@@ -75,7 +75,7 @@ req_resume(struct request *r)
 
 	if (!p)
 		return;
-	pool_pause(p, false);
+	pool_pause(p, false, NULL);
 	request_nil(r);
 }
 

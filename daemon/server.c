@@ -52,7 +52,7 @@
 
 enum phase { SERVING, FINISHING, STOPPING, ENDING, OVER };
 
-enum { HOSTS_GRACE_S = 5, ENDING_LIMIT_S = 15, EVICT_AT_ONCE = 1000 };
+enum { HOSTS_GRACE_S = 5, ENDING_LIMIT_S = 15, START_LIMIT_S = 600, EVICT_AT_ONCE = 1000 };
 
 static struct config *config; /* the newest */
 static struct config **old;    /* earlier ones: pools may still use them */
@@ -161,8 +161,13 @@ server_is_ready(char *why, size_t size)
 		snprintf(why, size, "the daemon is ending");
 		return false;
 	}
+	const char *failing = store_counts().failing;
+	if (failing) {
+		snprintf(why, size, "the store cannot be written: %s", failing);
+		return false;
+	}
 	if (server_is_full()) {
-		snprintf(why, size, "as many payload bytes are held as may be (limits.memory)");
+		snprintf(why, size, "as many bytes are held as may be (limits.memory, limits.store)");
 		return false;
 	}
 	for (const struct pool *p = pool_first(); p; p = p->next) {
@@ -392,6 +397,7 @@ server_start(struct config *c, char *why, size_t size)
 	conn_set_idle(c->limit_idle_us);
 	login_set_limits(c->limit_unauthenticated, c->limit_hello_us);
 	turn_before_flush(commit_turn);
+	service_extend(START_LIMIT_S * SECOND); /* an earlier daemon's workers, and a large store */
 	if (!open_store(&a, why, size) || !tokens_prepare(config->tokens, why, size))
 		return false;
 	tokens_commit();
@@ -515,7 +521,7 @@ server_shutdown(bool cancel_futures)
 		if (cancel_futures)
 			closing_cancel_pending(p);
 		quota_let_go(p);
-		pool_pause(p, false); /* it must come to an end */
+		pool_pause(p, false, NULL); /* it must come to an end */
 		pool_settle(p);
 	}
 }

@@ -26,6 +26,7 @@
 #include "daemon/pool.h"
 #include "daemon/registry.h"
 #include "daemon/slot.h"
+#include "daemon/tally.h"
 #include "proto/buf.h"
 #include "proto/pack.h"
 
@@ -209,6 +210,7 @@ hear_commit(void)
 	counts.failing = good ? NULL : failing;
 	counts.failures += !good;
 	counts.commit_us = us;
+	tally_commit(us);
 	uint64_t took = clock_read() - given_us;
 	latency_us = latency_us ? (7 * latency_us + took) / 8 : took;
 	if (us > counts.commit_max_us)

@@ -20,7 +20,7 @@ struct tally {
 void tally_log_tasks(const char *which);
 /* A future has changed its state. Only future.c calls this. */
 void tally_change(const struct future *f, enum future_state from);
-/* The store took so long to make a batch durable. */
+/* The store took so long to make a batch durable. Only store.c calls this. */
 void tally_commit(uint64_t us);
 /* A timer fired so late: what anybody waits for a busy loop. */
 void tally_lag(uint64_t us);

@@ -6,9 +6,8 @@
 #include "client/fut/json.h"
 #include "client/fut/list.h"
 #include "client/fut/outcome.h"
+#include "client/fut/page.h"
 #include "client/fut/reach.h"
-#include "client/fut/show.h"
-#include "client/fut/text.h"
 #include "client/fut/writer.h"
 
 /* Options and the one id of show and why. */
@@ -54,11 +53,8 @@ each_show(struct fut *f, int argc, char **argv, void (*print)(struct fut *f, uin
 static void
 print_show(struct fut *f, uint64_t id, struct futured_value map)
 {
-	static const char *const order[] = { "id", "name", "state", "why", "pool", "fn", "args", "tags", "owner", "priority", "position",
-		"attempt", "submitted", "started", "finished", "pid", "rusage", "error", NULL };
-
 	(void)id;
-	writer_page(f, map, order);
+	page_future(f, map);
 }
 
 static int
@@ -76,28 +72,11 @@ const struct verb verb_show = {
 	.run = show_main,
 };
 
-/* What there is to say of one that is not pending. */
-static const char *
-why_not(struct futured_value map)
-{
-	struct futured_value state;
-
-	futured_value_find(map, "state", &state);
-	if (futured_value_is_str(state, "RUNNING"))
-		return "it is running";
-	if (futured_value_is_str(state, "CANCELLED"))
-		return "it was cancelled";
-	if (futured_value_is_str(state, "FINISHED"))
-		return "it has finished";
-	return "the daemon gives no reason";
-}
-
 static void
 print_why(struct fut *f, uint64_t id, struct futured_value map)
 {
 	struct futured_value why;
-	const char *s;
-	size_t len;
+	char *text;
 
 	if (f->json) {
 		printf("{\"id\": %" PRIu64 ", \"state\": ", id);
@@ -109,15 +88,9 @@ print_why(struct fut *f, uint64_t id, struct futured_value map)
 		fputs("}\n", stdout);
 		return;
 	}
-	printf("%" PRIu64 ": ", id);
-	if (!futured_value_find(map, "why", &why) || !futured_find_text(why, "message", &s, &len)) {
-		puts(why_not(map));
-		return;
-	}
-	text_visible(stdout, s, len, TEXT_LINE);
-	if (futured_find_text(why, "code", &s, &len))
-		printf(" (%.*s)", (int)len, s);
-	putchar('\n');
+	text = page_state(map);
+	printf("%" PRIu64 ": %s\n", id, text);
+	free(text);
 }
 
 static int
@@ -130,7 +103,10 @@ const struct verb verb_why = {
 	.name = "why",
 	.operands = "ID…",
 	.summary = "why a future is not running yet",
-	.examples = "  fut why 17      # 17: behind 4 in pool shell (workers)",
+	.examples = "  fut why 17      # 17: behind 4 in pool shell (about 38 s) (workers)\n"
+		    "\n"
+		    "  The word in parentheses at the end is the reason, for programs, too: after, delay, retry, workers, paused, draining,\n"
+		    "  broken, no_pool.",
 	.run = why_main,
 };
 

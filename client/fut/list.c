@@ -7,6 +7,7 @@
 
 #include "client/fut/args.h"
 #include "client/fut/json.h"
+#include "client/fut/text.h"
 #include "client/fut/writer.h"
 
 enum { PAGE = 1000 };
@@ -104,31 +105,39 @@ print_args(FILE *out, struct futured_value args)
 	while (futured_value_next(&inside, &item)) {
 		fputc(' ', out);
 		if (futured_value_text(item, &s, &len))
-			fwrite(s, 1, len, out);
+			text_shell_word(out, s, len);
 		else
 			jsonout_value(out, item);
 	}
 }
 
 char *
-list_title(struct futured_value map)
+list_command(struct futured_value map)
 {
-	char *text = cell_text(map, "name");
 	struct futured_value args;
+	char *text = NULL;
 	const char *fn;
 	size_t len;
 	FILE *out;
 
-	if (text != NULL && *text != '\0')
-		return text;
-	free(text);
 	if (!futured_find_text(map, "fn", &fn, &len))
 		return NULL;
 	out = need(open_memstream(&text, &(size_t){ 0 }));
-	fwrite(fn, 1, len, out);
+	text_shell_word(out, fn, len);
 	if (futured_value_find(map, "args", &args))
 		print_args(out, args);
 	if (fclose(out) != 0)
 		need(NULL);
 	return need(text);
+}
+
+char *
+list_title(struct futured_value map)
+{
+	char *text = cell_text(map, "name");
+
+	if (text != NULL && *text != '\0')
+		return text;
+	free(text);
+	return list_command(map);
 }

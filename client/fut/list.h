@@ -16,5 +16,7 @@ int list_each(struct fut *f, const struct list_filter *filter, bool (*each)(stru
 bool list_state(struct fut *f, const char *text, const char **state);
 /* What a list shows of a task: its name, else its function and what is known of its arguments. New. */
 char *list_title(struct futured_value map);
+/* Its function and arguments, quoted as in a shell where that is needed. New; NULL without a function. */
+char *list_command(struct futured_value map);
 
 #endif

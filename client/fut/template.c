@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/fut/text.h"
+
 enum part { PART_ALL, PART_BARE, PART_LAST, PART_DIRECTORY, PART_LAST_BARE, PART_NUMBER, PART_SLOT };
 
 struct place {
@@ -80,17 +82,10 @@ part_of(enum part part, struct field f)
 static void
 put(FILE *out, struct field f, bool quote)
 {
-	if (!quote) {
+	if (quote)
+		text_shell_quoted(out, f.s, f.len);
+	else
 		fwrite(f.s, 1, f.len, out);
-		return;
-	}
-	fputc('\'', out);
-	for (size_t i = 0; i < f.len; i++)
-		if (f.s[i] == '\'')
-			fputs("'\\''", out);
-		else
-			fputc(f.s[i], out);
-	fputc('\'', out);
 }
 
 static void
@@ -249,17 +244,11 @@ template_args(const struct template *t, const struct filling *item, struct futur
 	each_of(t, item, pack_arg, args);
 }
 
-/* Plain words stay as they are. */
 static void
 quote_arg(void *data, const char *s, size_t len)
 {
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./,:@%";
-	bool is_plain = len > 0;
-
-	for (size_t i = 0; i < len && is_plain; i++)
-		is_plain = s[i] != '\0' && strchr(plain, s[i]) != NULL;
 	fputc(' ', data);
-	put(data, (struct field){ s, len }, !is_plain);
+	text_shell_word(data, s, len);
 }
 
 char *

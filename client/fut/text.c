@@ -86,6 +86,32 @@ text_escape(const char *s, size_t len, enum text_mode mode)
 	return need(text);
 }
 
+void
+text_shell_quoted(FILE *out, const char *s, size_t len)
+{
+	fputc('\'', out);
+	for (size_t i = 0; i < len; i++)
+		if (s[i] == '\'')
+			fputs("'\\''", out);
+		else
+			fputc(s[i], out);
+	fputc('\'', out);
+}
+
+void
+text_shell_word(FILE *out, const char *s, size_t len)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./,:@%";
+	bool is_plain = len > 0;
+
+	for (size_t i = 0; i < len && is_plain; i++)
+		is_plain = (unsigned char)s[i] >= 0x80 || (s[i] != '\0' && strchr(plain, s[i]) != NULL);
+	if (is_plain)
+		fwrite(s, 1, len, out);
+	else
+		text_shell_quoted(out, s, len);
+}
+
 /* The locale is read where it is needed first: most runs of fut never do, and it is a third of what they read from files. */
 static size_t
 width_of(unsigned code)

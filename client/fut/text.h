@@ -14,6 +14,10 @@ enum text_mode {
 void text_visible(FILE *out, const char *s, size_t len, enum text_mode mode);
 /* The same into memory that the caller frees; never NULL. */
 char *text_escape(const char *s, size_t len, enum text_mode mode);
+/* Writes a word as a shell takes it: as it is, or in quotes. Control characters stay. */
+void text_shell_word(FILE *out, const char *s, size_t len);
+/* The same, in quotes in any case. */
+void text_shell_quoted(FILE *out, const char *s, size_t len);
 /* Columns that a text made by text_escape takes on a terminal. */
 size_t text_width(const char *s);
 /* How many bytes of it fit in `columns`. */

@@ -247,15 +247,12 @@ is_in(const char *const *order, struct futured_value key)
 }
 
 static void
-print_map(struct fut *f, struct futured_value map, const char *const *order, int indent)
+print_others(struct fut *f, struct futured_value map, const char *const *order, int indent)
 {
 	struct futured_value inside, k, v;
 	const char *s;
 	size_t n, len;
 
-	for (size_t i = 0; order != NULL && order[i] != NULL; i++)
-		if (futured_value_find(map, order[i], &v))
-			print_field(f, order[i], v, indent);
 	if (!futured_value_map(map, &n, &inside))
 		return;
 	for (; n > 0 && futured_value_next(&inside, &k) && futured_value_next(&inside, &v); n--) {
@@ -267,6 +264,23 @@ print_map(struct fut *f, struct futured_value map, const char *const *order, int
 		print_field(f, key, v, indent);
 		free(key);
 	}
+}
+
+static void
+print_map(struct fut *f, struct futured_value map, const char *const *order, int indent)
+{
+	struct futured_value v;
+
+	for (size_t i = 0; order != NULL && order[i] != NULL; i++)
+		if (futured_value_find(map, order[i], &v))
+			print_field(f, order[i], v, indent);
+	print_others(f, map, order, indent);
+}
+
+void
+writer_rest(struct fut *f, struct futured_value map, const char *const *told)
+{
+	print_others(f, map, told, 0);
 }
 
 void

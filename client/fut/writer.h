@@ -24,6 +24,8 @@ void table_end(struct table *t, const char *none);
 
 /* A page of one map: with --json the object, else a line per field: first those of `order` (NULL-terminated), then the others. */
 void writer_page(struct fut *f, struct futured_value map, const char *const *order);
+/* A line per field that is not one of `told` (NULL-terminated). */
+void writer_rest(struct fut *f, struct futured_value map, const char *const *told);
 /* One JSON object and a newline. */
 void writer_object(struct futured_value v);
 

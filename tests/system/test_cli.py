@@ -1,6 +1,7 @@
 """fut through pipes: exit codes, streams, stdin, JSON, and each verb."""
 import json
 import os
+import re
 import select
 import signal
 import subprocess
@@ -552,6 +553,55 @@ def test_why_says_what_it_waits_for(fut, daemon):
     future = fut.submit("true")
     assert b"(paused)" in fut.ok("why", future)
     assert fut.json("why", future)[0]["why"]["code"] == "paused"
+
+
+def test_why_has_numbers(fut, daemon, gate, client):
+    script, args = gate.task()
+    running = client.call("submit", "one", script, args)
+    gate.await_start()
+    waiting = [client.call("submit", "one", "true") for _ in range(3)]
+    after = client.call("submit", "shell", "true", [], {"after": [running]})
+    assert fut.ok("why", str(running)).startswith(b"%d: it is running, for " % running)
+    assert b"after %d, which is running (after)" % running in fut.ok("why", str(after))
+    assert b"behind 2 in pool one" in fut.ok("why", str(waiting[2])) and b"(workers)" in fut.ok("why", str(waiting[2]))
+    why = fut.json("why", str(waiting[2]))[0]["why"]
+    assert why["code"] == "workers" and why["ahead"] == 2
+    later = client.call("submit", "shell", "true", [], {"delay": 3600})
+    line = fut.ok("why", str(later)).decode()
+    assert re.search(r"delayed: starts in 60 min, at .*\d\d:\d\d:\d\d \(delay\)", line), line
+    client.call("pause", "shell")
+    paused = client.call("submit", "shell", "true")
+    assert re.search(rb"pool shell was paused .* ago by uid:%d \(paused\)" % os.getuid(), fut.ok("why", str(paused)))
+    client.call("cancel", [later])
+    assert b"it was cancelled" in fut.ok("why", str(later))
+    gate.open()
+
+
+def test_why_estimates_from_the_mean_run_time(fut, daemon, client, gate):
+    for _ in range(3):
+        client.call("result", client.call("submit", "one", "sleep", ["0.1"]))
+    client.call("submit", "one", *gate.task())
+    gate.await_start()
+    last = [client.call("submit", "one", "true") for _ in range(20)][-1]
+    reason = client.call("show", last)["why"]
+    assert reason["ahead"] == 19 and 1 < reason["seconds"] < 60 and "(about " in reason["message"]
+    gate.open()
+
+
+def test_why_of_a_retry_tells_which_attempt(fut, daemon, client):
+    future = fut.submit("--retries", "2", "--retry-delay", "1h", "false")
+    eventually(lambda: (client.call("show", int(future))["why"] or {}).get("code") == "retry")
+    assert b"attempt 1 of 3 failed; tried again in 60 min, at " in fut.ok("why", future)
+
+
+def test_show_is_a_page(fut, daemon):
+    fut.run("run", "-n", "nightly", "-T", "big", "--priority", "3", "sh", "-c", "echo out; seq 12 >&2; exit 3")
+    page = fut.ok("show", "1").decode()
+    assert page.startswith("1  nightly\n   sh -c 'echo out; seq 12 >&2; exit 3'\n\n")
+    for line in (r"state +failed", r"pool +shell, priority 3", r"tags +big", r"submitted +\d\d:\d\d:\d\d, .* ago, by uid:\d+", r"started .*, after ",
+                 r"ran +for ", r"printed +4 B to stdout, 27 B to stderr", r"error +exit 3", r"…stderr +3\n +4\n"):
+        assert re.search("^" + line, page, re.M), (line, page)
+    assert "null" not in page and "[]" not in page
 
 
 def test_failures_lists_what_nobody_looked_at(fut, daemon):

@@ -8,7 +8,7 @@ import termios
 
 import pytest
 
-from cli_helper import Fut, Screen
+from cli_helper import FUT, Fut, Screen, Terminal
 from helpers import eventually
 
 
@@ -179,14 +179,15 @@ def test_the_alternate_screen_is_left(fut, daemon):
 
 
 def test_stopped_and_continued_it_draws_again(fut, daemon):
-    terminal = fut.terminal("top").until(b"POOL")
-    begun = terminal.seen.count(b"\x1b[?1049h")
-    terminal.type(b"\x1a")
-    eventually(lambda: terminal.read(0.1) is not None and b"\x1b[?1049l" in terminal.seen)
-    os.kill(terminal.pid, signal.SIGCONT)
-    eventually(lambda: terminal.read(0.1) is not None and terminal.seen.count(b"\x1b[?1049h") > begun)
-    terminal.type(b"q")
-    assert terminal.wait() == 0
+    shell = Terminal(["/bin/bash", "--norc", "-i"], {**fut.env, "PS1": "ready> ", "PATH": os.path.dirname(FUT) + ":" + fut.env["PATH"]}, fut.directory)
+    shell.until(b"ready>").type(b"fut top\r").until(b"POOL")
+    begun = shell.seen.count(b"\x1b[?1049h")
+    shell.type(b"\x1a").until(b"Stopped")
+    assert b"\x1b[?1049l" in shell.seen
+    shell.type(b"fg\r")
+    eventually(lambda: shell.read(0.1) is not None and shell.seen.count(b"\x1b[?1049h") > begun)
+    shell.type(b"q").until(b"ready>").type(b"exit 7\r")
+    assert shell.wait() == 7
 
 
 def test_a_daemon_that_goes_is_told_on_a_restored_terminal(fut, daemon):

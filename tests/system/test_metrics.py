@@ -18,7 +18,7 @@ EXPORTED = {
     "futured_finished": "gauge", "futured_failures_unseen": "gauge", "futured_connections": "gauge", "futured_connections_total": "counter",
     "futured_connections_refused_total": "counter", "futured_received_bytes_total": "counter", "futured_sent_bytes_total": "counter",
     "futured_payload_bytes": "gauge", "futured_spilled_bytes": "gauge", "futured_resident_bytes": "gauge", "futured_turns_total": "counter",
-    "futured_loop_lag_seconds": "histogram", "futured_store_commit_seconds": "histogram", "futured_store_batches_total": "counter",
+    "futured_loop_lag_seconds": "histogram", "futured_store_commit_seconds": "histogram", "futured_store_batches_total": "counter", "futured_store_failures_total": "counter", "futured_store_bytes": "gauge",
     "futured_tasks_total": "counter", "futured_retries_total": "counter", "futured_pending": "gauge", "futured_running": "gauge",
     "futured_queue_age_seconds": "gauge", "futured_workers": "gauge", "futured_pool_broken": "gauge", "futured_pool_paused": "gauge",
     "futured_wait_seconds": "histogram", "futured_run_seconds": "histogram",
@@ -156,6 +156,16 @@ def test_a_refused_connection_is_counted(launch, tmp_path):
         while second.recv(4096):
             pass
     assert watched.metrics()["futured_connections_refused_total"] == before + 1
+
+
+def test_commits_are_timed_where_the_store_is_durable(launch, tmp_path):
+    daemon = launch({"http": "unix:%s/http" % tmp_path, "store": "sqlite"})
+    watched, client = Watched(daemon, str(tmp_path / "http")), daemon.client()
+    client.call("call", "shell", "true")
+    found = watched.metrics()
+    assert found["futured_store_commit_seconds_count"] >= 1 and found["futured_store_commit_seconds_sum"] > 0
+    assert found["futured_store_bytes"] > 0 and found["futured_store_failures_total"] == 0
+    assert found['futured_info{version="0.1.0",store="sqlite"}'] == 1
 
 
 def test_an_opened_pool_counts_for_the_one_it_is_like(watched):

@@ -151,6 +151,35 @@ def test_the_death_of_a_worker_costs_one_task(processes, tmp_path):
     assert spared.result(10) == path and processes.submit(pow, 2, 3).result() == 8
 
 
+SURVIVES = """
+import os, signal, sys
+from futured import ProcessPoolExecutor, as_completed
+def work(n):
+    if n == 20:
+        with open(sys.argv[1], "w") as f:
+            print(os.getpid(), file=f, flush=True)
+        signal.pause()
+    return n
+with ProcessPoolExecutor(2) as pool:
+    futures = {pool.submit(work, n): n for n in range(200)}
+    good, bad = [], []
+    for f in as_completed(futures):
+        (good if f.exception() is None else bad).append(f)
+    print(len(good), [(futures[f], type(f.exception()).__name__) for f in bad])
+    print(pool.submit(work, 7).result())
+"""
+
+
+def test_a_script_survives_a_kill_9_of_a_worker_with_one_failed_future(shared_daemon, tmp_path):
+    env = {**os.environ, "PYTHONPATH": os.path.join(helpers.ROOT, "client", "python"), "FUTURED_ADDRESS": "unix:" + shared_daemon.address}
+    (tmp_path / "script.py").write_text(SURVIVES)
+    (tmp_path / "pid").touch()
+    script = subprocess.Popen(["/usr/bin/python3", str(tmp_path / "script.py"), str(tmp_path / "pid")], env=env, text=True, stdout=subprocess.PIPE)
+    eventually(lambda: (tmp_path / "pid").read_text().endswith("\n"), 30)
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+    assert script.communicate(timeout=30)[0] == "199 [(20, 'WorkerLostError')]\n7\n"
+
+
 def test_what_a_task_prints_appears_here_in_order_and_in_its_log(pool, capfd):
     lines = ["line %d" % i for i in range(2000)]
     f = pool.submit(say, *lines)
@@ -578,3 +607,29 @@ pool.shutdown(), one.close()
     env = {**os.environ, "PYTHONPATH": os.path.join(helpers.ROOT, "client", "python"), "FUTURED_ADDRESS": "unix:" + shared_daemon.address}
     ended = subprocess.run(["/usr/bin/python3", str(script)], env=env, capture_output=True, text=True, timeout=60)
     assert (ended.stdout, ended.stderr) == ("[2, 4] 8\n1\n", "")
+
+
+def test_what_a_script_defines_below_its_first_submit_is_there_too(shared_daemon, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text("""
+from futured import ProcessPoolExecutor
+with ProcessPoolExecutor(1) as pool:
+    print(pool.submit(abs, -1).result())
+    import math
+    def root(n):
+        return math.sqrt(n) * FACTOR
+FACTOR: int = 3
+computed = [FACTOR] * 2
+def later(n, default=[FACTOR]):
+    return n, default, Kind.name
+def never(x=computed):
+    pass
+class Kind:
+    name = "kind"
+with ProcessPoolExecutor(2) as pool:
+    print(pool.submit(root, 4).result(), pool.submit(later, 5).result())
+    print(type(pool.submit(never).exception()).__name__)
+""")
+    env = {**os.environ, "PYTHONPATH": os.path.join(helpers.ROOT, "client", "python"), "FUTURED_ADDRESS": "unix:" + shared_daemon.address}
+    ended = subprocess.run(["/usr/bin/python3", str(script)], env=env, capture_output=True, text=True, timeout=60)
+    assert (ended.stdout, ended.stderr) == ("1\n6.0 (5, [3], 'kind')\nTransferError\n", "")

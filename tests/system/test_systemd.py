@@ -245,6 +245,16 @@ def test_a_stop_waits_for_what_runs_and_keeps_the_socket(service):
 
 
 @long
+def test_what_waits_runs_after_a_restart(service):
+    text = service.read("/etc/futured/futured.yaml")
+    service.write("/etc/futured/futured.yaml", text + "  one: {kind: command, workers: 1}\n")
+    service.fut("submit", "-p", "one", "--", "sleep", "1")
+    future = service.fut("submit", "-p", "one", "--", "echo", "later").stdout.strip()
+    service.systemctl("restart", "futured.service")
+    assert service.fut("result", future).stdout == "later\n"
+
+
+@long
 def test_a_stop_has_a_bound(service):
     text = service.read("/etc/futured/futured.yaml").replace("stop_timeout: 30s", "stop_timeout: 2s")
     service.write("/etc/futured/futured.yaml", text)

@@ -2,9 +2,10 @@
 
 As multiprocessing's spawn does it: the script is run under the name __mp_main__, so what `if __name__ == "__main__"` guards is not.
 A script without that guard works too: where it would submit something, running it again stops; what it has defined until then
-is there. So functions belong above the first submit."""
+is there. Of what stands below that, functions, classes, imports and constants are made too, each as far as it can be."""
 import os
 import sys
+import traceback
 
 running = False  # while the caller's main is being run again
 
@@ -57,21 +58,21 @@ def _run_by_name(name):
     from importlib.util import find_spec
     spec = find_spec(name)
     if spec is not None and spec.loader is not None:
-        _run(spec.loader.get_code(name), spec.origin, spec)
+        _run(spec.loader.get_code(name), getattr(spec.loader, "get_source", lambda name: None)(name), spec.origin, spec)
 
 
 def _run_by_path(path):
     import io
     try:
         with io.open_code(path) as f:
-            code = compile(f.read(), path, "exec")
+            source = f.read()
     except FileNotFoundError:
         return  # "<stdin>" and the like
     sys.path_importer_cache.pop(os.path.dirname(path), None)
-    _run(code, path, None)
+    _run(compile(source, path, "exec"), source, path, None)
 
 
-def _run(code, path, spec):
+def _run(code, source, path, spec):
     global running
     from types import ModuleType
     module = ModuleType("__mp_main__")
@@ -82,7 +83,33 @@ def _run(code, path, spec):
     running = True
     try:
         exec(code, module.__dict__)
-    except Reached:
-        pass
+    except Reached as e:
+        at = [line for frame, line in traceback.walk_tb(e.__traceback__) if frame.f_code is code]
+        if source is not None and at:
+            import ast
+            _define_below(ast.parse(source).body, at[0], path, module.__dict__)
     finally:
         running = False
+
+
+def _define_below(statements, line, path, names):
+    import ast
+    for node in statements:
+        if isinstance(node, (ast.With, ast.Try)):
+            _define_below(node.body, line, path, names)
+        if node.lineno > line and _only_defines(node):
+            try:
+                exec(compile(ast.Module([node], []), path, "exec"), names)
+            except (Exception, Reached):
+                pass  # it wants something that is not there
+
+
+def _only_defines(node):
+    import ast
+    if isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
+        try:
+            ast.literal_eval(node.value)
+            return True
+        except ValueError:
+            return False
+    return isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom))
