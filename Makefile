@@ -30,9 +30,9 @@ UNIT   := buf utf8 frame reader message error board ring address config config_b
           client_rules client_map client_reconnect client_event \
           queue timer ids backlog registry watch gate key turn bytes future future_places retention
 
-PKGS    = libevent_core msgpack yaml-0.1 jansson sqlite3
-# fut is started for every single task: what the dynamic linker need not load it has sooner. FUT_LIBS="-ljansson -lncursesw -ltinfo" where there are no archives.
-FUT_LIBS = -Wl,-Bstatic -ljansson -lncursesw -ltinfo -Wl,-Bdynamic
+PKGS    = libevent_core msgpack yaml-0.1 sqlite3
+# fut is started for every single task: what the dynamic linker need not load it has sooner. FUT_LIBS="-lncursesw -ltinfo" where there are no archives.
+FUT_LIBS = -Wl,-Bstatic -lncursesw -ltinfo -Wl,-Bdynamic
 WARN    = -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
 CFLAGS ?= -O2 -g
 FLAGS   = -std=c11 -D_GNU_SOURCE -DFUTURED_VERSION='"$(VERSION)"' -I. -fPIC -fvisibility=hidden -pthread $(WARN) $(CFLAGS) \

@@ -55,18 +55,30 @@ pack_option(struct fut *f, const char *what, const char *json, enum futured_type
 	return well;
 }
 
-/* An operand is JSON if it reads as that, else a string: fut call cpu add 2 3, fut call py greet Ada. */
-static void
-pack_operand(struct futured_pack *args, const char *text)
+static bool
+is_integer(const char *text)
+{
+	text += *text == '-';
+	return *text >= '1' && *text <= '9' && text[strspn(text, "0123456789")] == '\0';
+}
+
+/* An operand is JSON if it reads as that, else a string: fut call cpu add 2 3, fut call py greet Ada. An integer that is too large is a
+ * mistake, not a string. */
+static bool
+pack_operand(struct fut *f, struct futured_pack *args, const char *text)
 {
 	struct futured_pack *p = need(futured_pack_new());
 	char why[256];
+	bool well = jsonin_read(text, strlen(text), p, why, sizeof why);
 
-	if (jsonin_read(text, strlen(text), p, why, sizeof why))
+	if (well)
 		futured_pack_copy(args, futured_pack_value(p));
-	else
+	else if (!is_integer(text))
 		futured_pack_text(args, text, strlen(text));
+	else
+		args_wrong(f, "%.60s does not fit into 64 bits; give it as a string ('\"%.60s\"'), or rounded (%.60s.0)", text, text, text);
 	futured_pack_free(p);
+	return well || !is_integer(text);
 }
 
 static bool
@@ -75,7 +87,8 @@ pack_args(struct call *call, char **operands, int count, struct futured_pack *ar
 	if (call->args_json == NULL) {
 		futured_pack_array(args, (size_t)count);
 		for (int i = 0; i < count; i++)
-			pack_operand(args, operands[i]);
+			if (!pack_operand(call->f, args, operands[i]))
+				return false;
 		return true;
 	}
 	if (count > 0) {
