@@ -598,16 +598,12 @@ pool_host_failed(struct pool *p, struct bytes error, bool for_sure)
 static void
 measure(struct pool *p)
 {
-	uint64_t now = clock_now();
+	uint64_t each;
 	for (unsigned i = 0; i < p->slots; i++) {
-		struct slot *s = p->slot[i];
-		if (!s->batch)
+		if (!slot_measure(p->slot[i], &each))
 			continue;
-		uint64_t each = (now - s->mark_us) / s->batch;
 		uint32_t mean = each < UINT32_MAX - 1 ? (uint32_t)each : UINT32_MAX - 1;
 		p->mean_us = p->mean_us == UINT32_MAX ? mean : (uint32_t)(((uint64_t)p->mean_us * 3 + mean) / 4);
-		s->batch = 0;
-		s->mark_us = now;
 	}
 }
 

@@ -64,6 +64,21 @@ slot_free(struct slot *s)
 	free(s);
 }
 
+/* From one beginning to the next where several ran one after another: then no waiting is in it, neither for us nor for a commit. */
+bool
+slot_measure(struct slot *s, uint64_t *mean_us)
+{
+	unsigned n = s->batch;
+
+	if (!n)
+		return false;
+	s->batch = 0;
+	if (s->last_us < s->first_us) /* the host's word */
+		return false;
+	*mean_us = n > 1 ? (s->last_us - s->first_us) / (n - 1) : clock_now() - s->first_us;
+	return true;
+}
+
 /* Tasks that last until the daemon can feed the slot again: 200 µs of the recent mean, and with a durable store two commits; long ones one at a
  * time. */
 static unsigned
@@ -71,7 +86,7 @@ depth(const struct slot *s)
 {
 	const struct pool *p = s->host->pool;
 	const struct future *front = TAILQ_FIRST(&s->sent);
-	unsigned ahead;
+	uint64_t ahead;
 
 	if (s->host->depth < 2 || s->waiting || p->mean_us >= SLOT_LONG_US)
 		return 1;
@@ -80,8 +95,8 @@ depth(const struct slot *s)
 	uint64_t feed = 200 + 2 * store_latency_us();
 	if (feed > SLOT_LONG_US) /* a large map was committed */
 		feed = SLOT_LONG_US;
-	ahead = p->mean_us ? ((unsigned)feed - 1 + p->mean_us) / p->mean_us : BOARD_ENTRIES;
-	return ahead + 1 < s->host->depth ? ahead + 1 : s->host->depth;
+	ahead = p->mean_us ? (feed - 1 + p->mean_us) / p->mean_us : BOARD_ENTRIES;
+	return ahead + 1 < s->host->depth ? (unsigned)ahead + 1 : s->host->depth;
 }
 
 /* From that of the task in front to the last one sent; those taken back in between are not used again before it is answered. */
@@ -150,8 +165,6 @@ slot_send(struct slot *s, struct future *f)
 	if (!run_encode(s, f, entry, s->secret[entry])) /* it has failed */
 		return false;
 	board_send(&s->board->entry[entry], f->id);
-	if (!s->in_flight)
-		s->mark_us = clock_now();
 	f->sequence = (uint8_t)entry;
 	f->place = PLACE_SLOT;
 	f->at.slot = s;
@@ -336,7 +349,9 @@ on_message(struct slot *s, const uint8_t *bytes, size_t len)
 		answer_apply_early(&a, f);
 		return !st->ended;
 	}
-	s->batch++;
+	if (!s->batch++)
+		s->first_us = f->started_us;
+	s->last_us = f->started_us;
 	answer_apply(&a, f, st, bytes, len);
 	if (h->reads_stderr)
 		h->err_len = 0; /* that was this task's */

@@ -22,8 +22,8 @@ struct slot {
 	struct future_list sent;    /* in the order sent: the first is running, or the next to run */
 	unsigned in_flight;         /* how many */
 	uint64_t next;              /* sequence number of the next to be sent; entry next % 64 */
-	uint64_t mark_us;           /* when the last batch of answers came, or the first task was sent */
-	unsigned batch;             /* answers since then */
+	unsigned batch;             /* answers since it was last measured */
+	uint64_t first_us, last_us; /* when the first and the last of these tasks began */
 	uint64_t served;            /* tasks, for max_tasks_per_worker */
 	uint64_t idle_since_us;
 	struct timer stop_timer;    /* when the task being stopped costs the host */
@@ -36,6 +36,8 @@ struct slot {
 	uint8_t secret[BOARD_ENTRIES][SLOT_SECRET];
 };
 
+/* The mean run time of the tasks that were answered since the last call, in µs. False: there were none. */
+bool slot_measure(struct slot *s, uint64_t *mean_us);
 /* Takes fd. NULL without memory (fd is closed). */
 struct slot *slot_new(struct host *h, unsigned index, int fd, struct board *board, struct ring *ring);
 /* Its tasks must have been settled (slot_settle). */

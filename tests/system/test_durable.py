@@ -361,3 +361,11 @@ def test_answers_already_made_are_sent_though_the_client_has_finished_talking(da
     ids = [client.answer(msgid) for msgid in asked]
     assert ids == list(range(ids[0], ids[0] + 5))
     client.await_close()
+
+
+def test_short_tasks_share_their_commits(daemon, client):
+    """What is sent ahead lasts for two commits: else each would wait for one of its own."""
+    client.call("wait", [client.call("map", "native", "noop", [[]] * 500)])  # it knows now that they are short
+    before = client.call("stats")["store"]["batches"]
+    client.call("wait", [client.call("map", "native", "noop", [[]] * 4000)])
+    assert client.call("stats")["store"]["batches"] - before < 1000
