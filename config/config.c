@@ -365,7 +365,33 @@ config_is_shared(const struct config *c)
 	for (size_t i = 0; i < c->listens; i++)
 		if (c->listen[i].auth != CONFIG_AUTH_PEER)
 			return true;
-	return c->socket_mode & 077;
+	return c->socket_mode & 022;
+}
+
+const struct config_pool *
+config_own_uid_pool(const struct config *c)
+{
+	uint32_t uid;
+
+	for (size_t i = 0; i < c->pools; i++)
+		if (!c->pool[i].user || (principal_user(c->pool[i].user, &uid) && uid == geteuid()))
+			return &c->pool[i];
+	return NULL;
+}
+
+/* Where several may come, and what they run is one user's, somebody has to have said that this is meant. */
+static void
+check_shared_uid(struct reading *r, const struct node *const *given)
+{
+	const struct config *c = r->config;
+	const struct config_pool *p = config_own_uid_pool(c);
+	const struct node *n = given_key(given, c->socket_mode & 022 ? "socket_mode" : "listen");
+
+	if (!config_is_shared(c) || c->shared_uid || !p)
+		return;
+	report_add(r->report, n ? n->line : 0, n ? n->col : 0, "shared_uid",
+		"expected true, got false: others than the daemon's own user can connect (%s), and tasks of pool %s run as that user",
+		c->socket_mode & 022 ? "socket_mode" : "listen", p->name);
 }
 
 static void
@@ -386,6 +412,8 @@ read_document(struct reading *r, const char *text, size_t len)
 		builtin(r);
 	inherit(r->config);
 	check_socket(r, given);
+	if (report_is_empty(r->report))
+		check_shared_uid(r, given);
 	node_clear(&root);
 }
 

@@ -105,6 +105,7 @@ struct config {
 	uint32_t socket_mode;          /* permissions of Unix sockets */
 	char *socket_group;            /* NULL: the daemon's */
 	uint32_t socket_gid;           /* of socket_group; UINT32_MAX: none */
+	bool shared_uid;               /* tasks of several principals may run as one user */
 	struct config_principals admins;
 	struct config_principals read_only;
 	struct config_principals allow_commands;  /* who may use pools of kind command */
@@ -154,6 +155,8 @@ void config_free(struct config *c);
 void config_sample(FILE *out);
 /* Whether others than the user whom the daemon runs as (and root) can be its clients, as far as the configuration says. */
 bool config_is_shared(const struct config *c);
+/* A pool whose tasks run as the daemon's own user; NULL: there is none. Where a daemon is shared, shared_uid is to allow it. */
+const struct config_pool *config_own_uid_pool(const struct config *c);
 const char *config_kind_name(enum config_kind kind);
 /* Its key under `limits`. */
 const char *config_limit_name(enum config_limit limit);

@@ -53,9 +53,13 @@ const struct key config_keys[] = {
 		 "its owner and group must not be able to read it."},
 	{"socket_mode", .type = KEY_MODE, CONFIG(socket_mode), .min = 0600, .max = 0777, .standard = "0600", .example = "0660",
 	 .help = "The permissions of Unix sockets, in octal. With 0600 the daemon is its user's own: only that user and\n"
-		 "root can connect, and that user is an admin. With any other it is shared."},
+		 "root can connect, and that user is an admin. One that lets others write makes it shared."},
 	{"socket_group", .type = KEY_TEXT, CONFIG(socket_group), .example = "futured", .standard_text = "the daemon's",
 	 .help = "The group of Unix sockets."},
+	{"shared_uid", .type = KEY_BOOL, CONFIG(shared_uid), .standard = "false", .reloadable = true,
+	 .help = "Whether a shared daemon may run its clients' tasks as its own user. Whoever may run a program there can\n"
+		 "then reach what the tasks of others do: their memory, their files, their rights. Without it a shared\n"
+		 "daemon is refused where a pool has no user of its own."},
 	{"admins", .type = KEY_PRINCIPALS, CONFIG(admins), .example = "[ann, group:wheel]", .reloadable = true,
 	 .help = "Who may do everything, beside root: users, group:NAME, token:NAME, cert:NAME."},
 	{"read_only", .type = KEY_PRINCIPALS, CONFIG(read_only), .example = "[monitor]", .reloadable = true,

@@ -32,8 +32,8 @@ is_number(const char *text, uint32_t *id)
 	return true;
 }
 
-static bool
-find_user(const char *text, uint32_t *id)
+bool
+principal_user(const char *text, uint32_t *id)
 {
 	const struct passwd *pw;
 
@@ -88,7 +88,7 @@ principal_parse(const char *text, struct config_principal *out)
 		name = name ? name : text;
 		if (!*name || strchr(name, ':'))
 			return PRINCIPAL_BAD;
-		if (!find_user(name, &out->id))
+		if (!principal_user(name, &out->id))
 			return PRINCIPAL_NO_USER;
 	}
 	out->name = memory_text(text, strlen(text));

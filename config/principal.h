@@ -12,6 +12,8 @@ enum principal_verdict { PRINCIPAL_OK, PRINCIPAL_BAD, PRINCIPAL_NO_USER, PRINCIP
 
 /* Reads one word. Users and groups are looked up now, once: what the daemon compares later are numbers. out->name is new. */
 enum principal_verdict principal_parse(const char *text, struct config_principal *out);
+/* The id of a user by name or number. False: there is none. */
+bool principal_user(const char *text, uint32_t *id);
 /* The id of a group by name or number. False: there is none. */
 bool principal_group(const char *text, uint32_t *id);
 void config_principals_clear(struct config_principals *p);

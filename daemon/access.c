@@ -3,6 +3,7 @@
 #include "daemon/access.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -111,7 +112,7 @@ names(const struct config_principals *list, const struct conn *c)
 }
 
 static enum role
-role_of(const struct conn *c)
+role_of_owner(const struct conn *c)
 {
 	const struct owner *o = c->owner;
 
@@ -122,6 +123,14 @@ role_of(const struct conn *c)
 	if (names(&config->read_only, c))
 		return ROLE_READ_ONLY;
 	return o->kind == OWNER_UID ? ROLE_USER : o->role;
+}
+
+/* A task of an admin's is none where others' tasks have its user id: they could read its secret. */
+static enum role
+role_of(const struct conn *c)
+{
+	enum role role = role_of_owner(c);
+	return c->parent && shared && role == ROLE_ADMIN ? ROLE_USER : role;
 }
 
 void
@@ -154,6 +163,18 @@ access_configure(const struct config *c, bool is_shared)
 	for (struct conn *one = conn_first(); one; one = one->next)
 		if (one->owner)
 			one->role = role_of(one);
+}
+
+bool
+access_is_allowed(const struct config *c, bool is_shared, char *why, size_t size)
+{
+	const struct config_pool *p = config_own_uid_pool(c);
+
+	if (!is_shared || c->shared_uid || !p)
+		return true;
+	snprintf(why, size, "shared_uid: expected true, got false: others than the daemon's own user can connect to a socket that it was given, and tasks of "
+	    "pool %s run as that user", p->name);
+	return false;
 }
 
 bool

@@ -23,6 +23,8 @@ struct pool;
  * the sockets that were handed to us say. */
 void access_configure(const struct config *c, bool shared);
 bool access_is_personal(void);
+/* Whether a daemon that is shared, or not, may run by this configuration. False, with a sentence. */
+bool access_is_allowed(const struct config *c, bool shared, char *why, size_t size);
 
 /* The groups of a Unix socket's peer, as the kernel knows them; counted. NULL: none. */
 struct groups *access_groups(int fd);

@@ -72,7 +72,7 @@ admits_others(int fd)
 
 	if (getsockname(fd, (struct sockaddr *)&sun, &len) || sun.sun_family != AF_UNIX || len <= offsetof(struct sockaddr_un, sun_path) || !sun.sun_path[0])
 		return true;
-	return stat(sun.sun_path, &st) || (st.st_mode & 077) || (st.st_uid != geteuid() && st.st_uid != 0);
+	return stat(sun.sun_path, &st) || (st.st_mode & 022) || (st.st_uid != geteuid() && st.st_uid != 0);
 }
 
 static void
@@ -209,7 +209,7 @@ bind_unix(struct listener *l, const char *path, char *why, size_t size)
 		l->ino = st.st_ino;
 	}
 	snprintf(l->path, sizeof l->path, "%s", path);
-	l->shared = (permissions & 077) != 0;
+	l->shared = (permissions & 022) != 0;
 	return true;
 }
 

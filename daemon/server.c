@@ -86,7 +86,7 @@ reload(struct buf *told, char *why, size_t size)
 		snprintf(why, size, "%.300s has mistakes, which the log names; nothing was changed", config->path ? config->path : "the configuration");
 		return false;
 	}
-	if (!reload_prepare(next, why, size)) {
+	if (!access_is_allowed(next, !access_is_personal(), why, size) || !reload_prepare(next, why, size)) {
 		config_free(next);
 		return false;
 	}
@@ -403,7 +403,11 @@ server_start(struct config *c, char *why, size_t size)
 	tokens_commit();
 	if (!watchers_listen(why, size) || !listen_all(why, size))
 		return false;
+	if (!access_is_allowed(c, listener_is_shared(), why, size))
+		return false;
 	access_configure(c, config_is_shared(c) || listener_is_shared());
+	if (!access_is_personal() && geteuid() == 0 && config_own_uid_pool(c))
+		log_warn("server", "shared_uid: the tasks of all clients run as root");
 	service_ready();
 	return true;
 }

@@ -13,7 +13,7 @@ STAFF, GUESTS = 12100, 12101
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be several users")
 
-SHARED = {"socket_mode": "0666", "admins": [BOSS], "read_only": [MONITOR]}
+SHARED = {"socket_mode": "0666", "shared_uid": True, "admins": [BOSS], "read_only": [MONITOR]}
 
 
 @contextlib.contextmanager

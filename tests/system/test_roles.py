@@ -5,6 +5,7 @@ import pytest
 
 import rpc
 from helpers import eventually, refused, sh
+from test_service import listening, passing
 from people import ANN, BOB, BOSS, DAEMON, MONITOR, STAFF, acting_as, connect, launch_shared, needs_root
 
 pytestmark = needs_root
@@ -42,6 +43,51 @@ def test_its_own_user_is_an_admin_in_a_personal_daemon(launch):
     assert role(connect(daemon, 0)) == "admin"
     with pytest.raises(PermissionError):
         connect(daemon, ANN)
+
+
+def refused_start(daemon, sentence):
+    daemon.expected_status = 1
+    daemon.spawn()
+    assert daemon.await_end() == 1 and sentence in daemon.log(), daemon.log()
+
+
+def test_a_shared_daemon_is_refused_unless_shared_uid_says_so(launch):
+    refused_start(launch({"socket_mode": "0666"}, start=False), "shared_uid: expected true")
+    refused_start(launch({"socket_mode": "0620"}, start=False), "shared_uid: expected true")
+    launch({"socket_mode": "0644"})  # to connect is to write
+    apart = {"kind": "command", "user": 65534}
+    refused_start(launch({"socket_mode": "0666", "pools": {"shell": {"kind": "command", "user": 0}, "one": apart}}, start=False), "")
+    assert launch({"socket_mode": "0666", "pools": {"shell": apart, "one": apart}}).client().call("call", "shell", "id", ["-u"])["stdout"] == b"65534\n"
+    launch({"socket_mode": "0666", "shared_uid": True})
+
+
+@pytest.mark.parametrize("mode, shared_uid, starts", [(0o600, False, True), (0o644, False, True), (0o666, True, True), (0o660, False, False),
+                                                      (0o602, False, False)])
+def test_a_shared_socket_that_was_handed_to_us_needs_shared_uid_too(launch, tmp_path, mode, shared_uid, starts):
+    path = str(tmp_path / "s")
+    with listening(path) as s:
+        os.chmod(path, mode)
+        daemon = launch({"listen": None, "shared_uid": shared_uid}, start=False, **passing([s], ["unix"]))
+        if not starts:
+            refused_start(daemon, "shared_uid: expected true")
+            return
+        daemon.address = path
+        daemon.start()
+        assert daemon.client().call("ping", 1) == 1
+
+
+def test_shared_uid_cannot_be_taken_away_while_others_can_connect(launch):
+    daemon = launch_shared(launch)
+    text = open(daemon.config_path).read()
+    with open(daemon.config_path, "w") as f:
+        f.write(text.replace("shared_uid: true", "shared_uid: false"))
+    refused("ValueError", connect(daemon, 0).call, "reload")
+    assert connect(daemon, ANN).call("call", "shell", "true")["exit"] == 0
+
+
+def test_a_daemon_that_runs_everybodys_tasks_as_root_says_so(launch):
+    assert "run as root" in launch_shared(launch, uid=0).log()
+    assert "run as root" not in launch_shared(launch).log()
 
 
 def test_a_socket_is_made_with_the_mode_and_group_of_the_configuration(launch):
@@ -89,6 +135,18 @@ def test_a_task_has_the_rights_of_whoever_submitted_it(house):
     refused("ExpiredFutureError", inside.call, "show", other)
     assert role(inside) == "user"
     ann.call("cancel", [task], {"running": "kill", "grace": 0})
+
+
+@pytest.mark.parametrize("mode, expected", [("0666", "user"), ("0600", "admin")])
+def test_an_admins_task_is_an_admin_only_where_nobody_elses_could_be_in_its_place(launch, mode, expected):
+    daemon = launch_shared(launch, {"socket_mode": mode})
+    root = connect(daemon, 0)
+    task = root.call("submit", "shell", *sh("echo $FUTURED_TASK; read x"), {"stdin": True})
+    secret = eventually(lambda: root.call("output", task)).decode().strip()
+    inside = connect(daemon, DAEMON)
+    inside.call("hello", {"protocol": 1, "task": secret})
+    assert role(inside) == expected and inside.call("show", task)["id"] == task
+    root.call("cancel", [task], {"running": "kill", "grace": 0})
 
 
 def answer_bytes(client, method, *params):

@@ -276,7 +276,7 @@ def test_the_hardened_drop_in_runs_ordinary_tasks(service):
 
 @long
 def test_a_further_instance_has_its_own_configuration_and_socket(box):
-    box.write("/etc/futured/build.yaml", "pools: {make: {kind: command, workers: 1}}\n")
+    box.write("/etc/futured/build.yaml", "shared_uid: true\npools: {make: {kind: command, workers: 1}}\n")
     box.systemctl("start", "futured@build.socket")
     try:
         done = box.fut("run", "--address", "unix:/run/futured-build/futured.sock", "-p", "make", "--", "echo", "built")

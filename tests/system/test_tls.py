@@ -206,7 +206,7 @@ def test_files_that_are_no_good_are_named_at_start(launch, tmp_path, what, why):
     entry = {"address": "tls:127.0.0.1:1", "cert": issued("server")[0], "key": issued("server")[1], what: str(bad)}
     tokens = tmp_path / "tokens"
     tokens.touch(0o600)
-    daemon = launch({"listen": ["unix:" + str(tmp_path / "s"), entry], "tokens": str(tokens)}, start=False)
+    daemon = launch({"listen": ["unix:" + str(tmp_path / "s"), entry], "tokens": str(tokens), "shared_uid": True}, start=False)
     daemon.expected_status = 1
     daemon.spawn()
     assert daemon.await_end() == 1
@@ -220,7 +220,7 @@ def test_a_key_that_others_may_read_is_refused(launch, tmp_path):
     tokens = tmp_path / "tokens"
     tokens.touch(0o600)
     daemon = launch({"listen": ["unix:" + str(tmp_path / "s"), {"address": "tls:127.0.0.1:1", "cert": issued("server")[0], "key": str(key)}],
-                     "tokens": str(tokens)}, start=False)
+                     "tokens": str(tokens), "shared_uid": True}, start=False)
     daemon.expected_status = 1
     daemon.spawn()
     assert daemon.await_end() == 1

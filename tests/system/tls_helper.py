@@ -185,7 +185,7 @@ class Network:
             if name != "tcp":
                 entry.update((tls or {}).get(name, {}))
             entries.append(entry)
-        self.daemon = launch({"listen": entries, "tokens": self.tokens.path, "limits": limits or {"hello_timeout": "10s"}, **config},
+        self.daemon = launch({"listen": entries, "tokens": self.tokens.path, "shared_uid": True, "limits": limits or {"hello_timeout": "10s"}, **config},
                              directory=self.directory)
 
     def admin(self):

@@ -81,6 +81,7 @@ config_equal(const struct config *a, const struct config *b)
 	assert_int_equal(a->socket_mode, b->socket_mode);
 	text_equal(a->socket_group, b->socket_group);
 	assert_int_equal(a->socket_gid, b->socket_gid);
+	assert_int_equal(a->shared_uid, b->shared_uid);
 	principals_equal(&a->admins, &b->admins);
 	principals_equal(&a->read_only, &b->read_only);
 	principals_equal(&a->allow_commands, &b->allow_commands);
