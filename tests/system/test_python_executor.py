@@ -633,3 +633,24 @@ with ProcessPoolExecutor(2) as pool:
     env = {**os.environ, "PYTHONPATH": os.path.join(helpers.ROOT, "client", "python"), "FUTURED_ADDRESS": "unix:" + shared_daemon.address}
     ended = subprocess.run(["/usr/bin/python3", str(script)], env=env, capture_output=True, text=True, timeout=60)
     assert (ended.stdout, ended.stderr) == ("1\n6.0 (5, [3], 'kind')\nTransferError\n", "")
+
+
+def raise_long(n):
+    raise LookupError("x" * n)
+
+
+def test_results_and_errors_beyond_the_limit_cost_their_task_alone(launch):
+    daemon = launch({"limits": {"message": "1MiB"}})
+    with futured.ProcessPoolExecutor(1, address="unix:" + daemon.address) as pool:
+        pid = pool.submit(os.getpid).result(10)
+        assert "limits.message" in str(pool.submit(bytes, 2 << 20).exception(10))
+        error = pool.submit(raise_long, 2 << 20).exception(10)
+        assert isinstance(error, futured.RemoteError) and error.type == "LookupError"
+        assert isinstance(pool.submit(len, bytes(2 << 20)).exception(10), ValueError)
+        assert len(pool.submit(bytes, 1000000).result(10)) == 1000000 and pool.submit(os.getpid).result(10) == pid
+
+
+def test_plain_values_nest_24_deep_and_no_deeper(shared_daemon):
+    with futured.Executor(pool="py", address="unix:" + shared_daemon.address) as pool:
+        assert pool.submit("json.loads", "[" * 24 + "]" * 24).exception(10) is None
+        assert "nested deeper than 24" in str(pool.submit("json.loads", "[" * 25 + "]" * 25).exception(10))

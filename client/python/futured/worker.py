@@ -26,6 +26,9 @@ import msgpack
 CONTROL, BOARDS, SLOT = 3, 4, 5  # descriptors
 DEPTH, ENTRY, BOARD = 64, 16, 1024  # entries of a claim board; bytes of one, and of all
 PIECE = 48 * 1024                # of output in one message, at most
+NESTED = 24                      # levels of a value
+TEXT = 256 * 1024                # characters of an error's texts, where they are too long
+ENVELOPE = 65536                 # what may stand around arguments
 PRINTED = "\0printed"            # the note of a progress message that says: there is output to be fetched
 CALL, INITIALIZE = "futured.call", "futured.initialize"
 
@@ -109,7 +112,8 @@ class Slot:
 
     def serve(self, limit):
         here.slot = self
-        unpacker = msgpack.Unpacker(strict_map_key=False, max_buffer_size=max(limit, 1 << 16), unicode_errors="surrogateescape")
+        self.limit = limit
+        unpacker = msgpack.Unpacker(strict_map_key=False, max_buffer_size=max(limit, 1 << 16) + ENVELOPE, unicode_errors="surrogateescape")
         while data := self.sock.recv(1 << 16):
             unpacker.feed(data)
             for _, entry, task, _, fn, args, options, *_ in unpacker:
@@ -128,7 +132,9 @@ class Slot:
             else:
                 value = find(fn)(*args, **options.get("kwargs", {}))
                 self.settle()
-                answer = self.pack(["ok", self.task, value])
+                answer = self.pack(["ok", self.task, shallow(value)])
+            if len(answer) > self.limit:
+                raise ValueError("the result has %d bytes; the daemon takes %d (limits.message)" % (len(answer), self.limit))
         except BaseException as e:
             self.settle()
             answer = self.failure(e)
@@ -159,7 +165,11 @@ class Slot:
         error = {"type": type(e).__name__, "message": text_of(e), "traceback": traceback_of(e)}
         if self.wants:
             error["data"] = pickled_exception(e)
-        return self.pack(["error", self.task, error])
+        answer = self.pack(["error", self.task, error])
+        if len(answer) > self.limit:
+            error = {"type": error["type"], "message": error["message"][:TEXT], "traceback": error["traceback"][-TEXT:]}
+            answer = self.pack(["error", self.task, error])
+        return answer
 
     def settle(self):
         """The task is over: sends what it printed."""
@@ -235,6 +245,16 @@ def find(path):
             return thing
         raise TypeError("%s is not callable" % path)
     raise LookupError("no such function: %s" % path)
+
+
+def shallow(value, depth=NESTED):
+    """The value, if it is not nested too deep."""
+    if isinstance(value, (list, tuple, dict)):
+        if not depth:
+            raise ValueError("the result is nested deeper than %d" % NESTED)
+        for inner in value.values() if isinstance(value, dict) else value:
+            shallow(inner, depth - 1)
+    return value
 
 
 def text_of(e):
