@@ -1,8 +1,9 @@
 /* The durable store: one SQLite file in WAL mode, one connection, held exclusively. The schema is documented in docs/store.md.
  *
  * open ─► (new: the schema is made) ─► replay ─► commit, commit, … each one transaction and, with sync full, one fsync ─► close.
- * What goes wrong: a commit fails ─► ROLLBACK; before anything is committed again the write-ahead log must have been copied back and emptied, as
- * after a failed fsync nobody knows what of it is on the disk.
+ * What goes wrong: a commit fails ─► ROLLBACK, and what it wrote into the log is cut off, as the next daemon would take it for committed; before
+ * anything is committed again the write-ahead log must have been copied back and emptied, as after a failed fsync nobody knows what of it is on the
+ * disk. The file was moved or deleted ─► nothing is committed until it is back.
  *
  * Nothing else in the project includes sqlite3.h. */
 #include "daemon/store.h"
@@ -80,7 +81,19 @@ static const char *const texts[STATEMENTS] = {
 	[POOL_GONE] = "DELETE FROM pools WHERE name = ?1",
 };
 
+/* A file, by what it is and not by its name. */
+struct place {
+	dev_t dev;
+	ino_t ino;
+};
+
 static sqlite3 *db;
+static char *db_path, *log_path;
+static struct place db_place, log_place; /* log_place: of the first commit; zero before */
+static struct {
+	int pages;         /* in the log, as of the last commit */
+	uint32_t salt[2];  /* the log's, which change when it begins anew */
+} logged;
 static sqlite3_stmt *statements[STATEMENTS];
 static bool any_output; /* outputs may hold something */
 static struct {
@@ -246,10 +259,75 @@ configure(enum store_sync sync, char *why, size_t size)
 
 	snprintf(text, sizeof text,
 	    "PRAGMA locking_mode = EXCLUSIVE; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = %s;"
-	    "PRAGMA wal_autocheckpoint = %d; PRAGMA journal_size_limit = %d; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384;"
+	    "PRAGMA journal_size_limit = %d; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384;"
 	    "PRAGMA cell_size_check = ON",
-	    names[sync], CHECKPOINT_PAGES, 4 * CHECKPOINT_PAGES * PAGE);
+	    names[sync], 4 * CHECKPOINT_PAGES * PAGE);
 	return execute(text) || complain(why, size);
+}
+
+/* ---- the write-ahead log, beyond what SQLite does with it ---- */
+
+enum { LOG_HEAD = 32, LOG_FRAME_HEAD = 24, LOG_SALT_AT = 16 };
+
+static bool
+find_place(const char *path, struct place *out)
+{
+	struct stat st;
+	if (stat(path, &st))
+		return false;
+	*out = (struct place){ st.st_dev, st.st_ino };
+	return true;
+}
+
+static bool
+is_in_place(const char *path, const struct place *known)
+{
+	struct place p;
+	return !known->ino || (find_place(path, &p) && p.dev == known->dev && p.ino == known->ino);
+}
+
+static sqlite3_file *
+log_file(void)
+{
+	sqlite3_file *f = NULL;
+	sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &f);
+	return f && f->pMethods ? f : NULL;
+}
+
+static bool
+read_salt(uint32_t salt[2])
+{
+	sqlite3_file *f = log_file();
+	return f && f->pMethods->xRead(f, salt, 2 * sizeof *salt, LOG_SALT_AT) == SQLITE_OK;
+}
+
+/* After each commit. Does what wal_autocheckpoint would, whose place it takes. */
+static int
+on_logged(void *arg, sqlite3 *of, const char *name, int pages)
+{
+	(void)arg;
+	logged.pages = pages;
+	if (!read_salt(logged.salt))
+		memset(logged.salt, 0, sizeof logged.salt);
+	if (!log_place.ino)
+		find_place(log_path, &log_place);
+	if (pages >= CHECKPOINT_PAGES)
+		sqlite3_wal_checkpoint_v2(of, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	return SQLITE_OK;
+}
+
+/* What a commit that failed may have written goes from the log: whole frames of a transaction that nobody was told of would be replayed by the next
+ * daemon. SQLite does not look at them again either; it writes over them. Where the log had begun anew for that transaction, all of it goes. */
+static void
+cut_log(void)
+{
+	sqlite3_file *f = log_file();
+	uint32_t salt[2];
+
+	if (!f || !read_salt(salt))
+		return;
+	bool same = memcmp(salt, logged.salt, sizeof salt) == 0;
+	f->pMethods->xTruncate(f, same ? LOG_HEAD + (sqlite3_int64)logged.pages * (PAGE + LOG_FRAME_HEAD) : 0);
 }
 
 static bool
@@ -270,6 +348,10 @@ close_store(void)
 	}
 	sqlite3_close(db);
 	db = NULL;
+	free(db_path);
+	free(log_path);
+	db_path = log_path = NULL;
+	db_place = log_place = (struct place){ 0 };
 }
 
 static bool
@@ -281,8 +363,12 @@ open_store(const char *path, enum store_sync sync, char *why, size_t size)
 		return false;
 	if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, NULL) == SQLITE_OK) {
 		sqlite3_extended_result_codes(db, 1);
-		if (configure(sync, inner, sizeof inner) && check_schema(inner, sizeof inner) && prepare(inner, sizeof inner))
+		db_path = realpath(path, NULL);
+		if (db_path && asprintf(&log_path, "%s-wal", db_path) >= 0 && find_place(db_path, &db_place) &&
+		    configure(sync, inner, sizeof inner) && check_schema(inner, sizeof inner) && prepare(inner, sizeof inner)) {
+			sqlite3_wal_hook(db, on_logged, NULL);
 			return true;
+		}
 	} else if (db) {
 		complain(inner, sizeof inner);
 	}
@@ -481,6 +567,10 @@ recover(void)
 static bool
 commit(const struct batch *b, bool again, char *why, size_t size)
 {
+	if (!is_in_place(db_path, &db_place) || !is_in_place(log_path, &log_place)) {
+		snprintf(why, size, "%.200s was moved or deleted", is_in_place(db_path, &db_place) ? log_path : db_path);
+		return false;
+	}
 	if (again && !recover())
 		return complain(why, size);
 	CRASH_POINT(before_commit);
@@ -491,6 +581,7 @@ commit(const struct batch *b, bool again, char *why, size_t size)
 	complain(why, size);
 	if (!sqlite3_get_autocommit(db))
 		step(ROLLBACK);
+	cut_log();
 	return false;
 }
 

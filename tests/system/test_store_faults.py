@@ -1,0 +1,271 @@
+"""The disk under the store fails: what is submitted meanwhile is refused, what runs goes on, what was acknowledged is there, and all goes on when the
+fault ends. A preloaded shim (tests/soak/shim_disk.c) does the failing; damage is done to the files by hand."""
+import errno
+import os
+import random
+import sqlite3
+import sys
+
+import pytest
+
+import helpers
+from helpers import HERE, Closed, Hang, RpcError, eventually, refused, sh
+
+sys.path.append(os.path.join(os.path.dirname(HERE), "soak"))
+import shims   # noqa: E402
+
+CONFIG = {"pools": {"shell": {"kind": "command", "workers": 2}, "one": {"kind": "command", "workers": 1}}}
+FAULTS = {
+    "full": (shims.WRITE, errno.ENOSPC), "unwritable": (shims.WRITE, errno.EIO), "unsynced": (shims.SYNC, errno.EIO),
+    "read-only": (shims.WRITE | shims.TRUNCATE | shims.SYNC | shims.OPEN, errno.EROFS), "quota": (shims.WRITE, errno.EDQUOT),
+    "all": (shims.WRITE | shims.SYNC | shims.TRUNCATE | shims.OPEN | shims.READ, errno.EIO),
+}
+
+
+class Stage:
+    """A daemon whose store lies on a disk that the test rules."""
+
+    def __init__(self, launch, tmp_path):
+        self.launch, self.directory = launch, str(tmp_path)
+        self.path = os.path.join(self.directory, "store.db")
+        self.disk = shims.disk(self.directory, self.path)
+        self.ledger = os.path.join(self.directory, "ledger")
+        self.daemon = launch({"store": "sqlite:" + self.path}, env=self.disk.env)
+        self.client = self.daemon.client(patience=20)
+
+    def mark(self, word):
+        """fn and args of a task that leaves a mark."""
+        return sh('echo "$1" >>"$2"; echo "$1"', word, self.ledger)
+
+    def marks(self):
+        return helpers.lines(self.ledger)
+
+    def restart(self):
+        self.daemon.kill()
+        self.daemon.clients.clear()
+        shims.heal(self.disk)
+        self.daemon = self.launch({"store": "sqlite:" + self.path}, directory=self.daemon.directory)
+        self.client = self.daemon.client(patience=20)
+
+
+@pytest.fixture
+def stage(launch, tmp_path):
+    return Stage(launch, tmp_path)
+
+
+def refusals(stage, word):
+    """Submits until one is refused (a small one may fit); returns the ids of those that were not, and the words that were."""
+    accepted, client = {}, stage.client
+    for n in range(200):
+        name = "%s-%d" % (word, n)
+        try:
+            accepted[client.call("submit", "shell", *stage.mark(name))] = name
+        except RpcError as error:
+            assert error.type == "StoreError", error.error
+            return accepted, name
+    raise AssertionError("nothing was refused")
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_failing_disk_refuses_submits_and_loses_nothing(stage, fault):
+    client = stage.client
+    gate = stage.daemon.gate()
+    before = client.call("submit", "shell", *stage.mark("before"))
+    assert client.call("result", before)["stdout"] == b"before\n"
+    running = client.call("submit", "one", *gate.task(then="echo went on"))
+    behind = client.call("submit", "one", *stage.mark("behind"))
+    gate.await_start()
+
+    shims.fail(stage.disk, *FAULTS[fault])
+    accepted, word = refusals(stage, "during")
+    asked = client.request("state", [before, running, behind])   # answered when the store can be written again: it may say what is not durable
+    assert client.call("stats")["store"]["failing"]
+    refused("StoreError", client.call, "map", "shell", *[stage.mark(word)[0], [stage.mark(word)[1]]])
+    gate.open()
+    outcome = client.request("result", running)
+
+    shims.heal(stage.disk)
+    assert client.answer(asked)[0] == "FINISHED"
+    assert client.answer(outcome)["stdout"] == b"went on\n"
+    after = eventually(lambda: submitted(stage, "after"), 10)
+    accepted[after] = "after"
+    accepted[behind] = "behind"
+    client.call("wait", list(accepted))
+    stage.restart()
+    for future, name in accepted.items():
+        assert stage.client.call("result", future)["stdout"].decode() == name + "\n"
+    assert stage.client.call("result", running)["stdout"] == b"went on\n"
+    assert sorted(stage.marks()) == sorted(["before"] + list(accepted.values())), "each ran once, and what was refused never"
+
+
+def submitted(stage, word):
+    try:
+        return stage.client.call("submit", "shell", *stage.mark(word))
+    except RpcError as error:
+        assert error.type == "StoreError", error.error
+        return None
+
+
+@pytest.mark.parametrize("fault, times", [(fault, times) for fault in FAULTS for times in (1, -1) if (fault, times) != ("full", 1)])
+def test_what_was_refused_does_not_run_after_a_crash(stage, fault, times):
+    """The commit failed when its bytes were in the log already: the next daemon must not take them for one that did not."""
+    client = stage.client
+    client.call("pause", "shell")
+    first = client.call("submit", "shell", *stage.mark("first"))
+    shims.fail(stage.disk, *FAULTS[fault], times=times)
+    accepted, word = refusals(stage, "during")
+    accepted[first] = "first"
+    stage.restart()
+    stage.client.call("wait", list(accepted))
+    assert sorted(f["id"] for f in stage.client.call("list")) == sorted(accepted)
+    helpers.eventually(lambda: not stage.client.call("list", {"state": "PENDING"}))
+    assert sorted(stage.marks()) == sorted(accepted.values())
+
+
+@pytest.mark.parametrize("how", ["unlinked", "renamed", "replaced"])
+def test_a_store_that_is_taken_away_is_noticed(stage, how):
+    """What is written into a file that nobody finds again is not durable."""
+    client = stage.client
+    first = client.call("submit", "shell", *stage.mark("first"))
+    client.call("wait", [first])
+    kept = stage.path + ".kept"
+    if how == "unlinked":
+        os.link(stage.path, kept)
+        os.unlink(stage.path)
+    else:
+        os.rename(stage.path, kept)
+        if how == "replaced":
+            open(stage.path, "w").close()
+    error = refused("StoreError", client.call, "submit", "shell", *stage.mark("during"))
+    assert stage.path in error["message"], error
+    os.rename(kept, stage.path)
+    after = eventually(lambda: submitted(stage, "after"), 10)
+    client.call("wait", [after])
+    stage.restart()
+    assert stage.client.call("result", first)["stdout"] == b"first\n"
+    assert stage.client.call("result", after)["stdout"] == b"after\n"
+    assert stage.marks() == ["first", "after"]
+
+
+def test_a_late_sync_keeps_every_answer_back(stage):
+    """The positive control is the seeded fault gate_off: see test_store_faults_control."""
+    client = stage.client
+    stage.disk.delay_us = 300000
+    asked = client.request("submit", "shell", *stage.mark("late"))
+    number = stage.disk.number
+    client.answer(asked)
+    assert stage.disk.number > number, "the sync came first"
+
+
+# Damage
+
+def fill(stage):
+    """A store with a bit of everything; returns id -> word of what is to run."""
+    client = stage.client
+    for pool in ("shell", "one"):
+        client.call("pause", pool)
+    words = {}
+    for n in range(12):
+        words[client.call("submit", "shell", *stage.mark("w%d" % n), {"priority": n % 3, "key": "k%d" % n, "tags": ["t"], "env": {"A": str(n)}})] = "w%d" % n
+    first, count = client.call("map", "one", "/bin/sh", [stage.mark("m%d" % n)[1] for n in range(10)])
+    words.update({first + n: "m%d" % n for n in range(count)})
+    done = client.call("submit", "shell", *stage.mark("after"), {"after": [first]})
+    words[done] = "after"
+    client.call("cancel", [client.call("submit", "shell", *stage.mark("never"))])   # may run where the log lost its tail
+    words[0] = "never"
+    stage.daemon.kill()
+    stage.daemon.clients.clear()
+    return words
+
+
+def mutants(content, rng, count):
+    """(what, changed content), as a disk damages files: one bit, 512 bytes, the tail."""
+    for _ in range(count):
+        what = rng.choice(["bit", "bit", "bit", "sector", "zero sector", "tail"])
+        data = bytearray(content)
+        at = rng.randrange(len(data))
+        if what == "bit":
+            data[at] ^= 1 << rng.randrange(8)
+        elif what == "tail":
+            del data[at:]
+        else:
+            at -= at % 512
+            data[at:at + 512] = bytes(512) if what == "zero sector" else rng.randbytes(512)
+        yield "%s at %d of %d" % (what, at, len(content)), bytes(data)
+
+
+def damaged_stores(stage, launch, count, seed):
+    """Starts a daemon on each mutant. It ends with a reason, or serves; what runs is a task that was submitted, and never twice."""
+    words = fill(stage)
+    rng = random.Random(seed)
+    files = {}
+    for suffix in ("", "-wal"):
+        if os.path.exists(stage.path + suffix) and os.path.getsize(stage.path + suffix):
+            with open(stage.path + suffix, "rb") as f:
+                files[suffix] = f.read()
+    seen = {"refused": 0, "served": 0, "lost": 0}
+    for n in range(count):
+        suffix = rng.choice(sorted(files))
+        what, content = next(mutants(files[suffix], rng, 1))
+        for other, bytes_ in files.items():
+            with open(stage.path + other, "wb") as f:
+                f.write(content if other == suffix else bytes_)
+        if os.path.exists(stage.ledger):
+            os.unlink(stage.ledger)
+        one_mutant(stage, "seed %d, mutant %d, %s: %s" % (seed, n, suffix or "db", what), words, seen)
+    return seen
+
+
+def one_mutant(stage, name, words, seen):
+    daemon = stage.daemon
+    daemon.expected_status = 0
+    daemon.spawn()
+    client = None
+    while client is None:
+        status = daemon.process.poll()
+        if status is not None:
+            assert status == 1, "%s: ended with %s:\n%s" % (name, status, daemon.log()[-2000:])
+            assert "cannot start: " in daemon.log(), name
+            seen["refused"] += 1
+            return
+        try:
+            client = daemon.client(patience=20)
+        except OSError:
+            pass
+    try:
+        helpers.eventually(lambda: all(p["busy"] == p["pending"] == 0 for p in client.call("pools")), 20, name + ": all runs")
+        there = client.call("list")
+    except (Hang, Closed) as error:
+        raise AssertionError("%s: %s; it ended with %s:\n%s" % (name, error, daemon.process.poll(), daemon.log()[-2000:])) from None
+    client.close()
+    daemon.clients.clear()
+    ran = stage.marks()
+    assert len(set(ran)) == len(ran) and set(ran) <= set(words.values()), "%s: ran %s" % (name, ran)
+    seen["served"] += 1
+    seen["lost"] += len(ran) < len(words) - 1
+    assert there is not None
+    assert daemon.stop() == 0, name
+
+
+def test_damaged_stores_crash_nothing_and_run_nothing_else(stage, launch):
+    seen = damaged_stores(stage, launch, 25, int.from_bytes(os.urandom(3), "big"))
+    assert sum(seen.values()) >= 25, seen
+
+
+@pytest.mark.long
+def test_hundreds_of_damaged_stores(stage, launch):
+    seen = damaged_stores(stage, launch, 500, 7)
+    assert seen["refused"] + seen["served"] == 500 and seen["lost"] > 20, "the control: damage is done: %s" % seen
+
+
+def test_damage_to_the_very_words_of_a_task_is_noticed(stage, launch):
+    """The control of the damage: a store whose checksums are right again runs the other command."""
+    words = fill(stage)
+    db = sqlite3.connect(stage.path)
+    future, args = db.execute("select id, args from tasks where instr(args, x'7733') > 0").fetchone()
+    db.execute("update tasks set args = ? where id = ?", (args.replace(b"w3", b"x3"), future))
+    db.commit()
+    db.close()
+    seen = {"refused": 0, "served": 0, "lost": 0}
+    one_mutant(stage, "w3 became x3", words, seen)
+    assert seen["lost"] == 1 and "x3" not in stage.marks() and "w3" not in stage.marks()
