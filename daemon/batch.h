@@ -33,7 +33,7 @@ enum note_verb {
 	NOTE_SEEN,
 	NOTE_LET_GO,      /* released: hidden from now on, or when it is final */
 	NOTE_KILLED,      /* somebody was told that it will be cancelled */
-	NOTE_GONE,        /* forgotten */
+	NOTE_GONE,        /* forgotten; count: 1 << enum payload_kind of the files that go with it */
 	NOTE_POOL,        /* an opened pool: text its name, bytes what it is */
 	NOTE_POOL_GONE,
 };
@@ -87,6 +87,7 @@ struct batch {
 	uint64_t notes;
 	uint64_t bytes; /* of payload */
 	bool files;     /* there are NOTE_FILEs */
+	bool large;     /* there are payloads that become files, or files that go */
 };
 
 /* A zeroed note at the end. Never NULL: where there is no memory the daemon ends, as what happened could not be made durable. */

@@ -2,11 +2,13 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 struct block {
 	uint32_t count;
 	size_t size;
-	bool uncounted;
+	size_t elsewhere; /* how much of it is a view of a file */
+	bool uncounted, mapped;
 	uint8_t *data; /* behind this struct, or memory of its own */
 	uint8_t behind[];
 };
@@ -50,8 +52,10 @@ block_drop(struct block *block)
 	if (!block || --block->count)
 		return;
 	if (!block->uncounted)
-		total -= block->size;
-	if (block->data != block->behind)
+		total -= block->size - block->elsewhere;
+	if (block->mapped)
+		munmap(block->data, block->size);
+	else if (block->data != block->behind)
 		free(block->data);
 	free(block);
 }
@@ -132,7 +136,32 @@ bytes_uncount(struct bytes *b)
 	if (!b->is_far || b->u.far.block->uncounted)
 		return;
 	b->u.far.block->uncounted = true;
-	total -= b->u.far.block->size;
+	total -= b->u.far.block->size - b->u.far.block->elsewhere;
+}
+
+void
+bytes_elsewhere(const struct bytes *b, size_t len)
+{
+	struct block *block = b->is_far ? b->u.far.block : NULL;
+
+	if (!block || block->uncounted || len > block->size - block->elsewhere)
+		return;
+	block->elsewhere += len;
+	total -= len;
+}
+
+bool
+bytes_map(struct bytes *out, void *mapping, size_t size, size_t pad)
+{
+	struct block *block = calloc(1, sizeof *block);
+
+	if (!block) {
+		munmap(mapping, size);
+		return false;
+	}
+	*block = (struct block){ .count = 1, .size = size, .elsewhere = size, .mapped = true, .data = mapping };
+	*out = far_bytes(block, pad, size - pad);
+	return true;
 }
 
 struct bytes

@@ -40,6 +40,10 @@ struct bytes bytes_slice(struct block *block, size_t offset, size_t len);
 struct bytes bytes_share(struct bytes b);
 /* Gives its count back and makes it empty. */
 void bytes_drop(struct bytes *b);
+/* So many bytes of its block are a view of a file now, and count no longer. */
+void bytes_elsewhere(const struct bytes *b, size_t len);
+/* A mapped file as a block of its own, of which the first `pad` bytes are left out; takes the mapping, also when it fails (no memory). */
+bool bytes_map(struct bytes *out, void *mapping, size_t size, size_t pad);
 const uint8_t *bytes_data(const struct bytes *b);
 size_t bytes_len(const struct bytes *b);
 

@@ -92,6 +92,7 @@ struct future {
 	bool past_deadline : 1;    /* … for its deadline */
 	bool abandon : 1;          /* stopped because its pool is being terminated: BrokenPoolError */
 	bool has_refs : 1;         /* args hold references to futures */
+	uint8_t filed : 2;         /* 1 << enum payload_kind: what of it is a file of the store */
 	bool stored : 1;           /* the store was told of it */
 	bool undone : 1;           /* could not be made durable: it never was */
 };

@@ -23,6 +23,7 @@
 #include "daemon/opened.h"
 #include "daemon/output.h"
 #include "daemon/owner.h"
+#include "daemon/payload.h"
 #include "daemon/pool.h"
 #include "daemon/registry.h"
 #include "daemon/retention.h"
@@ -273,14 +274,20 @@ restore_outcome(struct replay *r, struct future *f, struct fate *fate, const str
 		}
 		return true;
 	}
-	if (!copy_bytes(&value, t->value))
+	if (t->value_bytes) {
+		value = bytes_share(*t->value_bytes);
+		f->filed |= 1 << PAYLOAD_VALUE;
+	} else if (t->value_lost) {
+		value = error_bytes(STATUS_STORE, f->id, "its value, which was in a file of its own, is gone");
+	} else if (!copy_bytes(&value, t->value)) {
 		return false;
+	}
 	f->attempt = (uint16_t)t->attempt;
 	f->started_us = clock_from_wall(t->started);
 	f->finished_us = clock_from_wall(t->finished);
 	fate->finished_us = f->finished_us;
 	fate->final = true;
-	future_restore(f, (enum future_state)t->state, t->failed, t->seen, value);
+	future_restore(f, (enum future_state)t->state, t->failed || t->value_lost, t->seen, value);
 	return !t->rusage.len || (future_more(f) && copy_bytes(&f->more->rusage, t->rusage));
 }
 
@@ -301,7 +308,10 @@ replay_task(struct replay *r, const struct replay_task *t)
 		registry_begin_at(t->id + 1);
 	if (!(fate = add_fate(r)) || !(f = registry_make(t->id)) || !copy_bytes(&args, t->args))
 		return false;
+	if (t->args_bytes)
+		args = bytes_share(*t->args_bytes);
 	future_init(f, t->id, k->spec, args);
+	f->filed = t->args_bytes ? 1 << PAYLOAD_ARGS : 0;
 	f->submitted_us = clock_from_wall(t->submitted);
 	f->stored = true;
 	f->let_go = t->let_go;
@@ -551,6 +561,13 @@ clear(struct replay *r)
 	free(r->fate);
 }
 
+static bool
+is_filed(uint64_t id, enum payload_kind kind)
+{
+	const struct future *f = registry_find(id);
+	return f && (f->filed & 1 << kind);
+}
+
 bool
 replay_all(char *why, size_t size)
 {
@@ -568,6 +585,8 @@ replay_all(char *why, size_t size)
 	good = good && settle(&r);
 	if (good && store_is_durable())
 		output_adopt_files();
+	if (good && store_is_durable())
+		payload_sweep(is_filed);
 	clear(&r);
 	if (!good)
 		return false;

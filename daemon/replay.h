@@ -37,13 +37,14 @@ struct replay_task {
 	uint64_t id, spec, gate;
 	int64_t submitted, not_before;
 	uint32_t attempt;
-	bool let_go, killed, damaged;
+	bool let_go, killed, damaged, value_lost;
 	struct replay_text args;
 	/* A result, where there is one. */
 	bool final, failed, seen;
 	uint8_t state;
 	int64_t started, finished;
 	struct replay_text value, rusage;
+	const struct bytes *args_bytes, *value_bytes; /* instead, where they are in files; borrowed */
 };
 
 struct replay;

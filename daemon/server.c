@@ -34,6 +34,7 @@
 #include "daemon/login.h"
 #include "daemon/output.h"
 #include "daemon/paths.h"
+#include "daemon/payload.h"
 #include "daemon/pool.h"
 #include "daemon/registry.h"
 #include "daemon/quota.h"
@@ -331,7 +332,7 @@ static bool
 open_store(const struct address *a, char *why, size_t size)
 {
 	const char *configured = config->store;
-	char state[PATH_MAX], store[PATH_MAX + 32], runtime[PATH_MAX];
+	char state[PATH_MAX], store[PATH_MAX + 32], runtime[PATH_MAX], payloads[PATH_MAX + 100];
 
 	if (!paths_state(config->state_dir, state, sizeof state, why, size))
 		return false;
@@ -343,6 +344,11 @@ open_store(const struct address *a, char *why, size_t size)
 	paths_runtime(a->type == ADDRESS_UNIX ? a->path : NULL, state, runtime, sizeof runtime);
 	if (!take_lock(a, store, why, size) || !paths_output(state, durable, why, size))
 		return false;
+	snprintf(payloads, sizeof payloads, "%s/payload-%s", state, lock_mark());
+	if (durable && !payload_use_directory(payloads)) {
+		snprintf(why, size, "cannot use %.200s: %s", payloads, strerror(errno));
+		return false;
+	}
 	if (durable && !boards_use_directory(runtime, lock_mark())) {
 		snprintf(why, size, "cannot use %.200s for claim boards: %s", runtime, strerror(errno));
 		return false;

@@ -23,6 +23,7 @@
 #include "daemon/opened.h"
 #include "daemon/output.h"
 #include "daemon/owner.h"
+#include "daemon/payload.h"
 #include "daemon/pool.h"
 #include "daemon/registry.h"
 #include "daemon/slot.h"
@@ -103,6 +104,80 @@ sync_files(const struct batch *b, char *why, size_t size)
 	return true;
 }
 
+/* Calls `each` for every large payload of the batch; false as soon as that is. */
+static bool
+for_large(const struct batch *b, bool (*each)(uint64_t id, enum payload_kind kind, const struct note *n, const uint8_t *data, size_t len, char *why,
+    size_t size), char *why, size_t size)
+{
+	for (const struct batch_chunk *c = b->first; c; c = c->next) {
+		for (size_t i = 0; i < c->count; i++) {
+			const struct note *n = &c->note[i];
+			size_t len = bytes_len(&n->bytes);
+			struct reader r;
+			if (len < PAYLOAD_LARGE)
+				continue;
+			if (n->verb == NOTE_TASK && !each(n->id, PAYLOAD_ARGS, n, bytes_data(&n->bytes), len, why, size))
+				return false;
+			if (n->verb == NOTE_RESULT && !each(n->id, PAYLOAD_VALUE, n, bytes_data(&n->bytes), len, why, size))
+				return false;
+			if (n->verb != NOTE_TASKS)
+				continue;
+			reader_init(&r, bytes_data(&n->bytes), len);
+			for (uint64_t k = 0; k < n->count; k++) {
+				const uint8_t *raw;
+				size_t raw_len;
+				if (read_raw(&r, &raw, &raw_len) && raw_len >= PAYLOAD_LARGE && !each(n->id + k, PAYLOAD_ARGS, n, raw, raw_len, why, size))
+					return false;
+			}
+		}
+	}
+	return true;
+}
+
+static bool
+write_payload(uint64_t id, enum payload_kind kind, const struct note *n, const uint8_t *data, size_t len, char *why, size_t size)
+{
+	(void)n;
+	return payload_write(id, kind, data, len, why, size);
+}
+
+static bool
+let_go(uint64_t id, enum payload_kind kind, const struct note *n, const uint8_t *data, size_t len, char *why, size_t size)
+{
+	(void)why, (void)size;
+	payload_let_go(id, kind, &n->bytes, data, len);
+	return true;
+}
+
+/* Files of what is gone, once that is committed. */
+static void
+remove_files(const struct batch *b)
+{
+	for (const struct batch_chunk *c = b->first; c; c = c->next) {
+		for (size_t i = 0; i < c->count; i++) {
+			const struct note *n = &c->note[i];
+			for (int kind = PAYLOAD_ARGS; n->verb == NOTE_GONE && kind <= PAYLOAD_VALUE; kind++)
+				if (n->count & 1u << kind)
+					payload_remove(n->id, (enum payload_kind)kind);
+		}
+	}
+}
+
+/* All of it, or nothing. */
+static bool
+commit_all(const struct batch *b, bool again, char *why, size_t size)
+{
+	if (b->files && !sync_files(b, why, size))
+		return false;
+	if (b->large && !(for_large(b, write_payload, why, size) && payload_sync(why, size)))
+		return false;
+	if (!engine->commit(b, again, why, size))
+		return false;
+	if (b->large)
+		remove_files(b);
+	return true;
+}
+
 static void
 commit_shared(void)
 {
@@ -114,8 +189,8 @@ commit_shared(void)
 	uint64_t before = clock_read();
 	if (FAULT(commit_late))
 		usleep(300000);
-	bool good = (!b->files || sync_files(b, why, sizeof why)) && engine->commit(b, again, why, sizeof why);
-	uint64_t us = clock_read() - before, bytes = engine->size();
+	bool good = commit_all(b, again, why, sizeof why);
+	uint64_t us = clock_read() - before, bytes = engine->size() + payload_bytes();
 	pthread_mutex_lock(&mutex);
 	shared.batch = NULL;
 	shared.done = true;
@@ -215,6 +290,8 @@ hear_commit(void)
 	latency_us = latency_us ? (7 * latency_us + took) / 8 : took;
 	if (us > counts.commit_max_us)
 		counts.commit_max_us = us;
+	if (good && given.large)
+		for_large(&given, let_go, why, sizeof why);
 	if (good)
 		batch_clear(&given);
 	given_done(good, why);
@@ -289,7 +366,7 @@ store_replay(struct replay *to, char *why, size_t size)
 	commit_use_gate();
 	if (!engine->replay(to, why, size))
 		return false;
-	counts.bytes = engine->size();
+	counts.bytes = engine->size() + payload_bytes();
 	snprintf(why, size, "out of memory");
 	return start_thread();
 }
@@ -410,6 +487,17 @@ store_rows_taken(uint64_t s, uint64_t g)
 	gates = g > gates ? g : gates;
 }
 
+/* Told of: its arguments become a file if they are large. */
+static void
+mark_stored(struct future *f)
+{
+	f->stored = true;
+	if (bytes_len(&f->args) < PAYLOAD_LARGE)
+		return;
+	f->filed |= 1 << PAYLOAD_ARGS;
+	current.large = true;
+}
+
 void
 store_accept(struct future *first, uint64_t n, const struct store_origin *from)
 {
@@ -427,7 +515,7 @@ store_accept(struct future *first, uint64_t n, const struct store_origin *from)
 	t->u.task.submitted = clock_wall_us(first->submitted_us);
 	t->bytes = share(t->verb == NOTE_TASK ? &first->args : &from->elements);
 	for (uint64_t i = 0; i < n; i++)
-		registry_pinned(first->id + i)->stored = true;
+		mark_stored(registry_pinned(first->id + i));
 	if (!from->key)
 		return;
 	struct note *k = note(NOTE_KEY, first->id);
@@ -516,6 +604,10 @@ store_finish(struct future *f)
 	n->u.result.started = clock_wall_us(f->started_us);
 	n->u.result.finished = clock_wall_us(f->finished_us);
 	n->bytes = share(&f->value);
+	if (bytes_len(&f->value) >= PAYLOAD_LARGE) {
+		f->filed |= 1 << PAYLOAD_VALUE;
+		current.large = true;
+	}
 	if (f->more)
 		n->more = share(&f->more->rusage);
 }
@@ -545,8 +637,10 @@ void
 store_forget(struct future *f)
 {
 	counts.forgotten++;
-	if (f->stored)
-		note(NOTE_GONE, f->id);
+	if (f->stored) {
+		note(NOTE_GONE, f->id)->count = f->filed;
+		current.large |= f->filed != 0;
+	}
 	f->stored = false;
 }
 

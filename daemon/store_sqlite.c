@@ -15,11 +15,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon/fault.h"
 #include "daemon/owner.h"
+#include "daemon/payload.h"
 #include "daemon/pool.h"
 #include "daemon/replay.h"
 #include "daemon/spec.h"
@@ -33,10 +35,10 @@ static const char schema[] =
     "  opened INTEGER, run_pairs INTEGER, env BLOB, stdin BLOB, stdin_kind INTEGER, stdin_future INTEGER, priority INTEGER, retries INTEGER, timeout_us INTEGER,\n"
     "  deadline_us INTEGER, delay_us INTEGER, retry_delay_us INTEGER, retain_us INTEGER, sum INTEGER);\n"
     "CREATE TABLE gates (id INTEGER PRIMARY KEY, ids TEXT);\n"
-    "CREATE TABLE tasks (id INTEGER PRIMARY KEY, spec INTEGER, submitted_us INTEGER, args BLOB, gate INTEGER, attempt INTEGER, not_before_us INTEGER,\n"
+    "CREATE TABLE tasks (id INTEGER PRIMARY KEY, spec INTEGER, submitted_us INTEGER, args BLOB, args_file INTEGER, gate INTEGER, attempt INTEGER, not_before_us INTEGER,\n"
     "  let_go INTEGER, killed INTEGER, sum INTEGER);\n"
     "CREATE TABLE results (id INTEGER PRIMARY KEY, state TEXT, attempt INTEGER, started_us INTEGER, finished_us INTEGER, failed INTEGER, seen INTEGER,\n"
-    "  value BLOB, rusage BLOB);\n"
+    "  value BLOB, value_file INTEGER, rusage BLOB);\n"
     "CREATE TABLE outputs (id INTEGER, stream INTEGER, bytes BLOB, PRIMARY KEY (id, stream)) WITHOUT ROWID;\n"
     "CREATE TABLE keys (first INTEGER PRIMARY KEY, count INTEGER, owner TEXT, key TEXT);\n"
     "CREATE TABLE sent (host INTEGER, slot INTEGER, tasks BLOB, PRIMARY KEY (host, slot)) WITHOUT ROWID;\n"
@@ -64,12 +66,12 @@ static const char *const texts[STATEMENTS] = {
 	[GATE] = "INSERT INTO gates VALUES (?1, ?2)",
 	[KEY] = "INSERT OR REPLACE INTO keys VALUES (?1, ?2, ?3, ?4)",
 	[KEY_GONE] = "DELETE FROM keys WHERE first = ?1",
-	[TASK] = "INSERT INTO tasks (id, spec, submitted_us, args, gate, sum) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+	[TASK] = "INSERT INTO tasks (id, spec, submitted_us, args, gate, sum, args_file) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
 	[SENT] = "INSERT OR REPLACE INTO sent VALUES (?1, ?2, ?3)",
 	[SENT_NONE] = "DELETE FROM sent",
 	[SENT_GONE] = "DELETE FROM sent WHERE host = ?1 AND slot = ?2",
 	[AGAIN] = "UPDATE tasks SET attempt = ?2, not_before_us = ?3 WHERE id = ?1",
-	[RESULT] = "INSERT OR REPLACE INTO results VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+	[RESULT] = "INSERT OR REPLACE INTO results VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
 	[OUTPUT] = "INSERT OR REPLACE INTO outputs VALUES (?1, ?2, ?3)",
 	[SEEN] = "UPDATE results SET seen = 1 WHERE id = ?1",
 	[LET_GO] = "UPDATE tasks SET let_go = 1 WHERE id = ?1",
@@ -159,6 +161,19 @@ static void
 bind_bytes(enum statement s, int at, const struct bytes *b)
 {
 	bind_blob(s, at, bytes_data(b), bytes_len(b));
+}
+
+/* In its place, or, where it is large, in a file, of which the row has the padding. */
+static void
+bind_payload(enum statement s, int at, int file, const void *data, size_t len)
+{
+	if (len < PAYLOAD_LARGE) {
+		bind_blob(s, at, data, len);
+		sqlite3_bind_null(statements[s], file);
+		return;
+	}
+	sqlite3_bind_null(statements[s], at);
+	bind_int(s, file, payload_pad(data));
 }
 
 static bool
@@ -419,7 +434,7 @@ put_task(uint64_t id, const struct note *n, const void *args, size_t len)
 	bind_int(TASK, 1, (int64_t)id);
 	bind_int(TASK, 2, (int64_t)n->u.task.spec);
 	bind_int(TASK, 3, n->u.task.submitted);
-	bind_blob(TASK, 4, args, len);
+	bind_payload(TASK, 4, 7, args, len);
 	bind_int(TASK, 5, (int64_t)n->u.task.gate);
 	bind_int(TASK, 6, task_sum(id, n->u.task.spec, n->u.task.gate, args, len));
 	return step(TASK);
@@ -449,8 +464,8 @@ put_result(const struct note *n)
 	bind_int(RESULT, 5, n->u.result.finished);
 	bind_int(RESULT, 6, n->u.result.failed);
 	bind_int(RESULT, 7, n->u.result.seen);
-	bind_bytes(RESULT, 8, &n->bytes);
-	bind_bytes(RESULT, 9, &n->more);
+	bind_payload(RESULT, 8, 9, bytes_data(&n->bytes), bytes_len(&n->bytes));
+	bind_bytes(RESULT, 10, &n->more);
 	return step(RESULT);
 }
 
@@ -612,6 +627,29 @@ tidy(void)
 
 /* ---- a copy ---- */
 
+/* A copy has everything in itself: what is in files here is put into its rows. */
+static bool
+take_in(const char *select, const char *update, enum payload_kind kind)
+{
+	sqlite3_stmt *rows = NULL, *put = NULL;
+	bool good = sqlite3_prepare_v2(backup.to, select, -1, &rows, NULL) == SQLITE_OK && sqlite3_prepare_v2(backup.to, update, -1, &put, NULL) == SQLITE_OK;
+
+	while (good && sqlite3_step(rows) == SQLITE_ROW) {
+		size_t size = 0, pad = (size_t)sqlite3_column_int(rows, 1) % PAGE;
+		uint8_t *file = payload_map((uint64_t)sqlite3_column_int64(rows, 0), kind, &size);
+		if (!file)
+			continue; /* forgotten since */
+		sqlite3_bind_int64(put, 1, sqlite3_column_int64(rows, 0));
+		sqlite3_bind_blob64(put, 2, file + pad, size > pad ? size - pad : 0, SQLITE_STATIC);
+		good = sqlite3_step(put) == SQLITE_DONE;
+		sqlite3_reset(put);
+		munmap(file, size);
+	}
+	sqlite3_finalize(rows);
+	sqlite3_finalize(put);
+	return good;
+}
+
 static bool
 end_backup(bool good, bool *over, char *why, size_t size)
 {
@@ -620,7 +658,9 @@ end_backup(bool good, bool *over, char *why, size_t size)
 	if (backup.copy)
 		sqlite3_backup_finish(backup.copy);
 	if (good && backup.to) /* readable with any tool, as one file */
-		good = sqlite3_exec(backup.to, "PRAGMA journal_mode = DELETE", NULL, NULL, NULL) == SQLITE_OK;
+		good = sqlite3_exec(backup.to, "PRAGMA journal_mode = DELETE", NULL, NULL, NULL) == SQLITE_OK &&
+		    take_in("SELECT id, args_file FROM tasks WHERE args_file IS NOT NULL", "UPDATE tasks SET args = ?2, args_file = NULL WHERE id = ?1", PAYLOAD_ARGS) &&
+		    take_in("SELECT id, value_file FROM results WHERE value_file IS NOT NULL", "UPDATE results SET value = ?2, value_file = NULL WHERE id = ?1", PAYLOAD_VALUE);
 	sqlite3_close(backup.to);
 	backup.to = NULL;
 	backup.copy = NULL;
@@ -757,10 +797,15 @@ read_task(sqlite3_stmt *s, struct replay *to)
 	struct replay_task t = {
 		.id = (uint64_t)sqlite3_column_int64(s, 0), .spec = (uint64_t)sqlite3_column_int64(s, 1), .submitted = sqlite3_column_int64(s, 2),
 		.args = column(s, 3), .gate = (uint64_t)sqlite3_column_int64(s, 4), .attempt = (uint32_t)sqlite3_column_int64(s, 5),
-		.not_before = sqlite3_column_int64(s, 6), .let_go = sqlite3_column_int(s, 7), .killed = sqlite3_column_int(s, 17),
+		.not_before = sqlite3_column_int64(s, 6), .let_go = sqlite3_column_int(s, 7), .killed = sqlite3_column_int(s, 19),
 		.final = sqlite3_column_type(s, 9) != SQLITE_NULL,
 	};
-	t.damaged = sqlite3_column_int64(s, 8) != task_sum(t.id, t.spec, t.gate, t.args.at, t.args.len);
+	struct bytes args = { .len = 0 }, value = { .len = 0 };
+	bool there = true;
+	if (sqlite3_column_type(s, 17) != SQLITE_NULL && (there = payload_read(t.id, PAYLOAD_ARGS, (unsigned)sqlite3_column_int(s, 17) % PAGE, &args)))
+		t.args_bytes = &args;
+	const void *data = t.args_bytes ? (const void *)bytes_data(&args) : t.args.at;
+	t.damaged = !there || sqlite3_column_int64(s, 8) != task_sum(t.id, t.spec, t.gate, data, t.args_bytes ? bytes_len(&args) : t.args.len);
 	if (t.final) {
 		const char *state = (const char *)sqlite3_column_text(s, 9);
 		t.state = state && strcmp(state, "CANCELLED") == 0 ? FUTURE_CANCELLED : FUTURE_FINISHED;
@@ -771,8 +816,14 @@ read_task(sqlite3_stmt *s, struct replay *to)
 		t.seen = sqlite3_column_int(s, 14);
 		t.value = column(s, 15);
 		t.rusage = column(s, 16);
+		if (sqlite3_column_type(s, 18) != SQLITE_NULL && (there = payload_read(t.id, PAYLOAD_VALUE, (unsigned)sqlite3_column_int(s, 18) % PAGE, &value)))
+			t.value_bytes = &value;
+		t.value_lost = !there;
 	}
-	return replay_task(to, &t);
+	bool good = replay_task(to, &t);
+	bytes_drop(&args);
+	bytes_drop(&value);
+	return good;
 }
 
 static bool
@@ -801,7 +852,8 @@ replay(struct replay *to, char *why, size_t size)
 	    read_rows("SELECT id, ids FROM gates", to, read_gate, why, size) &&
 	    read_rows("SELECT host, slot, tasks FROM sent", to, read_sent, why, size) &&
 	    read_rows("SELECT t.id, spec, submitted_us, args, gate, t.attempt, not_before_us, let_go, sum, r.state, r.attempt, r.started_us,"
-		      " r.finished_us, r.failed, r.seen, r.value, r.rusage, killed FROM tasks t LEFT JOIN results r ON r.id = t.id ORDER BY t.id", to, read_task, why, size) &&
+		      " r.finished_us, r.failed, r.seen, r.value, r.rusage, args_file, value_file, killed FROM tasks t LEFT JOIN results r ON r.id = t.id"
+		      " ORDER BY t.id", to, read_task, why, size) &&
 	    read_rows("SELECT id, stream, bytes FROM outputs", to, read_output, why, size) &&
 	    read_rows("SELECT first, count, owner, key FROM keys", to, read_key, why, size);
 }

@@ -209,6 +209,58 @@ def test_spilled_output_is_there_after_a_crash(daemon, client, reborn):
     again.call("release", [future])
 
 
+def rss(daemon):
+    with open("/proc/%d/status" % daemon.pid) as f:
+        return next(int(line.split()[1]) for line in f if line.startswith("RssAnon:")) * 1024
+
+
+def payload_files(daemon):
+    top = next(os.path.join(daemon.path("state"), name) for name in os.listdir(daemon.path("state")) if name.startswith("payload-"))
+    return sorted(os.listdir(top))
+
+
+def test_large_payloads_are_in_the_store_and_not_in_memory(daemon, client, reborn):
+    big = os.urandom(1 << 20) * 8
+    client.call("pause", "native")
+    before = daemon.rss() and rss(daemon)
+    ids = [client.call("submit", "native", "echo", [big]) for _ in range(4)]
+    run = client.call("map", "native", "echo", [[big], ["small"], [big[1:]]])
+    if before:
+        assert rss(daemon) - before < 20 << 20  # of 48 MiB
+    assert client.call("stats")["bytes"] < 8 << 20
+    assert payload_files(daemon) == sorted(["%d.args" % id for id in ids + [run[0], run[0] + 2]])
+    client.call("resume", "native")
+    assert all(client.call("result", id) == big for id in ids)
+    assert client.call("result", run[0] + 2) == big[1:]
+    if before:
+        assert rss(daemon) - before < 40 << 20  # of 96 MiB
+    copy = daemon.path("copy.db")
+    client.call("backup", copy)
+    with sqlite3.connect(copy) as db:
+        assert db.execute("select length(args), length(value) from futures where id = ?", [ids[0]]).fetchone() == (len(big) + 6, len(big) + 5)
+    db.close()
+    again = reborn(daemon)
+    client = again.client()
+    assert all(client.call("result", id) == big for id in ids[:2])
+    assert client.call("result", run[0]) == big and client.call("result", run[0] + 1) == "small"
+    client.call("release", ids + [run])
+    client.call("submit", "native", "noop", [])
+    eventually(lambda: payload_files(again) == [])
+
+
+def test_a_large_argument_that_is_damaged_is_not_run(daemon, client, launch):
+    client.call("pause", "native")
+    future = client.call("submit", "native", "echo", [b"x" * 1000000])
+    daemon.kill()
+    daemon.clients.clear()
+    name, = payload_files(daemon)
+    path = os.path.join(daemon.path("state"), next(n for n in os.listdir(daemon.path("state")) if n.startswith("payload-")), name)
+    with open(path, "r+b") as f:
+        f.seek(500000)
+        f.write(b"y")
+    refused("StoreError", launch(directory=daemon.directory).client().call, "result", future)
+
+
 def test_a_pool_that_a_client_opened_is_there_with_its_tasks(daemon, client, reborn):
     pool = client.call("open_pool", {"like": "native", "workers": 1})
     client.call("pause", pool)
