@@ -268,7 +268,7 @@ static void
 offer_value(struct complete *c, const struct option_row *row)
 {
 	static const char *const colors[] = { "auto", "always", "never", NULL };
-	static const char *const states[] = { "pending", "running", "cancelled", "finished", NULL };
+	static const char *const states[] = { "pending", "running", "cancelled", "finished", "succeeded", "failed", NULL };
 	static const char *const halts[] = { "never", "soon,fail=1", "soon,fail=10%", "now,fail=1", "now,success=1", NULL };
 	static const char *const limits[] = { "memory=", "cpu=", "files=", "file_size=", "core=", "stack=", "processes=", NULL };
 

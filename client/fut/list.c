@@ -12,18 +12,60 @@
 
 enum { PAGE = 1000 };
 
-bool
-list_state(struct fut *f, const char *text, const char **state)
-{
-	static const char *const names[] = { "PENDING", "RUNNING", "CANCELLED", "FINISHED" };
+static const struct {
+	const char *name;
+	unsigned states;
+	const char *wire;
+} names[] = {
+	{ "pending", LIST_PENDING, "PENDING" },
+	{ "running", LIST_RUNNING, "RUNNING" },
+	{ "cancelled", LIST_CANCELLED, "CANCELLED" },
+	{ "finished", LIST_SUCCEEDED | LIST_FAILED, "FINISHED" },
+	{ "succeeded", LIST_SUCCEEDED, "FINISHED" },
+	{ "failed", LIST_FAILED, "FINISHED" },
+};
+enum { NAMES = sizeof names / sizeof names[0] };
 
-	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-		if (strcasecmp(text, names[i]) == 0) {
-			*state = names[i];
-			return true;
+bool
+list_states(struct fut *f, const char *text, struct list_filter *filter)
+{
+	const char *at = text;
+	bool one = strchr(text, ',') == NULL;
+
+	for (;;) {
+		size_t len = strcspn(at, ","), i = 0;
+
+		while (i < NAMES && (strlen(names[i].name) != len || strncasecmp(at, names[i].name, len) != 0))
+			i++;
+		if (i == NAMES) {
+			args_wrong(f, "--state: expected pending, running, cancelled, finished, succeeded or failed, got '%.*s'", (int)len, at);
+			return false;
 		}
-	args_wrong(f, "--state: expected pending, running, cancelled or finished, got '%s'", text);
-	return false;
+		filter->states |= names[i].states;
+		filter->state = one ? names[i].wire : NULL;
+		if (at[len] == '\0')
+			return true;
+		at += len + 1;
+	}
+}
+
+static bool
+is_wanted(const struct list_filter *filter, struct futured_value map)
+{
+	struct futured_value state;
+	bool failed = false;
+	unsigned is = 0;
+
+	if (filter->states == 0)
+		return true;
+	futured_find_bool(map, "failed", &failed);
+	futured_value_find(map, "state", &state);
+	for (size_t i = 0; i < NAMES && is == 0; i++)
+		if (futured_value_is_str(state, names[i].wire))
+			is = names[i].states;
+	if (is == (LIST_SUCCEEDED | LIST_FAILED))
+		is = failed ? LIST_FAILED : LIST_SUCCEEDED;
+	return (is & filter->states) != 0;
 }
 
 static enum futured_status
@@ -58,6 +100,8 @@ take_map(const struct list_filter *filter, struct futured_value map, bool (*each
 	double submitted;
 
 	if (filter->since > 0 && futured_find_number(map, "submitted", &submitted) && submitted < filter->since)
+		return true;
+	if (!is_wanted(filter, map))
 		return true;
 	if (filter->most > 0 && *taken >= filter->most)
 		return false;

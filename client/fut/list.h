@@ -4,16 +4,20 @@
 
 #include "client/fut/fut.h"
 
+/* What a list calls states: those of the protocol, with two for finished ones. */
+enum list_state { LIST_PENDING = 1, LIST_RUNNING = 2, LIST_CANCELLED = 4, LIST_SUCCEEDED = 8, LIST_FAILED = 16 };
+
 struct list_filter {
 	const char *pool, *tag, *name, *state; /* NULL: any */
+	unsigned states;                       /* of enum list_state; 0: any */
 	double since;                          /* submitted; 0: any */
 	int64_t most;                          /* 0: any number */
 };
 
 /* Calls `each` for every future map, by id, until it returns false. EXIT_OK or what to exit with, said. */
 int list_each(struct fut *f, const struct list_filter *filter, bool (*each)(struct futured_value map, void *data), void *data);
-/* Reads a state's name in any case: "running" is "RUNNING". False: said. */
-bool list_state(struct fut *f, const char *text, const char **state);
+/* Reads names of states, in any case, with commas between them, into the filter. False: said. */
+bool list_states(struct fut *f, const char *text, struct list_filter *filter);
 /* What a list shows of a task: its name, else its function and what is known of its arguments. New. */
 char *list_title(struct futured_value map);
 /* Its function and arguments, quoted as in a shell where that is needed. New; NULL without a function. */

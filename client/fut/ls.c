@@ -1,4 +1,5 @@
 /* fut ls: what there is. */
+#include <inttypes.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,12 +12,19 @@
 #include "client/fut/show.h"
 #include "client/fut/writer.h"
 
-enum { LS_SINCE = OPTION_LONG, LS_LIMIT };
+enum { LS_SINCE = OPTION_LONG, LS_LIMIT, LS_IDS, LS_COUNT };
 
 struct ls {
 	struct fut *f;
 	struct list_filter filter;
-	bool watch;
+	bool watch, ids, count;
+	uint64_t counted;
+};
+
+/* What a watch that draws no screen has told of a future. */
+struct seen {
+	uint64_t id;
+	char state[16];
 };
 
 static char *
@@ -88,22 +96,130 @@ list_once(struct ls *ls)
 	return status;
 }
 
-/* Redraws every second, and ends when stdout or the daemon does. */
+/* ---- for scripts ---- */
+
+static bool
+on_id(struct futured_value map, void *data)
+{
+	struct ls *ls = data;
+	uint64_t id;
+
+	ls->counted++;
+	if (ls->ids && futured_find_uint(map, "id", &id))
+		printf("%" PRIu64 "\n", id);
+	return true;
+}
+
 static int
-list_watch(struct ls *ls)
+list_ids(struct ls *ls)
+{
+	int status = list_each(ls->f, &ls->filter, on_id, ls);
+
+	if (status == EXIT_OK && ls->count)
+		printf(ls->f->json ? "{\"count\": %" PRIu64 "}\n" : "%" PRIu64 "\n", ls->counted);
+	return status;
+}
+
+/* ---- watching ---- */
+
+/* The screen is drawn over what it was, so that it does not flicker; the newest are shown where not all fit. */
+static int
+draw_screen(struct ls *ls)
+{
+	size_t height = writer_height(), rows, most = height > 4 ? height - 3 : 1;
+	struct table *t = table_new(ls->f, columns);
+	int status = list_each(ls->f, &ls->filter, on_page, t);
+	time_t now = time(NULL);
+	char clock[16];
+	struct tm tm;
+
+	localtime_r(&now, &tm);
+	strftime(clock, sizeof clock, "%H:%M:%S", &tm);
+	rows = table_rows(t);
+	printf("\033[H%s%s  %zu future%s", paint_code(ls->f->paint_out, PAINT_DIM), clock, rows, rows == 1 ? "" : "s");
+	if (rows > most)
+		printf(", the last %zu", most);
+	printf("%s\033[K\n", paint_end(ls->f->paint_out));
+	if (rows == 0)
+		fputs("no futures\033[K\n", stdout);
+	table_redraw(t, most);
+	table_end(t, NULL);
+	fputs("\033[J", stdout);
+	return status;
+}
+
+struct watch {
+	struct ls *ls;
+	struct seen *seen; /* by id */
+	size_t count, at;
+	struct seen *fresh;
+	size_t fresh_count;
+	struct table *table;
+};
+
+/* Both lists go up by id. */
+static bool
+on_watched(struct futured_value map, void *data)
+{
+	struct watch *w = data;
+	struct seen now = { 0 };
+	enum paint paint;
+	char *state = cell_state(map, &paint);
+
+	futured_find_uint(map, "id", &now.id);
+	snprintf(now.state, sizeof now.state, "%s", state != NULL ? state : "");
+	free(state);
+	while (w->at < w->count && w->seen[w->at].id < now.id)
+		w->at++;
+	if (w->at == w->count || w->seen[w->at].id != now.id || strcmp(w->seen[w->at].state, now.state) != 0)
+		table_add(w->table, map);
+	if ((w->fresh_count & (w->fresh_count + 1)) == 0)
+		w->fresh = need(realloc(w->fresh, (2 * w->fresh_count + 2) * sizeof *w->fresh));
+	w->fresh[w->fresh_count++] = now;
+	return true;
+}
+
+/* Where no screen is drawn: those that are new, or in another state than before. */
+static int
+print_changes(struct watch *w)
 {
 	int status;
 
-	for (;;) {
-		struct pollfd p = { .fd = futured_fd(ls->f->c), .events = POLLIN };
+	w->at = w->fresh_count = 0;
+	w->fresh = NULL;
+	w->table = table_new(w->ls->f, columns);
+	status = list_each(w->ls->f, &w->ls->filter, on_watched, w);
+	table_end(w->table, NULL);
+	free(w->seen);
+	w->seen = w->fresh;
+	w->count = w->fresh_count;
+	return status;
+}
 
-		if (ls->f->tty_out && !ls->f->json)
-			fputs("\033[H\033[2J\033[3J", stdout);
-		if ((status = list_once(ls)) != EXIT_OK || fflush(stdout) != 0)
-			return status;
-		if (poll(&p, 1, 1000) > 0 && futured_process(ls->f->c) != FUTURED_OK)
-			return fut_lost(ls->f);
+/* Looks every second, and ends when stdout or the daemon does. */
+static int
+list_watch(struct ls *ls)
+{
+	struct watch w = { .ls = ls };
+	bool draws = ls->f->tty_out && !ls->f->json;
+	int status = EXIT_OK;
+
+	if (draws)
+		fputs("\033[H\033[2J", stdout);
+	while (status == EXIT_OK) {
+		struct pollfd p[2] = { { futured_fd(ls->f->c), POLLIN, 0 }, { draws ? -1 : STDOUT_FILENO, 0, 0 } };
+
+		if ((status = draws ? draw_screen(ls) : print_changes(&w)) != EXIT_OK || fflush(stdout) != 0)
+			break;
+		if (poll(p, 2, 1000) <= 0)
+			continue;
+		if ((p[1].revents & (POLLERR | POLLNVAL)) != 0)
+			break; /* nobody reads it any more */
+		if (futured_process(ls->f->c) != FUTURED_OK)
+			status = fut_lost(ls->f);
 	}
+	free(w.seen);
+	return status;
 }
 
 /* A duration ago (10m), or a clock time today (14:30), or a day (2026-05-01). */
@@ -146,7 +262,7 @@ ls_main(struct fut *f, int argc, char **argv)
 	while ((key = args_next(&a)) != ARGS_END)
 		switch (key) {
 		case 's':
-			if (!list_state(f, a.value, &ls.filter.state))
+			if (!list_states(f, a.value, &ls.filter))
 				return EXIT_USAGE;
 			break;
 		case 'p':
@@ -169,24 +285,36 @@ ls_main(struct fut *f, int argc, char **argv)
 		case 'w':
 			ls.watch = true;
 			break;
+		case LS_IDS:
+			ls.ids = true;
+			break;
+		case LS_COUNT:
+			ls.count = true;
+			break;
 		default:
 			return a.status;
 		}
 	if (!args_expect(&a, 0, 0))
 		return a.status;
+	if (ls.ids + ls.count + ls.watch > 1)
+		return args_wrong(f, "--ids, --count and --watch: one of them");
 	if ((status = reach(f, REACH_ONLY)) != EXIT_OK)
 		return status;
+	if (ls.ids || ls.count)
+		return list_ids(&ls);
 	return ls.watch ? list_watch(&ls) : list_once(&ls);
 }
 
 static const struct option_row ls_options[] = {
-	{ 's', "state", "S", "pending, running, cancelled or finished" },
+	{ 's', "state", "S[,S]", "pending, running, cancelled, finished; or of these succeeded, failed" },
 	{ 'p', "pool", "POOL", "only of this pool" },
 	{ 'T', "tag", "TAG", "only with this tag" },
 	{ 'n', "name", "NAME", "only with this name" },
 	{ LS_SINCE, "since", "T", "submitted since: 10m, 14:30, 2026-05-01" },
 	{ LS_LIMIT, "limit", "N", "at most so many" },
-	{ 'w', "watch", NULL, "again every second" },
+	{ LS_IDS, "ids", NULL, "only their ids" },
+	{ LS_COUNT, "count", NULL, "only how many" },
+	{ 'w', "watch", NULL, "every second; where stdout is no terminal, what is new or in another state" },
 	{ 0, NULL, NULL, NULL },
 };
 
@@ -197,6 +325,8 @@ const struct verb verb_ls = {
 	.examples = "  fut ls                              # all that is known\n"
 		    "  fut ls --state running --watch      # what runs, every second\n"
 		    "  fut ls --tag nightly --since 14:30  # of today's run\n"
+		    "  fut ls -s failed --ids | xargs -r fut retry\n"
+		    "  fut ls -s pending,running --count   # how much is left\n"
 		    "  fut --json ls | jq .id              # one object per line",
 	.options = ls_options,
 	.run = ls_main,

@@ -12,6 +12,7 @@
 #include "client/fut/text.h"
 
 enum { COLUMNS_MAX = 12, FLEX_MIN = 12 };
+#define NO_ROOM SIZE_MAX
 
 struct cell {
 	char *text;
@@ -24,6 +25,8 @@ struct table {
 	size_t count;
 	struct cell *cells; /* count a row */
 	size_t rows;
+	size_t most;        /* rows printed, the last ones; 0: all */
+	const char *eol;
 };
 
 size_t
@@ -41,6 +44,14 @@ writer_width(const struct fut *f)
 	return 80;
 }
 
+size_t
+writer_height(void)
+{
+	struct winsize w;
+
+	return ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_row > 0 ? w.ws_row : 24;
+}
+
 void
 writer_object(struct futured_value v)
 {
@@ -55,6 +66,7 @@ table_new(struct fut *f, const struct column *columns)
 
 	t->f = f;
 	t->columns = columns;
+	t->eol = "\n";
 	while (columns[t->count].title != NULL && t->count < COLUMNS_MAX)
 		t->count++;
 	return t;
@@ -82,13 +94,38 @@ table_add(struct table *t, struct futured_value map)
 	t->rows++;
 }
 
+void
+table_redraw(struct table *t, size_t most)
+{
+	t->most = most;
+	t->eol = "\033[K\n";
+}
+
+size_t
+table_rows(const struct table *t)
+{
+	return t->rows;
+}
+
+/* A column that there is no room for has the width NO_ROOM. */
+static bool
+is_last(const struct table *t, const size_t width[], size_t i)
+{
+	while (++i < t->count)
+		if (width[i] != NO_ROOM)
+			return false;
+	return true;
+}
+
 static void
-print_cell(const struct table *t, const char *text, size_t width, size_t i, enum paint paint)
+print_cell(const struct table *t, const char *text, const size_t widths[], size_t i, enum paint paint)
 {
 	const struct column *col = &t->columns[i];
-	size_t used = text_width(text), pad = used < width ? width - used : 0;
-	bool cut = used > width, last = i + 1 == t->count;
+	size_t width = widths[i], used = text_width(text), pad = used < width ? width - used : 0;
+	bool cut = used > width, last = is_last(t, widths, i);
 
+	if (width == NO_ROOM)
+		return;
 	if (col->right)
 		printf("%*s", (int)pad, "");
 	fputs(paint_code(t->f->paint_out && paint != PAINT_NONE, paint), stdout);
@@ -99,10 +136,10 @@ print_cell(const struct table *t, const char *text, size_t width, size_t i, enum
 	fputs(paint_end(t->f->paint_out && paint != PAINT_NONE), stdout);
 	if (!col->right && !last)
 		printf("%*s", (int)pad, "");
-	fputs(last ? "\n" : "  ", stdout);
+	fputs(last ? t->eol : "  ", stdout);
 }
 
-/* The flexible columns give what the terminal lacks. */
+/* The flexible columns give what the terminal lacks; then others go, the last first, but for the first column. */
 static void
 fit(const struct table *t, size_t width[])
 {
@@ -117,16 +154,21 @@ fit(const struct table *t, size_t width[])
 			width[i] -= give;
 			total -= give;
 		}
+	for (size_t i = t->count; i-- > 1 && most > 0 && total > most;)
+		if (!t->columns[i].flex) {
+			total -= width[i] + 2;
+			width[i] = NO_ROOM;
+		}
 }
 
 static void
 print_table(const struct table *t)
 {
-	size_t width[COLUMNS_MAX];
+	size_t width[COLUMNS_MAX], first = t->most > 0 && t->rows > t->most ? t->rows - t->most : 0;
 
 	for (size_t i = 0; i < t->count; i++) {
 		width[i] = text_width(t->columns[i].title);
-		for (size_t r = 0; r < t->rows; r++) {
+		for (size_t r = first; r < t->rows; r++) {
 			size_t w = text_width(t->cells[r * t->count + i].text);
 
 			width[i] = w > width[i] ? w : width[i];
@@ -134,10 +176,10 @@ print_table(const struct table *t)
 	}
 	fit(t, width);
 	for (size_t i = 0; i < t->count; i++)
-		print_cell(t, t->columns[i].title, width[i], i, PAINT_DIM);
-	for (size_t r = 0; r < t->rows; r++)
+		print_cell(t, t->columns[i].title, width, i, PAINT_DIM);
+	for (size_t r = first; r < t->rows; r++)
 		for (size_t i = 0; i < t->count; i++)
-			print_cell(t, t->cells[r * t->count + i].text, width[i], i, t->cells[r * t->count + i].paint);
+			print_cell(t, t->cells[r * t->count + i].text, width, i, t->cells[r * t->count + i].paint);
 }
 
 void

@@ -19,6 +19,9 @@ void writer_table(struct fut *f, const struct column *columns, struct futured_va
 struct table;
 struct table *table_new(struct fut *f, const struct column *columns);
 void table_add(struct table *t, struct futured_value map);
+/* Only the last `most` rows are printed, each over what was on its line before: for a screen that is drawn again and again. */
+void table_redraw(struct table *t, size_t most);
+size_t table_rows(const struct table *t);
 /* Prints and frees. */
 void table_end(struct table *t, const char *none);
 
@@ -37,5 +40,7 @@ char *cell_since(struct futured_value map, const char *key);
 char *cell_state(struct futured_value map, enum paint *paint);
 /* How wide stdout is; 0: not a terminal. */
 size_t writer_width(const struct fut *f);
+/* How high; 24 where that is not known. */
+size_t writer_height(void);
 
 #endif

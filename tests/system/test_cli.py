@@ -5,6 +5,7 @@ import re
 import select
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -621,6 +622,44 @@ def test_ls_filters(fut, daemon):
     assert ids("--state", "running") == [] and ids("--since", "1h") == [a, b] and ids("--limit", "1") == [a]
     assert ids("--since", "2037-01-01") == []
     assert b"alpha" in fut.ok("ls")
+
+
+def test_ls_by_several_states(fut, daemon, client, gate):
+    ids = [fut.submit("true"), fut.submit("false"), fut.submit("--delay", "1h", "true"), fut.submit("--delay", "1h", "true")]
+    client.call("wait", [1, 2])
+    fut.ok("cancel", ids[3])
+    running = str(client.call("submit", "shell", *gate.task()))
+    gate.await_start()
+    listed = lambda states: fut.ok("ls", "-s", states, "--ids").decode().split()
+    assert listed("succeeded") == [ids[0]] and listed("failed") == [ids[1]] and listed("finished") == ids[:2]
+    assert listed("pending,running") == [ids[2], running] and listed("Failed,CANCELLED") == [ids[1], ids[3]]
+    assert fut.ok("ls", "--count") == b"5\n" and fut.ok("ls", "-s", "failed", "--count") == b"1\n"
+    assert fut.json("ls", "-s", "running", "--count") == [{"count": 1}]
+    assert fut.run("ls", "-s", "failed,lost").returncode == 2 and fut.run("ls", "--ids", "--count").returncode == 2
+    gate.open()
+
+
+def test_ls_watch_in_a_pipe_tells_changes(fut, daemon, gate, client):
+    process = fut.start("--json", "ls", "--watch")
+    future = client.call("submit", "shell", *gate.task())
+    told = json.loads(process.stdout.readline())
+    assert told["id"] == future
+    while told["state"] != "RUNNING":
+        told = json.loads(process.stdout.readline())
+    gate.open()
+    told = json.loads(process.stdout.readline())
+    assert (told["id"], told["state"]) == (future, "FINISHED")
+    process.stdout.close()
+    assert process.wait(10) in (0, 141)
+
+
+def test_ls_since_takes_spans_times_and_days(fut, daemon):
+    future = fut.submit("true")
+    today = time.strftime("%Y-%m-%d")
+    for since in ("1h", "00:00", today, today + " 00:00", "1970-01-01"):
+        assert fut.ok("ls", "--since", since, "--ids").decode().split() == [future], since
+    assert fut.ok("ls", "--since", "2100-01-01", "--ids") == b""
+    assert fut.run("ls", "--since", "yesterday").returncode == 2
 
 
 def test_a_pool_can_be_held_and_resized(fut, daemon):

@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from cli_helper import Fut
+from cli_helper import Fut, Screen
 from helpers import eventually
 
 
@@ -117,6 +117,24 @@ def test_a_table_fits_the_terminal(fut, daemon):
     assert screen.wait() == 0
     assert all(len(line) <= 60 for line in screen.plain().decode().replace("\r", "").split("\n"))
     assert "…" in screen.plain().decode()
+
+
+@pytest.mark.parametrize("columns", [30, 12, 5])
+def test_a_table_gives_up_columns_where_it_is_narrow(fut, daemon, columns):
+    fut.submit("-n", "name", "true")
+    screen = fut.terminal("ls", columns=columns)
+    assert screen.wait() == 0
+    lines = screen.plain().decode().replace("\r", "").split("\n")
+    assert lines[0].lstrip().startswith("ID") and all(len(line) <= max(columns, 16) for line in lines), lines
+
+
+def test_ls_watch_shows_the_newest_that_fit(fut, daemon, client):
+    client.call("map", "shell", "true", [[]] * 40)
+    screen = Screen(fut.terminal("ls", "--watch", rows=10, env={"TERM": "vt100"}), 10, 80)
+    shown = screen.until("40 futures, the last 7")
+    assert shown.split("\n")[2].split()[0] == "34" and "\n40 " in shown
+    screen.terminal.type(b"\x03")
+    assert screen.terminal.wait() == 130
 
 
 def test_ls_watch_follows(fut, daemon, client):
