@@ -75,6 +75,21 @@ dump_oom(void)
 		fclose(f);
 }
 
+static void
+dump_ids(void)
+{
+	uid_t u[3];
+	gid_t g[3], group[64];
+	int count = getgroups(64, group);
+
+	getresuid(&u[0], &u[1], &u[2]);
+	getresgid(&g[0], &g[1], &g[2]);
+	printf("uid\t%u %u %u\ngid\t%u %u %u\ngroups\t", u[0], u[1], u[2], g[0], g[1], g[2]);
+	for (int i = 0; i < count; i++)
+		printf("%s%u", i ? " " : "", group[i]);
+	printf("\n");
+}
+
 int
 main(int argc, char **argv)
 {
@@ -92,6 +107,11 @@ main(int argc, char **argv)
 		printf("env\t%s\n", *e);
 	dump_lines("/proc/self/status", "Sig");
 	dump_lines("/proc/self/status", "ShdPnd");
+	dump_lines("/proc/self/status", "Cap");
+	dump_lines("/proc/self/status", "NoNewPrivs");
+	dump_lines("/proc/self/status", "Seccomp");
+	dump_lines("/proc/self/status", "Threads");
+	dump_ids();
 	dump_limits();
 	dump_oom();
 	prctl(PR_GET_CHILD_SUBREAPER, &reaper);
