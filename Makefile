@@ -73,8 +73,9 @@ check-all: check
 clang:
 	$(BUILD) B=build-clang CC=clang CFLAGS="-O2 -g -Werror" all
 
+DAEMON_LIBS = -levent_core -levent_extra -lmsgpackc -lyaml -lsqlite3 -lssl -lcrypto -lm
 $(B)/bin/futured: $(B)/obj/daemon/main.o $(DAEMON_A) $(CONFIG_A) $(LAUNCH_A) $(PROTO_A)
-	$(LINK) $^ -levent_core -levent_extra -lmsgpackc -lyaml -lsqlite3 -lssl -lcrypto -lm
+	$(LINK) $^ $(DAEMON_LIBS)
 $(B)/libexec/futured-worker: $(call objs,worker,$(WORKER)) $(PROTO_A)
 	$(LINK) -rdynamic $^ -lmsgpackc -llua5.4 -ldl -lm
 $(B)/libexec/futured-launch: $(B)/obj/launch/main.o $(LAUNCH_A)
@@ -158,15 +159,25 @@ lint:
 	@mandoc -T lint -W warning docs/*.[1-8]
 	@! grep -rn '"daemon/' proto config client worker launch
 
-# Fuzzing, with clang: what is found is left in build/fuzz.
+# Fuzzing, with clang: what is found is left in build-fuzz/fuzz, with the inputs that came before it. A seed that must crash does so first: else
+# the fuzzer would find nothing either.
 FUZZ_SECONDS = 30
-FUZZERS = $(patsubst tests/fuzz/fuzz_%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
-$(B)/fuzz/%: tests/fuzz/fuzz_%.c $(wildcard proto/*.[ch] config/*.[ch])
-	@mkdir -p $@.corpus
-	$(QUIET_LD)clang $(FLAGS) -fsanitize=fuzzer,address,undefined -o $@ $(filter %.c,$^) -lmsgpackc -lyaml
-fuzz: $(FUZZERS)
-	@for f in $^; do echo "  FUZZ  $$f for $(FUZZ_SECONDS) s"; \
-		$$f -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$$f. $$f.corpus >$$f.log 2>&1 || { tail -40 $$f.log; exit 1; }; done
+FUZZERS = frame config session worker
+FUZZ = $(B)/fuzz/fuzz_
+fuzz:
+	$(BUILD) B=build-fuzz CC="$(FUZZ_CC)" SAN=fuzzer-no-link,address,undefined CFLAGS="-O1 -g" fuzzing
+FUZZ_CC = clang
+$(B)/obj/libcore.a: $(B)/obj/tests/fuzz/core.o
+$(B)/fuzz/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $(B)/obj/libcore.a $(DAEMON_A) $(CONFIG_A) $(LAUNCH_A) $(PROTO_A)
+	@mkdir -p $@.corpus $@.history
+	$(LINK) -fsanitize=fuzzer,address,undefined $^ $(DAEMON_LIBS)
+fuzzing: $(addprefix $(FUZZ),$(FUZZERS))
+	@/usr/bin/python3 tests/fuzz/seeds.py $(B)/fuzz
+	@! FUTURED_FUZZ_CONTROL=result $(FUZZ)session $(FUZZ)session.seeds/submit >/dev/null 2>&1 || { echo "no seed gets to a result"; exit 1; }
+	@! FUTURED_FUZZ_CONTROL=lost $(FUZZ)worker $(FUZZ)worker.seeds/die9 >/dev/null 2>&1 || { echo "no seed loses a worker"; exit 1; }
+	@for f in $^; do echo "  FUZZ  $$f for $(FUZZ_SECONDS) s"; rm -f $$f.history/*; \
+		FUTURED_FUZZ_HISTORY=$$f.history $$f -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -len_control=20 -timeout=20 -detect_leaks=0 -close_fd_mask=3 -print_final_stats=1 \
+			-artifact_prefix=$$f. $$f.corpus $$f.seeds >$$f.log 2>&1 || { tail -60 $$f.log; exit 1; }; done
 
 # Programs that system tests run as tasks; never with sanitizers, which change what they are there to show.
 $(B)/tests/programs/%: tests/programs/%.c
@@ -231,6 +242,6 @@ compile_commands.json:
 clean:
 	rm -rf build build-* compile_commands.json
 
-.PHONY: all modules unit programs system lint fuzz bench setup demo check check-all clang install compile_commands.json clean
+.PHONY: all modules unit programs system lint fuzz fuzzing bench setup demo check check-all clang install compile_commands.json clean
 .SECONDARY:
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

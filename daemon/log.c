@@ -183,6 +183,9 @@ format(struct line *l, enum log_level level, const char *subsystem, const struct
 	}
 }
 
+static void vlog(enum log_level level, const char *subsystem, const struct log_about *about, const char *fmt, va_list ap)
+	__attribute__((format(printf, 4, 0)));
+
 static void
 vlog(enum log_level level, const char *subsystem, const struct log_about *about, const char *fmt, va_list ap)
 {

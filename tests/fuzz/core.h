@@ -1,0 +1,33 @@
+/* The whole daemon core in one process, for fuzzing: real requests, futures, pools, hosts, boards; only the worker processes are made up, by taking the
+ * place of daemon/child.c. What happened stays from one input to the next.
+ *
+ * An input is a list of steps, each four bytes (what, who, length in two bytes, low first) and so many bytes of data. Ids are not known to whoever
+ * writes an input, so the eight bytes ff ff ff ff ff ff ff NN in data stand for one: below 128 of the NNth of the youngest futures, from 128 on
+ * of the task that worker is running. */
+#ifndef FUTURED_TESTS_FUZZ_CORE_H
+#define FUTURED_TESTS_FUZZ_CORE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum core_step {
+	CORE_SAY,     /* client `who` says data */
+	CORE_LEAVE,   /* client `who` closes */
+	CORE_HEAR,    /* client `who` reads what there is for it */
+	CORE_TURN,    /* `who` turns of the loop */
+	CORE_SERVE,   /* workers do what they should; the bits of `who` say how, see core.c */
+	CORE_ANSWER,  /* worker `who` says data on the socket of a slot */
+	CORE_CONTROL, /* worker `who` says data on its control socket */
+	CORE_RING,    /* … writes data into the ring, and says that it did */
+	CORE_BOARD,   /* … writes data anywhere on the boards: the first two bytes say where */
+	CORE_STDERR,  /* … writes data to 2 */
+	CORE_DIE,     /* … dies; the data's first byte is its wait status */
+	CORE_STEPS
+};
+
+/* Once. `extra`: more of the configuration, as YAML at the top. */
+void core_start(const char *extra);
+/* Takes the steps that `allowed` (1 << enum core_step) allows, then closes all clients and looks whether the books are right. */
+void core_run(const uint8_t *data, size_t size, unsigned allowed);
+
+#endif

@@ -1,0 +1,22 @@
+/* Whatever workers say and write, where clients and other workers do as they should and they do not: the daemon's side of the worker contract, with
+ * boards and rings that are written to at will. */
+#include "tests/fuzz/core.h"
+
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int
+LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	(void)argc, (void)argv;
+	core_start("store: memory");
+	return 0;
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	if (size <= 65536)
+		core_run(data, size, (1u << CORE_STEPS) - 1);
+	return 0;
+}
