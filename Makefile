@@ -24,7 +24,7 @@ WORKER := main host channel command task process box tree capture feed early slo
 CLIENT := core connection resume blocking calls submission completed watch rewatch follow future gather mapping executor \
           discover ids value packer packf settings reply errors
 FUT    := main verbs common args help text words jsonout jsonin writer list outcome printed value sink stop reach start task feed run \
-          submit call wait result cancel ls about events pool daemon map mapout items template progress halt joblog \
+          submit call wait result cancel ls about events pool bench daemon map mapout items template progress halt joblog \
           complete completion top topdata topdraw processes page
 UNIT   := buf utf8 frame reader message error board ring address config config_broken number client_core client_pack client_memory client_blocking \
           client_rules client_map client_reconnect client_event \

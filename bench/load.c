@@ -5,8 +5,7 @@
  *	load ADDRESS POOL map COUNT             one map of COUNT, and the wait for it; tasks a second
  *	load ADDRESS POOL polite SECONDS        a call every millisecond; how long it took
  *	load ADDRESS POOL bytes SIZE COUNT      `echo` of so many bytes, one at a time; megabytes a second, one way
- *	load ADDRESS POOL keep COUNT            submits, and releases nothing: for looking at the daemon's memory
- *	load ADDRESS POOL submit COUNT DEPTH    DEPTH submits in flight, ids received; submits a second
+ *	load ADDRESS POOL submit COUNT DEPTH    DEPTH submits that are not done, each result received, then released; submits a second
  *	load ADDRESS POOL pile COUNT TIMES      COUNT tasks are piled up behind a pause and then run, so many times; tasks a second
  */
 #include <stdio.h>
@@ -113,6 +112,70 @@ measure_flow(const char *method, size_t count, size_t depth)
 	printf("rate %.0f\n", (double)count / (now() - begin));
 }
 
+/* ---- submits that a durable store keeps, as it does not keep calls, which are bound to their connection ---- */
+
+enum { RELEASED_AT_ONCE = 1000 };
+
+static struct {
+	size_t to_send, to_come;
+	uint64_t done[RELEASED_AT_ONCE];
+	size_t count;
+} kept;
+
+static void
+on_submitted(struct futured *from, const struct futured_reply *reply, void *data)
+{
+	(void)from;
+	(void)data;
+	must(futured_reply_status(reply), "submit");
+}
+
+static void
+release_done(void)
+{
+	struct futured_pack *p = futured_pack_new();
+
+	futured_pack_ids(p, kept.done, kept.count);
+	must(futured_request(c, "release", p, NULL, NULL, NULL), "release");
+	futured_pack_free(p);
+	kept.count = 0;
+}
+
+static void
+on_done(struct futured *from, const char *method, struct futured_value told, void *data)
+{
+	struct futured_value inside, id;
+	size_t n;
+
+	if (strcmp(method, "done") != 0 || !futured_value_array(told, &n, &inside) || !futured_value_next(&inside, &id))
+		return;
+	futured_value_uint(id, &kept.done[kept.count++]);
+	kept.to_come--;
+	if (kept.count == RELEASED_AT_ONCE || kept.to_come == 0)
+		release_done();
+	if (kept.to_send == 0)
+		return;
+	kept.to_send--;
+	must(futured_request(from, "submit", data, on_submitted, NULL, NULL), "submit");
+}
+
+static void
+measure_submits(size_t count, size_t depth)
+{
+	struct futured_pack *submit = futured_pack_new();
+	double begin = now();
+
+	futured_packf(submit, "ss[]{sb}", pool, "noop", "watch", 1);
+	futured_on_notification(c, on_done, submit);
+	kept.to_send = kept.to_come = count;
+	for (; kept.to_send > 0 && count - kept.to_send < depth; kept.to_send--)
+		must(futured_request(c, "submit", submit, on_submitted, NULL, NULL), "submit");
+	while (kept.to_come > 0)
+		must(futured_step(c, -1), "step");
+	printf("rate %.0f\n", (double)count / (now() - begin));
+	futured_pack_free(submit);
+}
+
 /* ---- map ---- */
 
 static void
@@ -212,8 +275,8 @@ main(int argc, char **argv)
 		measure_calls((size_t)number);
 	else if (strcmp(what, "flow") == 0)
 		measure_flow("call", (size_t)number, second);
-	else if (strcmp(what, "submit") == 0 || strcmp(what, "keep") == 0)
-		measure_flow("submit", (size_t)number, second);
+	else if (strcmp(what, "submit") == 0)
+		measure_submits((size_t)number, second);
 	else if (strcmp(what, "map") == 0)
 		measure_map((size_t)number);
 	else if (strcmp(what, "pile") == 0)

@@ -61,7 +61,7 @@ struct verb {
 
 extern const struct verb *const verbs[]; /* ends with NULL */
 extern const struct verb verb_run, verb_submit, verb_call, verb_map, verb_wait, verb_result, verb_logs, verb_cancel, verb_release,
-	verb_retry, verb_ls, verb_show, verb_why, verb_failures, verb_top, verb_events, verb_pool, verb_daemon,
+	verb_retry, verb_ls, verb_show, verb_why, verb_failures, verb_top, verb_events, verb_pool, verb_bench, verb_daemon,
 	verb_completion, verb_complete, verb_help;
 const struct verb *verb_find(const char *name);
 

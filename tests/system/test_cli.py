@@ -137,7 +137,7 @@ def test_an_error_names_what_is_wrong(sf):
 
 
 @pytest.mark.parametrize("verb", ["run", "submit", "call", "map", "wait", "result", "logs", "cancel", "release", "retry", "ls", "show",
-                                  "why", "failures", "events", "pool", "daemon", "help"])
+                                  "why", "failures", "events", "pool", "bench", "daemon", "help"])
 def test_help_begins_with_examples(sf, verb):
     text = sf.ok(verb, "-h").decode()
     assert text.startswith("  fut " + verb)
@@ -768,3 +768,24 @@ def test_a_directory_that_others_may_enter_is_refused(tmp_path):
     os.chmod(tmp_path / "futured", 0o777)
     done = Fut(str(tmp_path), FUTURED_NO_START=None).run("run", "true")
     assert done.returncode == 125 and b"belongs to you alone" in done.stderr
+
+
+# bench
+
+def test_bench_measures_the_daemon_and_a_task(sf):
+    ping, call = [json.loads(line) for line in sf.ok("--json", "bench", "--seconds", "50ms", "--depth", "10", "shell", "true", "measured").splitlines()]
+    assert (ping["what"], call["what"], call["depth"]) == ("ping", "call", 10)
+    assert call["round_trip_us"] > ping["round_trip_us"] > 0 and call["p99_us"] >= call["round_trip_us"] and call["per_second"] > 0
+    assert sf.ok("bench", "--seconds", "50ms").startswith(b"ping ")
+    assert all(f["args"] != ["measured"] for f in sf.json("ls")), "a call is not kept"
+
+
+@pytest.mark.parametrize("args, status, words", [
+    (["bench", "shell"], 2, b"behind the pool"),
+    (["bench", "--depth", "0"], 2, b"--depth"),
+    (["bench", "--seconds", "50ms", "nowhere", "true"], 1, b"no pool"),
+    (["bench", "--seconds", "50ms", "shell", "false"], 1, b"status 1"),
+])
+def test_bench_says_what_is_wrong(sf, args, status, words):
+    done = sf.run(*args)
+    assert done.returncode == status and words in done.stderr, done
