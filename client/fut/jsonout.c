@@ -26,7 +26,7 @@ jsonout_string(FILE *out, const char *s, size_t len)
 			fputs("\\n", out);
 		else if (code == '\t')
 			fputs("\\t", out);
-		else if (code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x2028 || code == 0x2029)
+		else if (!text_is_shown(code, TEXT_LINE))
 			fprintf(out, "\\u%04x", code);
 		else
 			fwrite(s, 1, n, out);

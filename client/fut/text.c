@@ -31,8 +31,8 @@ text_decode(const char *s, size_t len, unsigned *code)
 	return n;
 }
 
-static bool
-is_shown(unsigned c, enum text_mode mode)
+bool
+text_is_shown(unsigned c, enum text_mode mode)
 {
 	if (mode == TEXT_LINES && (c == '\n' || c == '\t'))
 		return true;
@@ -63,7 +63,7 @@ text_visible(FILE *out, const char *s, size_t len, enum text_mode mode)
 		unsigned code = 0;
 		size_t n = text_decode(s, len, &code);
 
-		if (n > 0 && is_shown(code, mode))
+		if (n > 0 && text_is_shown(code, mode))
 			fwrite(s, 1, n, out);
 		else
 			escape(out, s, n > 0 ? n : 1, n > 0 ? code : 0);

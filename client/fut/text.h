@@ -2,6 +2,7 @@
 #ifndef FUT_TEXT_H
 #define FUT_TEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -23,6 +24,8 @@ size_t text_width(const char *s);
 /* How many bytes of it fit in `columns`. */
 size_t text_fit(const char *s, size_t columns);
 
+/* Whether a code point is shown as it is. */
+bool text_is_shown(unsigned code, enum text_mode mode);
 /* Length of the UTF-8 sequence at s, and its code point; 0 if there is none. */
 size_t text_decode(const char *s, size_t len, unsigned *code);
 
