@@ -155,8 +155,14 @@ system: all programs
 	@env --default-signal FUTURED_BUILD=$(B) PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m pytest -c tests/system/pytest.ini -q -m "$(WHICH)" \
 		-n $(if $(filter not,$(WHICH)),$$((2 * $$(nproc))),1) $(TESTS)
 
-lint:
-	@mandoc -T lint -W warning docs/*.[1-8]
+# One text for two readers.
+all: $(B)/man/futured-protocol.7
+$(B)/man/futured-protocol.7: scripts/protocol-man proto/PROTOCOL.md
+	@mkdir -p $(@D)
+	@awk -f $^ >$@.new && mv $@.new $@
+
+lint: $(B)/man/futured-protocol.7
+	@mandoc -T lint -W warning docs/*.[1-8] $<
 	@! grep -rn '"daemon/' proto config client worker launch
 
 # Fuzzing, with clang: what is found is left in build-fuzz/fuzz, with the inputs that came before it. A seed that must crash does so first: else
@@ -221,7 +227,7 @@ install: all
 	install -m 644 README.md SECURITY.md docs/*.md proto/PROTOCOL.md config/futured.yaml $(D)/share/doc/futured
 	for f in examples/*/*.c examples/*/*.lua examples/*/*.py; do install -D -m 644 $$f $(D)/share/doc/futured/$$f || exit 1; done
 	sed 's:\.\./build/modules:$(PREFIX)/lib/futured/modules:g' examples/demo.yaml >$(D)/share/doc/futured/examples/demo.yaml
-	for page in docs/*.[1-8]; do install -D -m 644 $$page $(D)/share/man/man$${page##*.}/$${page##*/} || exit 1; done
+	for page in docs/*.[1-8] $(B)/man/*.[1-8]; do install -D -m 644 $$page $(D)/share/man/man$${page##*.}/$${page##*/} || exit 1; done
 	install -d $(addprefix $(D)/lib/,systemd/system systemd/user sysusers.d tmpfiles.d) $(D)/share/doc/futured/systemd
 	install -m 644 systemd/*.socket $(D)/lib/systemd/system
 	install -m 644 systemd/user/*.socket $(D)/lib/systemd/user

@@ -53,7 +53,7 @@ def test_everything_is_where_it_belongs(installed):
     there = files_below(installed)
     assert {"bin/futured", "bin/fut", "libexec/futured-worker", "lib/libfutured.a", "include/futured.h", "include/futured_task.h",
             "lib/futured/modules/work.so", "lib/futured/modules/fetch.so", "share/man/man8/futured.8", "share/man/man1/fut.1",
-            "share/man/man5/futured.yaml.5", "share/man/man7/futured-task.7", "share/doc/futured/futured.yaml",
+            "share/man/man5/futured.yaml.5", "share/man/man7/futured-task.7", "share/man/man7/futured-protocol.7", "share/doc/futured/futured.yaml",
             "share/doc/futured/README.md", "share/doc/futured/PROTOCOL.md", "share/doc/futured/examples/lua/tasks.lua",
             "share/bash-completion/completions/fut", "share/zsh/site-functions/_fut", "share/fish/vendor_completions.d/fut.fish"} <= there
     assert not [name for name in there if "/testing.so" in name or name.endswith((".o", ".d", ".pyc"))]
