@@ -21,10 +21,10 @@ DAEMON := clock journal log timer turn bytes stream spec owner access quota erro
           events ids request methods walk await environment options submission mapping describe why listener inherit notify service tally metrics http \
           server reload store store_sqlite payload batch commit acceptance boards opened replay req_submit req_result req_cancel req_wait req_list req_output req_pool req_admin $(if $(FAULTS),fault)
 WORKER := main host channel command task process box tree capture feed early slot crew native native_stdout native_table native_task lua lua_lib lua_state lua_value
-CLIENT := core connection resume blocking calls submission completed watch rewatch follow future gather mapping executor \
+CLIENT := core connection tls token resume blocking calls submission completed watch rewatch follow future gather mapping executor \
           discover ids value packer packf settings reply errors
 FUT    := main verbs common args help text words jsonout jsonin writer list outcome printed value sink stop reach start task feed run \
-          submit call wait result cancel ls about events pool bench daemon map mapout items template progress halt joblog \
+          submit call wait result cancel ls about events pool bench daemon token map mapout items template progress halt joblog \
           complete completion top topdata topdraw processes page
 UNIT   := buf utf8 frame reader message error board ring address config config_broken number client_core client_pack client_memory client_blocking \
           client_rules client_map client_reconnect client_event \

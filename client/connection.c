@@ -6,6 +6,8 @@
 #include "client/future.h"
 #include "client/resume.h"
 #include "client/packer.h"
+#include "client/tls.h"
+#include "client/token.h"
 #include "client/watch.h"
 
 #include <errno.h>
@@ -15,6 +17,8 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "proto/address.h"
 
 enum { READ_SIZE = 64 << 10, READ_ROUNDS = 16 };
 
@@ -46,13 +50,18 @@ futured_free(struct futured *c)
 {
 	if (c == NULL)
 		return;
-	if (c->fd >= 0)
-		close(c->fd);
+	connection_hang_up(c);
 	futures_detach(c);
 	core_clear(&c->core);
 	free(c->wanted);
 	free(c->client);
+	if (c->token != NULL)
+		explicit_bzero(c->token, strlen(c->token));
 	free(c->token);
+	free(c->token_file);
+	free(c->tls_ca);
+	free(c->tls_cert);
+	free(c->tls_key);
 	free(c->task);
 	free(c);
 }
@@ -130,6 +139,24 @@ futured_set_hello(struct futured *c, const char *client, const char *token, cons
 }
 
 enum futured_status
+futured_set_token_file(struct futured *c, const char *path)
+{
+	return set_string(c, &c->token_file, path);
+}
+
+enum futured_status
+futured_set_tls(struct futured *c, const char *ca, const char *cert, const char *key)
+{
+	enum futured_status status = set_string(c, &c->tls_ca, ca);
+
+	if (status == FUTURED_OK)
+		status = set_string(c, &c->tls_cert, cert);
+	if (status == FUTURED_OK)
+		status = set_string(c, &c->tls_key, key);
+	return status;
+}
+
+enum futured_status
 futured_set_message_limit(struct futured *c, uint64_t bytes)
 {
 	if (bytes < 1024 || c->fd >= 0)
@@ -186,6 +213,56 @@ futured_error_text(const struct futured *c)
 
 /* ---- connecting ---- */
 
+/* What was set, else what the environment says; NULL: neither. */
+static const char *
+setting(const char *set, const char *name)
+{
+	const char *env = set == NULL ? getenv(name) : NULL;
+
+	return set != NULL ? set : env != NULL && *env != '\0' ? env : NULL;
+}
+
+static enum futured_status
+secure(struct futured *c, char *why, size_t size)
+{
+	struct tls_files files = { .ca = setting(c->tls_ca, "FUTURED_TLS_CA"), .cert = setting(c->tls_cert, "FUTURED_TLS_CERT"),
+		.key = setting(c->tls_key, "FUTURED_TLS_KEY") };
+	enum futured_status status;
+	struct address a;
+	char sentence[300];
+
+	if (!address_parse(c->address, &a, why, size))
+		return FUTURED_VALUE;
+	status = tls_connect(c->fd, a.host, &files, c->connect_timeout, &c->tls, sentence, sizeof sentence);
+	if (status != FUTURED_OK)
+		snprintf(why, size, "%s: %s", c->address, sentence);
+	return status;
+}
+
+enum futured_status
+connection_open(struct futured *c, const char *wanted, char *why, size_t size)
+{
+	enum futured_status status = discover(wanted, c->connect_timeout, &c->fd, c->address, sizeof c->address, why, size);
+
+	if (status != FUTURED_OK)
+		c->fd = -1;
+	else if (strncmp(c->address, "tls:", 4) == 0)
+		status = secure(c, why, size);
+	if (status != FUTURED_OK)
+		connection_hang_up(c);
+	return status;
+}
+
+void
+connection_hang_up(struct futured *c)
+{
+	tls_free(c->tls);
+	c->tls = NULL;
+	if (c->fd >= 0)
+		close(c->fd);
+	c->fd = -1;
+}
+
 void
 connection_look(struct futured *c)
 {
@@ -200,17 +277,45 @@ connection_look(struct futured *c)
 	c->peer = cred.pid;
 }
 
+/* The token to be said; "" for none. One from a file, which nobody chose for this very daemon, is not sent where it could be read on
+ * the way. */
+static enum futured_status
+find_token(struct futured *c, char token[TOKEN_SIZE])
+{
+	const char *path = setting(c->token_file, "FUTURED_TOKEN_FILE"), *plaintext = getenv("FUTURED_PLAINTEXT");
+	char why[300];
+
+	*token = '\0';
+	if (strncmp(c->address, "unix:", 5) == 0 || path == NULL || c->token != NULL)
+		return FUTURED_OK;
+	if (c->tls == NULL && !token_stays_here(c->fd) && (plaintext == NULL || strcmp(plaintext, "1") != 0)) {
+		snprintf(c->error, sizeof c->error, "%s: the token of %.200s could be read on the way: use tls:, or set FUTURED_PLAINTEXT=1",
+			c->address, path);
+		return FUTURED_AUTHENTICATION;
+	}
+	if (token_read(path, token, why, sizeof why))
+		return FUTURED_OK;
+	return connection_failed(c, FUTURED_AUTHENTICATION, why);
+}
+
 enum futured_status
 connection_hello(struct futured *c, struct futured_pack *p)
 {
-	struct futured_options *o = futured_options_new();
+	struct futured_options *o;
+	char token[TOKEN_SIZE];
+	enum futured_status status = find_token(c, token);
 
-	if (o == NULL)
+	if (status != FUTURED_OK)
+		return status;
+	if ((o = futured_options_new()) == NULL)
 		return connection_failed(c, FUTURED_NO_MEMORY, NULL);
 	futured_options_set(o, "protocol", "i", 1);
 	futured_options_set(o, "client", "s", c->client != NULL ? c->client : "libfutured/" FUTURED_VERSION);
 	if (c->token != NULL)
 		futured_options_set(o, "token", "s", c->token);
+	else if (*token != '\0')
+		futured_options_set(o, "token", "s", token);
+	explicit_bzero(token, sizeof token);
 	if (c->task != NULL)
 		futured_options_set(o, "task", "s", c->task);
 	futured_options_pack(o, p);
@@ -245,20 +350,20 @@ futured_connect(struct futured *c)
 		return connection_failed(c, FUTURED_FORKED, NULL);
 	if (c->core.dispatching || futured_is_connected(c) || (c->resume.active && c->core.ended == FUTURED_OK))
 		return connection_failed(c, FUTURED_INVALID_STATE, "already connected");
-	if (c->fd >= 0)
-		close(c->fd);
-	c->fd = -1;
+	connection_hang_up(c);
 	c->instance[0] = '\0';
 	c->resume.active = false;
 	c->core.keep = c->reconnect > 0;
 	core_restart(&c->core);
-	status = discover(c->wanted, c->connect_timeout, &c->fd, c->address, sizeof c->address, c->error, sizeof c->error);
+	status = connection_open(c, c->wanted, c->error, sizeof c->error);
 	if (status != FUTURED_OK)
 		return status;
 	connection_look(c);
 	if (c->reconnect > 0 || c->client != NULL || c->token != NULL || c->task != NULL || strncmp(c->address, "unix:", 5) != 0)
-		return say_hello(c);
-	return FUTURED_OK;
+		status = say_hello(c);
+	if (status != FUTURED_OK)
+		connection_hang_up(c);
+	return status;
 }
 
 /* ---- driving ---- */
@@ -301,7 +406,8 @@ static void
 write_some(struct futured *c)
 {
 	while (core_unsent(&c->core) > 0) {
-		ssize_t n = send(c->fd, core_output(&c->core), core_unsent(&c->core), MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t n = c->tls != NULL ? tls_send(c->tls, core_output(&c->core), core_unsent(&c->core)) :
+			send(c->fd, core_output(&c->core), core_unsent(&c->core), MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -326,12 +432,12 @@ read_some(struct futured *c)
 		core_end(&c->core, FUTURED_NO_MEMORY, NULL);
 		return false;
 	}
-	n = recv(c->fd, at, room, MSG_DONTWAIT);
+	n = c->tls != NULL ? tls_recv(c->tls, at, room) : recv(c->fd, at, room, MSG_DONTWAIT);
 	if (n > 0)
 		return core_input(&c->core, (size_t)n) == FUTURED_OK && (size_t)n == room;
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
 		return false;
-	connection_lost(c, n == 0 ? "the daemon closed the connection" : strerror(errno));
+	connection_lost(c, n == 0 ? "the daemon closed the connection" : c->tls != NULL ? tls_why(c->tls) : strerror(errno));
 	return false;
 }
 

@@ -14,6 +14,9 @@ struct futured {
 	char *wanted;      /* address; NULL: look for one */
 	double connect_timeout;
 	char *client, *token, *task; /* for hello */
+	char *token_file;  /* read where `token` is NULL; NULL: $FUTURED_TOKEN_FILE */
+	char *tls_ca, *tls_cert, *tls_key; /* files; NULL: what the environment says */
+	struct tls *tls;   /* NULL: plain bytes */
 	char address[320]; /* connected to */
 	bool own;          /* the daemon has our uid, on this machine */
 	int64_t peer;      /* its pid; 0: not known */
@@ -46,6 +49,10 @@ void connection_changed(struct futured *c);
 void connection_lost(struct futured *c, const char *why);
 /* Learns who is at the other end. */
 void connection_look(struct futured *c);
+/* Finds a daemon, connects to it and shakes hands. Closed again on failure, with a sentence. */
+enum futured_status connection_open(struct futured *c, const char *wanted, char *why, size_t size);
+/* Closes the descriptor, if there is one. */
+void connection_hang_up(struct futured *c);
 /* The parameters of hello; `p` is initialised. */
 enum futured_status connection_hello(struct futured *c, struct futured_pack *p);
 /* The same from an answer. */

@@ -133,10 +133,6 @@ try_address(const struct address *a, double timeout, int *fd, char *address, siz
 	int error;
 
 	address_format(a, address, address_size);
-	if (a->type == ADDRESS_TLS) {
-		add_why(why, why_size, address, "this library was built without TLS");
-		return FUTURED_UNSUPPORTED;
-	}
 	*fd = a->type == ADDRESS_UNIX ? connect_unix(a->path, timeout) : connect_tcp(a, timeout, &text);
 	if (*fd >= 0)
 		return FUTURED_OK;

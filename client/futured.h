@@ -239,7 +239,7 @@ FUTURED_API struct futured *futured_new(void);
 /* Closes the connection. What still waits is dropped without a call. Tasks go on, except bound ones. NULL is fine. */
 FUTURED_API void futured_free(struct futured *c);
 
-/* Whom to connect to: "unix:PATH", "tcp:HOST:PORT". NULL or never called: $FUTURED_ADDRESS, else the user's own daemon, else
+/* Whom to connect to: "unix:PATH", "tcp:HOST:PORT", "tls:HOST:PORT". NULL or never called: $FUTURED_ADDRESS, else the user's own daemon, else
  * the system's. Copied. */
 FUTURED_API enum futured_status futured_set_address(struct futured *c, const char *address);
 /* How long futured_connect may take; default 10 s. */
@@ -247,6 +247,12 @@ FUTURED_API enum futured_status futured_set_connect_timeout(struct futured *c, d
 /* What is said in `hello`, each copied, each may be NULL: who is asking, an access token, the secret that a running task
  * finds in its context. Setting any makes futured_connect say hello; on TCP it always does. */
 FUTURED_API enum futured_status futured_set_hello(struct futured *c, const char *client, const char *token, const char *task);
+/* Where the access token is read from when connecting to tcp: or tls:, if futured_set_hello gave none: a file that only we can read, with
+ * one line. NULL or never called: $FUTURED_TOKEN_FILE. On tcp: beyond loopback it is not sent, unless $FUTURED_PLAINTEXT is 1. Copied. */
+FUTURED_API enum futured_status futured_set_token_file(struct futured *c, const char *path);
+/* PEM files for tls:, copied; for each that is NULL, $FUTURED_TLS_CA, $FUTURED_TLS_CERT, $FUTURED_TLS_KEY: who may have signed the
+ * daemon's certificate (else whom the system trusts), our own certificate (else none), and its key (else in the same file). */
+FUTURED_API enum futured_status futured_set_tls(struct futured *c, const char *ca, const char *cert, const char *key);
 /* The largest answer that is accepted, in bytes; default 64 MiB and a little. */
 FUTURED_API enum futured_status futured_set_message_limit(struct futured *c, uint64_t bytes);
 
@@ -263,7 +269,8 @@ FUTURED_API enum futured_status futured_set_reconnect(struct futured *c, double 
 FUTURED_API enum futured_status futured_set_keys(struct futured *c, bool on);
 
 /* Connects; blocking. FUTURED_NO_DAEMON: none answers (futured_error_text says where was looked). FUTURED_VALUE: the address
- * is not one. */
+ * is not one. FUTURED_AUTHENTICATION: a certificate, ours or the daemon's, or the token is not accepted, or its file cannot be used.
+ * FUTURED_UNSUPPORTED: tls: needs OpenSSL 3, which is loaded then, and is not there. */
 FUTURED_API enum futured_status futured_connect(struct futured *c);
 FUTURED_API bool futured_is_connected(const struct futured *c);
 /* Whom it is, or was last, connected to; "" before. Good until the next connect or free. */

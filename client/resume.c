@@ -6,14 +6,12 @@
  * there), or when there is no memory: then all who wait are told, as without reconnecting. */
 #include "client/resume.h"
 #include "client/blocking.h"
-#include "client/discover.h"
 #include "client/follow.h"
 #include "client/packer.h"
 #include "client/watch.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 static const double PAUSE_FIRST = 0.02, PAUSE_MOST = 1;
 
@@ -29,17 +27,9 @@ resume_learn(struct futured *c, const struct futured_reply *reply)
 }
 
 static void
-hang_up(struct futured *c)
-{
-	if (c->fd >= 0)
-		close(c->fd);
-	c->fd = -1;
-}
-
-static void
 give_up(struct futured *c, enum futured_status status, const char *why)
 {
-	hang_up(c);
+	connection_hang_up(c);
 	c->resume.active = false;
 	core_end(&c->core, status, why);
 }
@@ -47,7 +37,7 @@ give_up(struct futured *c, enum futured_status status, const char *why)
 static void
 try_later(struct futured *c)
 {
-	hang_up(c);
+	connection_hang_up(c);
 	c->resume.next = deadline_in(c->resume.pause);
 	c->resume.pause = c->resume.pause * 2 < PAUSE_MOST ? c->resume.pause * 2 : PAUSE_MOST;
 }
@@ -112,9 +102,12 @@ connect_again(struct futured *c)
 	struct futured_pack p;
 
 	memcpy(address, c->address, sizeof address);
-	status = discover(address, c->connect_timeout, &c->fd, c->address, sizeof c->address, why, sizeof why);
+	status = connection_open(c, address, why, sizeof why);
+	if (status == FUTURED_AUTHENTICATION) {
+		give_up(c, status, why);
+		return;
+	}
 	if (status != FUTURED_OK) {
-		c->fd = -1;
 		try_later(c);
 		return;
 	}

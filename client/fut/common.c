@@ -9,14 +9,18 @@
 
 #include "client/fut/text.h"
 
-enum { KEY_JSON = 1000, KEY_COLOR, KEY_NO_START };
+enum { KEY_JSON = 1000, KEY_COLOR, KEY_NO_START, KEY_TOKEN_FILE, KEY_TLS_CA, KEY_TLS_CERT, KEY_TLS_KEY };
 
 const struct option_row common_options[] = {
-	{ 'a', "address", "ADDRESS", "whom to ask: unix:PATH, tcp:HOST:PORT (default: $FUTURED_ADDRESS, your own daemon, the system's)" },
+	{ 'a', "address", "ADDRESS", "whom to ask: unix:PATH, tcp:HOST:PORT, tls:HOST:PORT (default: $FUTURED_ADDRESS, your own daemon, the system's)" },
 	{ KEY_JSON, "json", NULL, "answer in JSON: one object, or one per line for lists and streams" },
 	{ 'q', "quiet", NULL, "no notes on stderr" },
 	{ KEY_COLOR, "color", "WHEN", "auto, always or never" },
 	{ KEY_NO_START, "no-start", NULL, "do not start a daemon if none answers" },
+	{ KEY_TOKEN_FILE, "token-file", "FILE", "tcp:, tls: the file with your token (default: $FUTURED_TOKEN_FILE)" },
+	{ KEY_TLS_CA, "tls-ca", "FILE", "tls: who signs the daemon's certificate (default: $FUTURED_TLS_CA, whom the system trusts)" },
+	{ KEY_TLS_CERT, "tls-cert", "FILE", "tls: your certificate (default: $FUTURED_TLS_CERT, none)" },
+	{ KEY_TLS_KEY, "tls-key", "FILE", "tls: its private key (default: $FUTURED_TLS_KEY, in the same file)" },
 	{ 'h', "help", NULL, "this text" },
 	{ 0, NULL, NULL, NULL },
 };
@@ -52,6 +56,18 @@ common_take(struct fut *f, int key, const char *value)
 		return 1;
 	case KEY_NO_START:
 		f->no_start = true;
+		return 1;
+	case KEY_TOKEN_FILE:
+		f->token_file = value;
+		return 1;
+	case KEY_TLS_CA:
+		f->tls_ca = value;
+		return 1;
+	case KEY_TLS_CERT:
+		f->tls_cert = value;
+		return 1;
+	case KEY_TLS_KEY:
+		f->tls_key = value;
 		return 1;
 	case KEY_COLOR:
 		if (common_color(f, value))

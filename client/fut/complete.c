@@ -325,7 +325,7 @@ offer_call_operand(struct complete *c)
 static void
 offer_operand(struct complete *c)
 {
-	static const char *const daemon_actions[] = { "start", "ping", "stats", "config", "reload", "drain", "stop", "version", NULL };
+	static const char *const daemon_actions[] = { "start", "ping", "stats", "config", "reload", "drain", "stop", "version", "token", NULL };
 	static const char *const shells[] = { "bash", "zsh", "fish", NULL };
 	const struct verb *v = c->verb;
 

@@ -14,15 +14,17 @@
 #include "client/fut/common.h"
 #include "client/fut/reach.h"
 #include "client/fut/show.h"
+#include "client/fut/token.h"
 #include "client/fut/writer.h"
 
-enum { DAEMON_WAIT = OPTION_LONG, DAEMON_CANCEL, DAEMON_TIMEOUT };
+enum { DAEMON_WAIT = OPTION_LONG, DAEMON_CANCEL, DAEMON_TIMEOUT, DAEMON_ROLE, DAEMON_EXPIRES, DAEMON_TOKENS };
 
 struct daemon {
 	struct fut *f;
 	bool wait, cancel_futures;
 	double timeout;
 	const char *operand; /* behind the action; NULL: none */
+	struct token_wish token;
 };
 
 static int
@@ -212,6 +214,12 @@ daemon_version(struct daemon *d)
 	return EXIT_OK;
 }
 
+static int
+daemon_token(struct daemon *d)
+{
+	return d->token.name != NULL ? token_make(d->f, &d->token) : args_wrong(d->f, "token: expected a name for it");
+}
+
 static const struct {
 	const char *name;
 	int (*run)(struct daemon *d);
@@ -225,6 +233,7 @@ static const struct {
 	{ "backup", daemon_backup, true },
 	{ "stop", daemon_stop, true },
 	{ "version", daemon_version, true },
+	{ "token", daemon_token, false },
 };
 
 static int
@@ -256,7 +265,7 @@ act(struct daemon *d, const char *name)
 static int
 daemon_main(struct fut *f, int argc, char **argv)
 {
-	struct daemon d = { .f = f, .timeout = -1 };
+	struct daemon d = { .f = f, .timeout = -1, .token = { .role = "user", .expires = "never" } };
 	struct args a;
 	int key;
 
@@ -273,12 +282,22 @@ daemon_main(struct fut *f, int argc, char **argv)
 			if (!args_duration(f, "--timeout", a.value, &d.timeout))
 				return EXIT_USAGE;
 			break;
+		case DAEMON_ROLE:
+			d.token.role = a.value;
+			break;
+		case DAEMON_EXPIRES:
+			d.token.expires = a.value;
+			break;
+		case DAEMON_TOKENS:
+			d.token.file = a.value;
+			break;
 		default:
 			return a.status;
 		}
-	if (!args_expect(&a, 1, a.count > 0 && strcmp(a.operands[0], "backup") == 0 ? 2 : 1))
+	bool takes_operand = a.count > 0 && (strcmp(a.operands[0], "backup") == 0 || strcmp(a.operands[0], "token") == 0);
+	if (!args_expect(&a, 1, takes_operand ? 2 : 1))
 		return a.status;
-	d.operand = a.count > 1 ? a.operands[1] : NULL;
+	d.operand = d.token.name = a.count > 1 ? a.operands[1] : NULL;
 	return act(&d, a.operands[0]);
 }
 
@@ -286,18 +305,22 @@ static const struct option_row daemon_options[] = {
 	{ DAEMON_WAIT, "wait", NULL, "stop: once all tasks are done, those that wait too" },
 	{ DAEMON_CANCEL, "cancel-futures", NULL, "stop: pending tasks are cancelled, running ones finish" },
 	{ DAEMON_TIMEOUT, "timeout", "S", "ping, drain, stop: wait no longer than that" },
+	{ DAEMON_ROLE, "role", "ROLE", "token: admin, user (default) or read-only" },
+	{ DAEMON_EXPIRES, "expires", "WHEN", "token: never (default), 2027-01-31, or 90d from now" },
+	{ DAEMON_TOKENS, "tokens", "FILE", "token: add the line to this file of the daemon's, instead of printing it on stderr" },
 	{ 0, NULL, NULL, NULL },
 };
 
 const struct verb verb_daemon = {
 	.name = "daemon",
-	.operands = "start | ping | stats | reload | drain | backup FILE | stop | version",
+	.operands = "start | ping | stats | reload | drain | backup FILE | stop | version | token NAME",
 	.summary = "start, look at and end the daemon",
 	.examples = "  fut daemon start           # your own, in the background (run, submit, call and map do it by themselves)\n"
 		    "  fut daemon stop            # running tasks get a moment, then are killed; pending ones stay in the store\n"
 		    "  fut daemon stop --wait     # once all is done\n"
 		    "  fut daemon backup copy.db  # a copy of the store; sqlite3 copy.db 'select * from futures'\n"
-		    "  fut --json daemon stats    # counters",
+		    "  fut --json daemon stats    # counters\n"
+		    "  (umask 077; fut daemon token ci --expires 90d --tokens /etc/futured/tokens >ci.token)",
 	.options = daemon_options,
 	.run = daemon_main,
 };

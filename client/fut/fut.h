@@ -25,6 +25,7 @@ struct verb;
 /* One run of the program. */
 struct fut {
 	const char *address; /* -a; NULL: look for one */
+	const char *token_file, *tls_ca, *tls_cert, *tls_key; /* NULL: what the environment says */
 	bool json;
 	bool quiet;
 	bool no_start;

@@ -15,6 +15,10 @@ connect_to(struct fut *f, const char *address)
 	futured_free(f->c);
 	f->c = need(futured_new());
 	status = futured_set_address(f->c, address);
+	if (status == FUTURED_OK)
+		status = futured_set_token_file(f->c, f->token_file);
+	if (status == FUTURED_OK)
+		status = futured_set_tls(f->c, f->tls_ca, f->tls_cert, f->tls_key);
 	/* Inside a task the daemon should know whose child this is. */
 	if (status == FUTURED_OK && (task = getenv("FUTURED_TASK")) != NULL && *task != '\0')
 		status = futured_set_hello(f->c, "fut", NULL, task);

@@ -71,10 +71,14 @@ class Connection:
         """Says hello; in a task, whose it is: so the daemon sees when tasks wait for each other."""
         slot = current()
         self.secret = slot.secret if slot is not None else None
-        return self.call("hello", self.introduction())
+        return self.call("hello", self.introduction(self.sock))
 
-    def introduction(self):
-        return {"protocol": 1, "client": NAME, "task": self.secret}
+    def introduction(self, sock):
+        told = {"protocol": 1, "client": NAME, "task": self.secret}
+        if not self.address.startswith("unix:"):
+            from futured.tls import token
+            told["token"] = token(sock, self.address)
+        return told
 
     def introduce_again(self):
         slot = current()

@@ -54,6 +54,10 @@ class ExitError(Error):
     """A command failed: `.error` has exit or signal, stdout and stderr."""
 
 
+class AuthenticationError(Error, PermissionError):
+    """A token or certificate is not accepted, or its file cannot be used."""
+
+
 class ShutdownError(Error, RuntimeError):
     pass
 
@@ -82,7 +86,7 @@ class UnsupportedError(Error, ValueError):
     pass
 
 
-DAEMONS = {c.__name__: c for c in (WorkerLostError, BrokenPoolError, TaskTimeoutError, DependencyError, ExitError, ShutdownError,
+DAEMONS = {c.__name__: c for c in (WorkerLostError, BrokenPoolError, TaskTimeoutError, DependencyError, ExitError, AuthenticationError, ShutdownError,
                                    LimitError, QueueFullError, UnknownPoolError, UnknownFutureError, ExpiredFutureError,
                                    UnsupportedError)}
 NATIVE = {"ValueError": ValueError, "PermissionError": PermissionError, "CancelledError": concurrent.futures.CancelledError,

@@ -34,12 +34,20 @@ def connect(address):
             sock.close()
             raise
         return sock
-    if kind == "tcp":
+    if kind in ("tcp", "tls"):
         host, _, port = place.rpartition(":")
-        sock = socket.create_connection((host.strip("[]"), int(port)))
+        host = host.strip("[]")
+        sock = socket.create_connection((host, int(port)))
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return sock
-    raise ValueError("%s: expected unix:PATH or tcp:HOST:PORT" % address)
+        if kind == "tcp":
+            return sock
+        from futured.tls import connect_tls
+        try:
+            return connect_tls(sock, host)
+        except BaseException:
+            sock.close()
+            raise
+    raise ValueError("%s: expected unix:PATH, tcp:HOST:PORT or tls:HOST:PORT" % address)
 
 
 def reach(address):

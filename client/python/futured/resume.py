@@ -114,7 +114,7 @@ def greet(c):
     try:
         unpacker = c.new_unpacker()
         sock.settimeout(RECONNECT)
-        sock.sendall(msgpack.packb([0, 0, "hello", [c.introduction()]]))
+        sock.sendall(msgpack.packb([0, 0, "hello", [c.introduction(sock)]]))
         while True:
             data = sock.recv(1 << 16)
             if not data:
