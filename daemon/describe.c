@@ -152,9 +152,14 @@ void
 describe_pool(struct buf *b, struct pool *p)
 {
 	pool_look(p);
-	pack_map(b, 14);
+	pack_map(b, 15);
 	pack_key(b, "name");
 	pack_cstr(b, p->name);
+	pack_key(b, "user");
+	if (p->config->user)
+		pack_cstr(b, p->config->user);
+	else
+		pack_nil(b);
 	pack_key(b, "kind");
 	pack_cstr(b, pool_kind_name(p));
 	pack_key(b, "runtime");

@@ -39,6 +39,16 @@ outcome_status(const struct futured_reply *reply)
 	return futured_reply_error(reply, &e) ? outcome_status_of(&e) : EXIT_OK;
 }
 
+/* Why it was sent, where that is known. */
+static const char *
+signal_text(const struct futured_error *e)
+{
+	bool oom = false;
+
+	futured_find_bool(e->map, "oom", &oom);
+	return oom ? "memory ran out" : strsignal((int)e->signal);
+}
+
 char *
 outcome_words(const struct futured_error *e)
 {
@@ -46,7 +56,7 @@ outcome_words(const struct futured_error *e)
 	int n;
 
 	if (e->status == FUTURED_EXIT && e->signal > 0)
-		n = asprintf(&text, "signal %d (%s)", (int)e->signal, strsignal((int)e->signal));
+		n = asprintf(&text, "signal %d (%s)", (int)e->signal, signal_text(e));
 	else if (e->status == FUTURED_EXIT && e->has_exit && e->exit != 126 && e->exit != 127)
 		n = asprintf(&text, "exit %d", (int)e->exit);
 	else
@@ -64,7 +74,7 @@ outcome_say(const struct fut *f, const struct futured_error *e)
 	if (e->status != FUTURED_EXIT)
 		fut_say_error(f, e);
 	else if (e->signal > 0)
-		fut_note(f, "ended by signal %d (%s)", (int)e->signal, strsignal((int)e->signal));
+		fut_note(f, "ended by signal %d (%s)", (int)e->signal, signal_text(e));
 	else if (e->has_exit && (e->exit == 126 || e->exit == 127) && futured_value_find(e->map, "stderr", &v) &&
 	    futured_value_bin(v, &bytes, &len) && len > 0)
 		return; /* it said so itself */

@@ -1,11 +1,12 @@
 """What a pool's settings allow its tasks: limits, nice, umask, no_new_privs. A task may ask for less, never for more."""
 import os
 import signal
+import subprocess
 
 import pytest
 
 from conftest import yaml
-from helpers import children, eventually, is_alive, parent_of, refused, sh
+from helpers import BUILD, children, eventually, is_alive, parent_of, refused, sh
 
 MIB = 1 << 20
 
@@ -468,6 +469,16 @@ def test_oom_is_told_from_other_kills_by_the_cgroups_own_count(made_up, counted)
     error = refused("ExitError", client.call, "call", "one", *sh(script % fake.top))
     assert error["signal"] == 9 and error.get("oom", False) is counted
     assert "oom" not in refused("ExitError", client.call, "call", "one", *sh("kill -KILL $$")), "it was counted once"
+
+
+def test_fut_says_that_memory_ran_out(made_up):
+    daemon, fake = made_up(LIMITED)
+    fut = [os.path.join(BUILD, "bin", "fut"), "--address", "unix:" + daemon.address, "run", "-p", "one", "--", "sh", "-c"]
+    script = "echo 'oom_kill 1' >%s/0/task/memory.events; kill -KILL $$" % fake.top
+    run = subprocess.run(fut + [script], capture_output=True, text=True, timeout=20)
+    assert (run.returncode, run.stderr) == (137, "fut: ended by signal 9 (memory ran out)\n")
+    run = subprocess.run(fut + ["kill -KILL $$"], capture_output=True, text=True, timeout=20)
+    assert (run.returncode, run.stderr) == (137, "fut: ended by signal 9 (Killed)\n")
 
 
 @pytest.mark.parametrize("counted", [True, False])

@@ -189,6 +189,11 @@ def test_input_output_and_status_pass_as_ever(users):
     assert refused("ExitError", client.call, "call", "other", "/nosuch")["exit"] == 127
 
 
+def test_pools_say_whom_they_run_as(users):
+    found = {p["name"]: p["user"] for p in users().client().call("pools")}
+    assert found["other"] == "nobody" and found["py"] == "daemon" and found["shell"] is None
+
+
 # ---- killing across users ----
 
 def test_a_task_of_another_user_is_killed_with_its_tree(users):
