@@ -173,7 +173,7 @@ FUZZ = $(B)/fuzz/fuzz_
 fuzz:
 	$(BUILD) B=build-fuzz CC="$(FUZZ_CC)" SAN=fuzzer-no-link,address,undefined CFLAGS="-O1 -g" fuzzing
 FUZZ_CC = clang
-$(B)/obj/libcore.a: $(B)/obj/tests/fuzz/core.o
+$(B)/obj/libcore.a: $(addprefix $(B)/obj/tests/fuzz/,core.o mutate.o)
 $(B)/fuzz/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $(B)/obj/libcore.a $(DAEMON_A) $(CONFIG_A) $(LAUNCH_A) $(PROTO_A)
 	@mkdir -p $@.corpus $@.history
 	$(LINK) -fsanitize=fuzzer,address,undefined $^ $(DAEMON_LIBS)

@@ -33,11 +33,12 @@
 #include "proto/pack.h"
 #include "proto/reader.h"
 #include "proto/ring.h"
+#include "proto/worker.h"
 
 #define MUST(condition) do { if (!(condition)) { fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); abort(); } } while (0)
 
 enum {
-	CLIENTS = 4, STEPS_MAX = 200, SLOTS_MAX = 64, RUNNING_MAX = 256, FIRST_PID = 5000000, KEPT_INPUTS = 512,
+	CLIENTS = 4, STEPS_MAX = 200, SLOTS_MAX = WORKER_SLOTS_MAX, WORKERS_KEPT = 8, RUNNING_MAX = 256, FIRST_PID = 5000000, KEPT_INPUTS = 512,
 	SERVE_NOT_READY = 1, SERVE_NO_BOARD = 2, SERVE_FAIL = 4, SERVE_OUTPUT = 8, SERVE_ONE = 16, SERVE_CANCELLED = 32, SERVE_LARGE = 64, SERVE_CLAIM_ONLY = 128,
 };
 
@@ -88,11 +89,11 @@ static uint64_t inputs;
 static void
 write_inputs(void)
 {
-	const char *directory = getenv("FUTURED_FUZZ_HISTORY");
+	const char *history = getenv("FUTURED_FUZZ_HISTORY");
 	char path[4096];
 
-	for (uint64_t i = inputs > KEPT_INPUTS ? inputs - KEPT_INPUTS : 0; directory && i < inputs; i++) {
-		snprintf(path, sizeof path, "%s/%08llu", directory, (unsigned long long)i);
+	for (uint64_t i = inputs > KEPT_INPUTS ? inputs - KEPT_INPUTS : 0; history && i < inputs; i++) {
+		snprintf(path, sizeof path, "%s/%08llu", history, (unsigned long long)i);
 		FILE *f = fopen(path, "w");
 		if (f) {
 			fwrite(kept[i % KEPT_INPUTS].data, 1, kept[i % KEPT_INPUTS].size, f);
@@ -675,6 +676,9 @@ core_run(const uint8_t *data, size_t size, unsigned allowed)
 			hear_client(clients[i]);
 		client_close(i);
 	}
+	for (struct pool *p = pool_first(); p; p = p->next)
+		if (p->workers > WORKERS_KEPT)
+			pool_resize(p, WORKERS_KEPT / 2);
 	for (int i = 0; i < 3; i++)
 		turn();
 	audit();
@@ -697,9 +701,12 @@ void
 core_start(const char *extra)
 {
 	char path[200], why[512];
-	struct rlimit rl = { 4096, 4096 };
+	struct rlimit rl;
 
-	setrlimit(RLIMIT_NOFILE, &rl);
+	if (getrlimit(RLIMIT_NOFILE, &rl) == 0) {
+		rl.rlim_cur = rl.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &rl);
+	}
 	control = getenv("FUTURED_FUZZ_CONTROL");
 	__sanitizer_set_death_callback(write_inputs);
 	MUST(mkdtemp(directory) != NULL);
