@@ -147,7 +147,7 @@ const struct key config_keys[] = {
 	 .standard = "auto", .reloadable = true,
 	 .help = "The most workers that an opened pool may have; auto is four for each CPU, at least 32."},
 	{"max", "client_pools", .type = KEY_COUNT, CONFIG(client_pools_max), .min = 1, .max = 4096, .standard = "64",
-	 .reloadable = true, .help = "Opened pools at once."},
+	 .reloadable = true, .help = "Opened pools at once; one user may have half of them, an admin all."},
 	{"pools", .type = KEY_POOLS, .standard_text = "the pools shell (command), py (process, python) and pythread (thread, python)", .reloadable = true,
 	 .help = "The pools by name: 1 to 64 of the characters A-Z a-z 0-9 _ . -"},
 };

@@ -282,7 +282,7 @@ queue_pop(struct queue *q)
 		return NULL;
 	struct level *level = q->heap[1];
 	struct lane *lane = level->ring;
-	if (lane->next) { /* the next owner's turn */
+	if (lane->next && !FAULT(turns_not_taken)) { /* the next owner's turn */
 		DL_DELETE(level->ring, lane);
 		DL_APPEND(level->ring, lane);
 	}

@@ -191,13 +191,31 @@ read_opening(struct request *r, const char *key, size_t len, struct reader *valu
 	return option_bool(r, "bound", value, &o->bound);
 }
 
+/* By this owner; NULL: by all. */
 static uint64_t
-opened_pools(void)
+opened_pools(const struct owner *o)
 {
 	uint64_t n = 0;
 	for (const struct pool *p = pool_first(); p; p = p->next)
-		n += p->like != NULL;
+		n += p->like && (!o || p->owner == o);
 	return n;
+}
+
+/* One who is no admin may have half of them. */
+static bool
+may_open_more(struct request *r)
+{
+	uint64_t most = server_config()->client_pools_max, half = (most + 1) / 2;
+
+	if (opened_pools(NULL) >= most) {
+		request_fail(r, STATUS_LIMIT, 0, "client_pools.max: %llu pools are open already", (unsigned long long)most);
+		return false;
+	}
+	if (r->conn->role == ROLE_ADMIN || opened_pools(r->conn->owner) < half)
+		return true;
+	request_fail(r, STATUS_LIMIT, 0, "client_pools.max: %s has opened %llu pools, half of the %llu that there may be", r->conn->owner->name,
+	    (unsigned long long)half, (unsigned long long)most);
+	return false;
 }
 
 static bool
@@ -229,10 +247,8 @@ may_open(struct request *r, const struct opening *o)
 	}
 	if (!workers_allowed(r, o->workers ? (uint64_t)o->workers : o->like->workers))
 		return false;
-	if (opened_pools() >= c->client_pools_max) {
-		request_fail(r, STATUS_LIMIT, 0, "client_pools.max: %llu pools are open already", (unsigned long long)c->client_pools_max);
+	if (!may_open_more(r))
 		return false;
-	}
 	if (server_is_ending()) {
 		request_fail(r, STATUS_SHUTDOWN, 0, "cannot open a pool after shutdown");
 		return false;

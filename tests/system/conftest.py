@@ -89,7 +89,7 @@ class Daemon:
         self.write_config()
         env = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": self.directory, "XDG_RUNTIME_DIR": self.directory,
                "XDG_STATE_HOME": self.directory, "LANG": "C.UTF-8", "TMPDIR": self.directory}
-        env.update({k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")})
+        env.update({k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS") or k == "FUTURED_FAULT"})
         if self.env is not None:
             env.update(self.env)
         with open(self.log_path, "ab") as log:
