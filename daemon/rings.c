@@ -35,6 +35,7 @@ void
 rings_hear(struct rings_item *item)
 {
 	uint8_t bytes[RING_BYTES];
+	struct frame_scan scan;
 	size_t len, used;
 
 	if (item->broken)
@@ -43,10 +44,8 @@ rings_hear(struct rings_item *item)
 		nonsense(item);
 		return;
 	}
+	frame_scan_init(&scan, RING_MESSAGE_MAX);
 	for (size_t at = 0; at < len; at += used) {
-		struct frame_scan scan;
-
-		frame_scan_init(&scan, RING_MESSAGE_MAX);
 		if (frame_scan(&scan, bytes + at, len - at, &used) != FRAME_DONE) {
 			nonsense(item);
 			return;

@@ -88,13 +88,7 @@ pack_str(struct buf *b, const char *s, size_t len)
 	if (!fits(b, len))
 		return;
 	msgpack_pack_str(&pk, len);
-	buf_append(b, s, len);
-}
-
-void
-pack_cstr(struct buf *b, const char *s)
-{
-	pack_str(b, s, strlen(s));
+	write_to_buf(b, s, len);
 }
 
 /* How long the text is once each byte that is not part of a character has become U+FFFD. */
@@ -200,11 +194,6 @@ pack_ext(struct buf *b, int8_t type, const void *bytes, size_t len)
 void
 pack_raw(struct buf *b, const void *bytes, size_t len)
 {
-	buf_append(b, bytes, len);
-}
-
-void
-pack_key(struct buf *b, const char *key)
-{
-	pack_cstr(b, key);
+	if (len > 0)
+		write_to_buf(b, bytes, len);
 }

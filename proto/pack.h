@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "proto/buf.h"
 
@@ -14,7 +15,12 @@ void pack_uint(struct buf *b, uint64_t v);
 void pack_int(struct buf *b, int64_t v);
 void pack_double(struct buf *b, double v);
 void pack_str(struct buf *b, const char *s, size_t len);
-void pack_cstr(struct buf *b, const char *s);
+/* Inline, so that the length of a constant is one. */
+static inline void
+pack_cstr(struct buf *b, const char *s)
+{
+	pack_str(b, s, strlen(s));
+}
 /* Like pack_str, but bytes that are not UTF-8 are replaced by U+FFFD: what the daemon says is always valid. */
 void pack_text(struct buf *b, const char *s, size_t len);
 void pack_bin(struct buf *b, const void *bytes, size_t len);
@@ -27,6 +33,10 @@ void pack_ext(struct buf *b, int8_t type, const void *bytes, size_t len);
 void pack_raw(struct buf *b, const void *bytes, size_t len);
 
 /* Map entries with a constant key: pack_key(b, "type"); pack_…(b, …). */
-void pack_key(struct buf *b, const char *key);
+static inline void
+pack_key(struct buf *b, const char *key)
+{
+	pack_cstr(b, key);
+}
 
 #endif

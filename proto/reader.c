@@ -43,12 +43,18 @@ look_header(const struct reader *r, struct shape *shape, uint64_t *count)
 	return true;
 }
 
-static bool
+static inline bool
 look_scalar(const struct reader *r, struct scalar *out)
 {
 	struct shape shape;
 	uint64_t count;
 
+	if (r->at < r->end && shape_is_short(*r->at)) {
+		out->head = *r->at;
+		out->body = r->at + 1;
+		out->len = shape_short_count(*r->at);
+		return out->len < left(r);
+	}
 	if (!look_header(r, &shape, &count) || shape.per != SHAPE_BYTES)
 		return false;
 	if (count > left(r) - 1u - shape.width)
@@ -59,7 +65,7 @@ look_scalar(const struct reader *r, struct scalar *out)
 	return true;
 }
 
-static enum reader_type
+static inline enum reader_type
 type_of(uint8_t head)
 {
 	if (head < 0x80 || head >= 0xe0)
@@ -144,7 +150,7 @@ read_bool(struct reader *r, bool *v)
 }
 
 /* An integer of any encoding: its 64 bits, and whether they are to be read as negative. */
-static bool
+static inline bool
 look_integer(const struct reader *r, struct scalar *v, uint64_t *bits, bool *negative)
 {
 	if (!look_scalar(r, v) || type_of(v->head) != READER_INT)
@@ -357,13 +363,13 @@ read_raw(struct reader *r, const uint8_t **bytes, size_t *len)
 }
 
 bool
-read_is(struct reader *r, const char *s)
+read_is_text(struct reader *r, const char *s, size_t wanted)
 {
 	struct reader at = *r;
 	const char *text;
 	size_t len;
 
-	if (!read_str(&at, &text, &len) || len != strlen(s) || memcmp(text, s, len) != 0)
+	if (!read_str(&at, &text, &len) || len != wanted || memcmp(text, s, len) != 0)
 		return false;
 	r->at = at.at;
 	return true;
@@ -376,6 +382,8 @@ reader_depth(const struct reader *r)
 	unsigned depth = 0, deepest = 0;
 	struct reader at = *r;
 
+	if (at.at < at.end && shape_is_short(*at.at))
+		return 0;
 	do {
 		struct shape shape;
 		uint64_t count;

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "proto/utf8.h" /* what is read as str may yet have to be checked */
 
@@ -55,8 +56,13 @@ bool read_ext(struct reader *r, int8_t *type, const uint8_t **bytes, size_t *len
 bool read_skip(struct reader *r);
 /* Skips one whole value and tells where its bytes are. */
 bool read_raw(struct reader *r, const uint8_t **bytes, size_t *len);
-/* If the next value is a str equal to `s`, passes over it. */
-bool read_is(struct reader *r, const char *s);
+/* If the next value is a str equal to `s`, passes over it. Inline, so that the length of a constant is one. */
+bool read_is_text(struct reader *r, const char *s, size_t len);
+static inline bool
+read_is(struct reader *r, const char *s)
+{
+	return read_is_text(r, s, strlen(s));
+}
 /* How deep the next value nests: 0 for a scalar, 1 for [] or [1]. Stops counting at 255. The cursor stays.
  * The value must be whole. */
 unsigned reader_depth(const struct reader *r);
