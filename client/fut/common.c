@@ -220,11 +220,24 @@ fut_lost(struct fut *f)
 	return fut_failed(f);
 }
 
+/* Some runtimes have no more of a traceback than the error once more. */
+static bool
+has_traceback(const struct futured_error *e)
+{
+	const char *t = e->traceback;
+	size_t len = e->traceback_len;
+
+	while (len > 0 && t[len - 1] == '\n')
+		len--;
+	return len > 0 && !(len == e->type_len + 2 + e->message_len && memcmp(t, e->type, e->type_len) == 0 &&
+				memcmp(t + e->type_len, ": ", 2) == 0 && memcmp(t + e->type_len + 2, e->message, e->message_len) == 0);
+}
+
 void
 fut_say_error(const struct fut *f, const struct futured_error *e)
 {
 	fut_say(f, "%.*s: %.*s", (int)e->type_len, e->type, (int)e->message_len, e->message);
-	if (e->traceback_len > 0 && !f->quiet) {
+	if (has_traceback(e) && !f->quiet) {
 		text_visible(stderr, e->traceback, e->traceback_len, TEXT_LINES);
 		if (e->traceback[e->traceback_len - 1] != '\n')
 			fputc('\n', stderr);

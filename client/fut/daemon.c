@@ -14,6 +14,7 @@
 #include "client/fut/common.h"
 #include "client/fut/reach.h"
 #include "client/fut/show.h"
+#include "client/fut/text.h"
 #include "client/fut/token.h"
 #include "client/fut/writer.h"
 
@@ -82,30 +83,111 @@ daemon_ping(struct daemon *d)
 	return status;
 }
 
-static int
-print_answer(struct daemon *d, const char *method)
-{
-	struct futured_reply *reply;
-	int status = EXIT_OK;
+/* ---- stats ---- */
 
-	if (futured_callf(d->f->c, &reply, method, "") == FUTURED_OK)
-		writer_page(d->f, futured_reply_value(reply), NULL);
-	else
-		status = fut_refused(d->f, reply);
-	futured_reply_free(reply);
-	return status;
+static uint64_t
+count_of(struct futured_value map, const char *key)
+{
+	uint64_t n = 0;
+
+	futured_find_uint(map, key, &n);
+	return n;
+}
+
+static void
+label(struct fut *f, const char *name)
+{
+	printf("%s%-12s%s ", paint_code(f->paint_out, PAINT_DIM), name, paint_end(f->paint_out));
+}
+
+static void
+print_size(struct futured_value map, const char *key)
+{
+	char *size = show_size((double)count_of(map, key));
+
+	fputs(size, stdout);
+	free(size);
+}
+
+static void
+print_stats(struct fut *f, struct futured_value map)
+{
+	static const char *const told[] = { "version", "uptime", "pid", "connections", "futures", "totals", "failures", "bytes", "spilled", "rss", NULL };
+	struct futured_value part;
+	double uptime = 0;
+	char *version = cell_text(map, "version"), *up;
+
+	futured_find_number(map, "uptime", &uptime);
+	up = show_span(uptime);
+	label(f, "daemon");
+	printf("%s, process %" PRIu64 ", up %s\n", version != NULL ? version : "?", count_of(map, "pid"), up);
+	label(f, "connections");
+	printf("%" PRIu64 "\n", count_of(map, "connections"));
+	if (futured_value_find(map, "futures", &part)) {
+		label(f, "futures");
+		printf("%" PRIu64 " pending, %" PRIu64 " running, %" PRIu64 " finished, %" PRIu64 " cancelled\n", count_of(part, "PENDING"),
+			count_of(part, "RUNNING"), count_of(part, "FINISHED"), count_of(part, "CANCELLED"));
+	}
+	if (futured_value_find(map, "totals", &part)) {
+		label(f, "since start");
+		printf("%" PRIu64 " submitted, %" PRIu64 " succeeded, %" PRIu64 " failed, %" PRIu64 " cancelled, %" PRIu64 " retried\n",
+			count_of(part, "submitted"), count_of(part, "succeeded"), count_of(part, "failed"), count_of(part, "cancelled"),
+			count_of(part, "retried"));
+	}
+	label(f, "failures");
+	printf("%" PRIu64 " that nobody has looked at\n", count_of(map, "failures"));
+	label(f, "memory");
+	print_size(map, "rss");
+	fputs(", of it arguments and results ", stdout);
+	print_size(map, "bytes");
+	fputs("; output on disk ", stdout);
+	print_size(map, "spilled");
+	putchar('\n');
+	writer_rest(f, map, told);
+	free(version);
+	free(up);
 }
 
 static int
 daemon_stats(struct daemon *d)
 {
-	return print_answer(d, "stats");
+	struct futured_reply *reply;
+	int status = EXIT_OK;
+
+	if (futured_callf(d->f->c, &reply, "stats", "") != FUTURED_OK)
+		status = fut_refused(d->f, reply);
+	else if (d->f->json)
+		writer_object(futured_reply_value(reply));
+	else
+		print_stats(d->f, futured_reply_value(reply));
+	futured_reply_free(reply);
+	return status;
 }
 
+/* What could not be applied, a line each. */
 static int
 daemon_reload(struct daemon *d)
 {
-	return print_answer(d, "reload");
+	struct futured_reply *reply;
+	struct futured_value inside, item;
+	int status = EXIT_OK;
+	const char *s;
+	size_t n = 0, len;
+
+	if (futured_callf(d->f->c, &reply, "reload", "") != FUTURED_OK)
+		status = fut_refused(d->f, reply);
+	else if (d->f->json)
+		writer_object(futured_reply_value(reply));
+	else if (futured_value_array(futured_reply_value(reply), &n, &inside)) {
+		while (futured_value_next(&inside, &item))
+			if (futured_value_text(item, &s, &len)) {
+				text_visible(stdout, s, len, TEXT_LINE);
+				putchar('\n');
+			}
+		fut_note(d->f, n == 0 ? "reloaded; all of it holds now" : "reloaded, but for this");
+	}
+	futured_reply_free(reply);
+	return status;
 }
 
 /* The daemon writes it, so a relative path is made one of ours first. */

@@ -143,7 +143,7 @@ block_refused(struct map *m, struct block *b, const struct futured_reply *reply)
 	struct block **at = &m->blocks;
 
 	if (!m->refused)
-		m->status = fut_refused(m->f, reply);
+		m->refusal = need(futured_reply_copy(reply));
 	m->refused = true;
 	for (size_t i = 0; i < b->count; i++)
 		item_done(m, b->items[i], reply);
@@ -351,6 +351,8 @@ static int
 finish(struct map *m)
 {
 	progress_hide(&m->progress);
+	if (m->refusal != NULL && !m->lost)
+		m->status = task_refused(m->f, m->pool, futured_reply_status(m->refusal), m->refusal);
 	if (m->left) {
 		fut_note(m->f, "left %zu tasks to themselves", m->flying);
 		return EXIT_SIGNALLED + m->signal;

@@ -79,6 +79,7 @@ struct map {
 	struct sink out, err;
 	struct progress progress;
 	int signal;        /* the first that came */
+	struct futured_reply *refusal; /* the first of a request; said at the end */
 	bool refused;      /* no more items are taken; `status` says how it ends */
 	bool lost;         /* the connection ended */
 	bool left;         /* a second signal */

@@ -140,7 +140,7 @@ print_item(struct map *m, struct item *i)
 	struct futured_error e;
 	struct printed p;
 
-	if (i->dropped)
+	if (i->dropped || (i->id == 0 && !m->f->json)) /* a refusal of several is said once */
 		return;
 	if (futured_reply_error(i->outcome, &e))
 		note_failure(m, i, &e);
@@ -247,7 +247,7 @@ map_summary(struct map *m)
 {
 	if (m->f->quiet || m->f->json || m->signal != 0)
 		return;
-	if (m->failed > 0)
+	if (m->failed > 0 && m->failure[0].item != NULL)
 		show_failures(m);
 	if (!m->halted)
 		return;
@@ -263,6 +263,7 @@ map_clear(struct map *m)
 	struct item *i;
 
 	joblog_free(m->joblog);
+	futured_reply_free(m->refusal);
 	free(m->slots);
 	m->keep = true; /* nothing more is released */
 	while ((i = m->first) != NULL) {

@@ -33,9 +33,11 @@ struct stream {
 
 struct run {
 	struct fut *f;
+	const char *pool;
 	struct feed feed;
 	uint64_t id; /* 0: not known yet */
 	struct futured_reply *outcome;
+	struct futured_reply *refusal; /* of the submit; not said yet */
 	struct stream out, err;
 	int signal;      /* the first that came; 0: none */
 	bool following;  /* notifications bring the output to its end */
@@ -154,7 +156,7 @@ on_submitted(struct futured *c, const struct futured_reply *reply, void *data)
 
 	if (!futured_value_uint(futured_reply_value(reply), &r->id)) {
 		r->refused = true;
-		r->status = fut_refused(r->f, reply);
+		r->refusal = need(futured_reply_copy(reply));
 		return;
 	}
 	feed_begin(&r->feed, r->id);
@@ -266,6 +268,8 @@ finish(struct run *r)
 	}
 	sink_drain(&r->out.sink);
 	sink_drain(&r->err.sink);
+	if (r->refusal != NULL)
+		r->status = task_refused(r->f, r->pool, futured_reply_status(r->refusal), r->refusal);
 	if (r->refused)
 		return r->signal == SIGINT ? EXIT_SIGNALLED + SIGINT : r->status;
 	if (r->signal != 0) {
@@ -286,6 +290,7 @@ run_task(struct run *r, struct task *t, char **operands, int count)
 {
 	int stop, status;
 
+	r->pool = t->pool;
 	if (!feed_open(&r->feed, r->f, t->stdin_path, t->retries > 0))
 		return EXIT_FUTURED;
 	if ((status = reach(r->f, REACH_OR_START)) != EXIT_OK)
@@ -322,6 +327,7 @@ run_main(struct fut *f, int argc, char **argv)
 	status = args_expect(&a, 1, -1) ? run_task(&r, &t, a.operands, a.count) : a.status;
 	feed_close(&r.feed);
 	futured_reply_free(r.outcome);
+	futured_reply_free(r.refusal);
 	task_clear(&t);
 	return status;
 }

@@ -11,6 +11,7 @@ submit_task(struct fut *f, struct task *t, char **operands, int count)
 {
 	struct futured_pack *args;
 	struct futured_options *o;
+	enum futured_status submitted;
 	struct feed feed;
 	const char *fn;
 	uint64_t id;
@@ -27,8 +28,8 @@ submit_task(struct fut *f, struct task *t, char **operands, int count)
 	feed_options(&feed, o);
 	args = need(futured_pack_new());
 	fn = task_command(t, operands, count, args);
-	if (futured_submit_with(f->c, &id, t->pool, fn, args, o) != FUTURED_OK)
-		status = fut_lost(f);
+	if ((submitted = futured_submit_with(f->c, &id, t->pool, fn, args, o)) != FUTURED_OK)
+		status = task_refused(f, t->pool, submitted, NULL);
 	else {
 		printf(f->json ? "{\"id\": %" PRIu64 "}\n" : "%" PRIu64 "\n", id);
 		status = EXIT_OK;

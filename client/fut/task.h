@@ -53,4 +53,8 @@ struct futured_options *task_options(struct task *t);
 /* Program and arguments from operands; with --shell, sh -c. Appends the args array to `args`; returns the program. */
 const char *task_command(const struct task *t, char **operands, int count, struct futured_pack *args);
 
+/* Says why a submit was refused: that the pool runs no commands, where that is it; else as fut_refused, or without a reply as fut_lost.
+ * Not in a callback. */
+int task_refused(struct fut *f, const char *pool, enum futured_status status, const struct futured_reply *reply);
+
 #endif

@@ -699,6 +699,31 @@ def test_events_are_json_lines(fut, daemon):
     process.wait(5)
 
 
+@pytest.mark.config(pools={"lua": {"kind": "interpreter", "runtime": "lua"}})
+@pytest.mark.parametrize("verb, status", [("run", 125), ("submit", 1), ("map", 1)])
+def test_a_command_in_a_pool_of_functions_is_told_how_to_call_one(fut, daemon, verb, status):
+    done = fut.run(verb, "-p", "lua", "true", *([":::", "a", "b"] if verb == "map" else []))
+    assert done.returncode == status
+    assert done.stderr.splitlines() == ["fut: pool lua is of kind interpreter: it runs functions, not commands; `fut call lua FN ARG…` calls one".encode()]
+
+
+def test_a_refusal_of_map_is_said_once(sf):
+    done = sf.run("map", "-p", "nosuch", "true", ":::", "a", "b")
+    assert done.returncode == 1 and done.stderr == b"fut: UnknownPoolError: there is no pool 'nosuch'\n"
+    assert [line["status"] for line in sf.json("map", "-p", "nosuch", "true", ":::", "a", "b")] == [125, 125]
+
+
+def test_reload_says_that_it_did(fut, daemon):
+    assert b"reloaded" in fut.run("daemon", "reload").stderr
+
+
+def test_stats_are_a_page(sf):
+    page = sf.ok("daemon", "stats").decode()
+    for line in (r"daemon +\S+, process \d+, up ", r"futures +\d+ pending, \d+ running, ", r"since start +\d+ submitted, ", r"memory +\S+ \S*B, of it"):
+        assert re.search("^" + line, page, re.M), (line, page)
+    assert sf.json("daemon", "stats")[0]["futures"]["RUNNING"] >= 0
+
+
 def test_daemon_verbs(sf):
     assert b"answers in" in sf.ok("daemon", "ping")
     assert b"uptime" in sf.ok("daemon", "stats")
