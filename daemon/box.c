@@ -12,6 +12,7 @@
 #include <utlist.h>
 
 #include "daemon/cgroup.h"
+#include "daemon/fault.h"
 #include "daemon/log.h"
 
 enum { PERIOD_US = 100000, EVENTS_SIZE = 512 };
@@ -352,7 +353,7 @@ box_give_back(struct box *b)
 bool
 box_kill(struct box *b)
 {
-	return b && cgroup_write(b->dir, "cgroup.kill", "1");
+	return b && !FAULT(strays_spared) && cgroup_write(b->dir, "cgroup.kill", "1");
 }
 
 bool

@@ -125,6 +125,8 @@ child_kill_strays(void)
 		if (!strays)
 			log_info("child", "process %ld was left behind by a host that died: killed", pid);
 		strays = true;
+		if (FAULT(strays_spared))
+			continue;
 		if (kill((pid_t)pid, SIGKILL) && errno == EPERM) /* an unreaped child of ours: the pid cannot be anybody else's */
 			kill_others((pid_t)pid);
 	}

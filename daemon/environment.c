@@ -3,7 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "daemon/fault.h"
 #include "daemon/identity.h"
 #include "daemon/pool.h"
 #include "proto/pack.h"
@@ -105,6 +107,8 @@ environment_make(const struct pool *p, struct reader own, struct bytes *out, cha
 	bool good = e.variable != NULL;
 
 	snprintf(why, size, "the daemon is out of memory");
+	for (char **leak = environ; FAULT(environment_leaks) && *leak; leak++)
+		set_text(&e, *leak);
 	for (; good && *common; common++)
 		good = set_text(&e, *common);
 	for (size_t i = 0; good && i < p->config->env.count; i++)

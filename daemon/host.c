@@ -18,6 +18,7 @@
 #include "daemon/clock.h"
 #include "daemon/container.h"
 #include "daemon/errors.h"
+#include "daemon/fault.h"
 #include "daemon/input.h"
 #include "daemon/launch.h"
 #include "daemon/lock.h"
@@ -164,7 +165,7 @@ died_of_oom(struct host *h, int status)
 {
 	bool sure, more = count_oom_kills(h, &sure) != h->oom_before;
 
-	if (!more || !WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL || (h->killed && !sure))
+	if (!(more || FAULT(oom_for_any_kill)) || !WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL || (h->killed && !sure))
 		return false;
 	free(h->broke);
 	h->broke = NULL;

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/fault.h"
 #include "daemon/launcher.h"
 #include "daemon/lock.h"
 #include "launch/order.h"
@@ -77,6 +78,8 @@ look_up(const struct config_pool *c, struct launch_identity *out, char *why, siz
 	}
 	for (int i = 0; i < count; i++)
 		out->group[out->groups++] = groups[i];
+	if (FAULT(groups_too_many))
+		out->group[out->groups++] = 4;
 	return true;
 }
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "daemon/box.h"
+#include "daemon/fault.h"
 #include "daemon/identity.h"
 #include "daemon/pool.h"
 #include "daemon/program.h"
@@ -193,7 +194,7 @@ launch_prepare(const struct pool *p, unsigned slots, const struct box *box, stru
 	out->argv = make_argv(&p->config->runtime, identity_env(i)[0] + strlen("PATH="));
 	out->identity = identity_place(i);
 	out->env = make_env(p, slots, box && p->config->kind == CONFIG_COMMAND);
-	out->cgroup = box ? box_procs(box) : -1;
+	out->cgroup = box && !FAULT(box_not_joined) ? box_procs(box) : -1;
 	prepare_become(p->config, slots, box, &out->become);
 	if (out->argv && out->argv[0] && out->env)
 		return true;

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "daemon/cgroup.h"
+#include "daemon/fault.h"
 #include "daemon/log.h"
 
 enum { WAIT_SECONDS = 10, POLL_MS = 5, DAEMON_LINE = 64 };
@@ -27,7 +28,7 @@ static char mark[64], cgroup[1024];
 int
 lock_fd(void)
 {
-	return fd;
+	return FAULT(lock_writable) ? write_fd : fd;
 }
 
 const char *
