@@ -243,6 +243,22 @@ def test_another_daemon_is_not_taken_for_the_first(pool, cable, launch, sleeping
     assert pool.submit(pow, 2, 5).result(10) == 32  # that one has such a pool, too
 
 
+def test_a_daemon_that_is_killed_and_started_again_with_its_store_goes_on(launch, tmp_path):
+    daemon = launch({"store": "sqlite", "pools": {"py": {"kind": "process", "runtime": "python", "workers": 1}}})
+    pool = futured.Executor(pool="py", address="unix:" + daemon.address)
+    done, running = pool.submit(pow, 2, 5), pool.submit("time.sleep", 60)
+    assert done.result(10) == 32
+    waiting = [pool.submit(pow, 2, n) for n in range(10)]
+    ids = [f.id for f in waiting]
+    eventually(running.running)
+    daemon.kill()
+    daemon.expected_status = 0
+    daemon.start()
+    assert isinstance(running.exception(20), futured.WorkerLostError)
+    assert [f.result(20) for f in waiting] == [2 ** n for n in range(10)] and [f.id for f in waiting] == ids
+    assert futured.attach(done.id, address="unix:" + daemon.address).result(10) == 32
+
+
 def test_when_nobody_answers_all_are_told(pool, cable, monkeypatch, sleeping):
     monkeypatch.setattr(resume, "RECONNECT", 0.2)
     f = sleeping(pool)
