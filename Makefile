@@ -65,6 +65,7 @@ check-all: check
 	@sh scripts/setup all || echo "going on without them"
 	$(BUILD) FAULTS=1 all programs
 	$(BUILD) system WHICH=long
+	$(BUILD) system STORE=sqlite
 	$(BUILD) SAN=address,undefined all programs unit
 	$(BUILD) SAN=address,undefined system
 	$(BUILD) SAN=thread all unit
@@ -147,12 +148,14 @@ unit: $(patsubst %,$(B)/tests/test_%,$(UNIT))
 	@scripts/unit $^
 
 # System tests: with Debian's Python, whatever python3 is first in PATH, and more at once than there are processors, since
-# they mostly wait. One file alone: make system TESTS=tests/system/test_wait.py; the slow ones: WHICH=long
+# they mostly wait. One file alone: make system TESTS=tests/system/test_wait.py; the slow ones: WHICH=long; with the durable
+# store wherever a test does not choose: STORE=sqlite
 TESTS    = tests/system
 WHICH    = not long
+STORE    = memory
 THREADED = $(patsubst %,tests/system/test_%.py,native_host lua_host functions exactness dataflow_kinds nested workers)
 system: all programs
-	@env --default-signal FUTURED_BUILD=$(B) PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m pytest -c tests/system/pytest.ini -q -m "$(WHICH)" \
+	@env --default-signal FUTURED_BUILD=$(B) FUTURED_TEST_STORE=$(STORE) PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m pytest -c tests/system/pytest.ini -q -m "$(WHICH)" \
 		-n $(if $(filter not,$(WHICH)),$$((2 * $$(nproc))),1) $(TESTS)
 
 # One text for two readers.

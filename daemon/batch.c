@@ -5,8 +5,24 @@
 #include "daemon/log.h"
 #include "daemon/spec.h"
 
-/* Chunks that were used before; one more than needed is always there, so that running out is met by a submit that can be refused. */
+/* Laid by for when there is no memory: enough for what a turn does. */
+enum { SPARE = 16 };
 static struct batch_chunk *spare;
+static unsigned spares;
+
+bool
+batch_make_ready(void)
+{
+	while (spares < SPARE) {
+		struct batch_chunk *c = malloc(sizeof *c);
+		if (!c)
+			break;
+		c->next = spare;
+		spare = c;
+		spares++;
+	}
+	return spares != 0;
+}
 
 void
 batch_out_of_memory(void)
@@ -18,13 +34,14 @@ batch_out_of_memory(void)
 static struct batch_chunk *
 take_chunk(void)
 {
-	struct batch_chunk *c = spare ? spare : malloc(sizeof *c);
+	struct batch_chunk *c = malloc(sizeof *c);
 
+	if (!c && (c = spare)) {
+		spare = c->next;
+		spares--;
+	}
 	if (!c)
 		batch_out_of_memory();
-	spare = c == spare ? NULL : spare;
-	if (!spare && (spare = malloc(sizeof *spare)))
-		spare->next = NULL;
 	c->next = NULL;
 	c->count = 0;
 	return c;
@@ -63,9 +80,7 @@ clear_note(struct note *n)
 		break;
 	case NOTE_GATE:
 	case NOTE_KEY:
-	case NOTE_FILE:
 	case NOTE_POOL:
-	case NOTE_POOL_GONE:
 		free(n->u.name.text);
 		free(n->u.name.owner);
 		break;

@@ -29,7 +29,7 @@ enum note_verb {
 	NOTE_AGAIN,       /* another attempt is to come */
 	NOTE_RESULT,
 	NOTE_OUTPUT,      /* what a function printed */
-	NOTE_FILE,        /* text is the path of a file that is to be on the disk before the batch is */
+	NOTE_FILE,        /* the file of a spilled stream, that is to be on the disk before the batch is */
 	NOTE_SEEN,
 	NOTE_LET_GO,      /* released: hidden from now on, or when it is final */
 	NOTE_KILLED,      /* somebody was told that it will be cancelled */
@@ -90,8 +90,11 @@ struct batch {
 	bool large;     /* there are payloads that become files, or files that go */
 };
 
-/* A zeroed note at the end. Never NULL: where there is no memory the daemon ends, as what happened could not be made durable. */
+/* A zeroed note at the end. Never NULL: where there is no memory, not even what batch_make_ready laid by, the daemon ends, as what happened could
+ * not be made durable. */
 struct note *batch_add(struct batch *b, enum note_verb verb, uint64_t id);
+/* Makes room for notes to come, as far as there is memory; false if there is none at all. */
+bool batch_make_ready(void);
 /* Logs, and ends the daemon as a crash would. */
 _Noreturn void batch_out_of_memory(void);
 bool batch_is_empty(const struct batch *b);

@@ -10,13 +10,15 @@
 #include "daemon/store.h"
 #include "daemon/timer.h"
 
-enum { RETRY_US = 500000 };
+enum { RETRY_US = 500000, LATER_US = 10000 };
 
 static struct commit_item *items;
 static bool gated, under_way, failing;
+static bool later; /* there was no memory for the turn's batch: the next turn tries again */
 static struct timer retry;
 
 static void on_committed(bool good, const char *why);
+static void on_retry(struct timer *t);
 
 void
 commit_use_gate(void)
@@ -33,7 +35,7 @@ commit_is_gated(void)
 bool
 commit_is_open(void)
 {
-	return (!under_way && !failing) || FAULT(gate_off);
+	return (!under_way && !failing && !later) || FAULT(gate_off);
 }
 
 bool
@@ -67,7 +69,13 @@ commit_turn(void)
 
 	if (under_way || failing)
 		return;
-	if (!store_give(on_committed)) {
+	enum store_given given = store_give(on_committed);
+	later = given == STORE_LATER;
+	if (later) {
+		timer_set(&retry, clock_now() + LATER_US, on_retry);
+		return;
+	}
+	if (given == STORE_NOTHING) {
 		if (gated) { /* answers that came while the last batch was under way, and rest on that */
 			acceptance_seal();
 			acceptance_release();
@@ -77,14 +85,15 @@ commit_turn(void)
 	under_way = true;
 	acceptance_seal();
 	DL_FOREACH(items, item)
-		item->seal(item);
+		if (!FAULT(gate_off))
+			item->seal(item);
 }
 
 static void
 on_retry(struct timer *t)
 {
 	(void)t;
-	if (!under_way)
+	if (!under_way && failing)
 		under_way = store_give_again(on_committed);
 }
 

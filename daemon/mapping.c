@@ -170,20 +170,25 @@ show(struct mapping *m)
 {
 	struct conn *c = conn_find(m->conn_id);
 	struct spec *spec = m->s.spec;
+	struct store_origin origin;
 
 	if (spec->bound_to && !bound_add(c, m->first, m->count))
 		return false;
 	if (m->s.after_count && !(m->gate = gate_new(m->s.after, m->s.after_count, false)))
 		return false;
-	if (m->plain && !queue_push_list(spec->pool->queue, &m->made, m->count))
+	if (!store_origin_init(&origin, spec, m->s.after, m->s.after_count, m->s.key, m->s.key_len))
 		return false;
+	if (m->plain && !queue_push_list(spec->pool->queue, &m->made, m->count)) {
+		store_origin_clear(&origin);
+		return false;
+	}
 	struct bytes elements = bytes_slice(m->block, m->elements, m->elements_len);
 	registry_show(m->first, m->count);
 	store_ids(registry_next());
 	if (m->key)
 		key_ready(m->key, m->first);
-	store_accept(registry_find(m->first), m->count, &(struct store_origin){ .after = m->s.after, .after_count = m->s.after_count,
-	    .key = m->s.key, .key_len = m->s.key_len, .elements = elements });
+	origin.elements = elements;
+	store_accept(registry_find(m->first), m->count, &origin);
 	bytes_drop(&elements);
 	if (spec->bound_to) {
 		struct buf *b = answer_result(c, m->pending.msgid);

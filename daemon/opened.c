@@ -124,7 +124,7 @@ read_pair(struct reader *r, struct opened *o)
 }
 
 static bool
-reopen(const char *name, size_t len, struct opened *o)
+reopen(uint64_t row, const char *name, size_t len, struct opened *o)
 {
 	struct pool *like = pool_find(o->like, strlen(o->like)), *p;
 	struct owner *owner = owner_of_name(o->owner);
@@ -138,6 +138,7 @@ reopen(const char *name, size_t len, struct opened *o)
 	owner_drop(owner);
 	free(p->name);
 	p->name = copied;
+	p->row = row;
 	if (o->initializer) {
 		pool_set_initializer(p, o->initializer, o->initargs);
 		o->initializer = NULL; /* the pool's now, and its arguments */
@@ -150,7 +151,7 @@ reopen(const char *name, size_t len, struct opened *o)
 }
 
 bool
-opened_restore(const char *name, size_t name_len, const uint8_t *what, size_t len)
+opened_restore(uint64_t row, const char *name, size_t name_len, const uint8_t *what, size_t len)
 {
 	struct opened o = { .workers = 1 };
 	struct reader r;
@@ -161,7 +162,7 @@ opened_restore(const char *name, size_t name_len, const uint8_t *what, size_t le
 	good = read_map(&r, &pairs);
 	while (good && pairs--)
 		good = read_pair(&r, &o);
-	good = good && reopen(name, name_len, &o);
+	good = good && reopen(row, name, name_len, &o);
 	free(o.initializer);
 	bytes_drop(&o.initargs);
 	program_free(o.program);

@@ -12,6 +12,6 @@ struct pool;
 
 void opened_pack(const struct pool *p, struct buf *b);
 /* Opens it again, under its name. False if the pool that it is like is not there, or without memory. */
-bool opened_restore(const char *name, size_t name_len, const uint8_t *what, size_t len);
+bool opened_restore(uint64_t row, const char *name, size_t name_len, const uint8_t *what, size_t len);
 
 #endif

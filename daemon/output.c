@@ -316,13 +316,16 @@ output_kept(const struct future *f, enum output_stream which, struct bytes *out)
 }
 
 bool
-output_file(const struct future *f, enum output_stream which, char *path, size_t size)
+output_is_file(const struct future *f, enum output_stream which)
 {
 	const struct one *one = find(f, which);
-	if (!one || !one->spilled)
-		return false;
-	file_path(f->id, which, path, size);
-	return true;
+	return one && one->spilled;
+}
+
+void
+output_path(uint64_t id, enum output_stream which, char *path, size_t size)
+{
+	file_path(id, which, path, size);
 }
 
 bool

@@ -44,8 +44,9 @@ unsigned output_pack_pairs(struct future *f, struct buf *b);
 void output_next_attempt(struct future *f);
 /* What of a final future's stream is in memory and not in its value, copied. False if there is none. */
 bool output_kept(const struct future *f, enum output_stream which, struct bytes *out);
-/* The path of the file that holds all of a stream; false if there is none. */
-bool output_file(const struct future *f, enum output_stream which, char *path, size_t size);
+/* Whether all of a stream is in a file, and the path that it has then (any thread). */
+bool output_is_file(const struct future *f, enum output_stream which);
+void output_path(uint64_t id, enum output_stream which, char *path, size_t size);
 /* A final future of an earlier daemon printed this. False without memory. */
 bool output_restore(struct future *f, enum output_stream which, const void *bytes, size_t len);
 /* Finds the files of earlier daemons' final futures again, and removes those that are nobody's. */

@@ -143,7 +143,7 @@ pool_remove(struct pool *p)
 		return;
 	p->gone = true;
 	DL_DELETE(pools, p);
-	store_pool_gone(p);
+	store_pool_gone(p->row);
 	pool_end_hosts(p, p->config->grace_us);
 	pool_settle(p);
 	pool_drop(p);

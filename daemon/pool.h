@@ -36,6 +36,7 @@ struct pool {
 	struct bytes initargs;
 	struct program *program;    /* what an opened pool's client said its workers are; owned, NULL: nothing */
 	struct pool *like;          /* counted; NULL: from the configuration */
+	uint64_t row;               /* of an opened pool in the store; 0: none */
 	uint64_t bound_to;          /* connection that it goes with; 0: none */
 	struct owner *owner;        /* of an opened pool; counted */
 	unsigned workers;           /* wanted */

@@ -69,7 +69,7 @@ struct replay {
 	struct held *held;
 	struct fate *fate; /* in the order of ids; owned */
 	size_t count, size;
-	uint64_t last_spec, last_gate;
+	uint64_t last_spec, last_gate, last_pool;
 	uint64_t kept, waiting, again, lost;
 };
 
@@ -90,10 +90,11 @@ replay_instance(struct replay *r, const char *instance)
 }
 
 bool
-replay_pool(struct replay *r, struct replay_text name, struct replay_text what)
+replay_pool(struct replay *r, uint64_t row, struct replay_text name, struct replay_text what)
 {
-	(void)r;
-	if (!opened_restore(name.at, name.len, (const uint8_t *)what.at, what.len))
+	if (row > r->last_pool)
+		r->last_pool = row;
+	if (!opened_restore(row, name.at, name.len, (const uint8_t *)what.at, what.len))
 		log_warn("store", "pool %.*s, which a client opened, cannot be opened again", (int)(name.len < 200 ? name.len : 200), name.at);
 	return true;
 }
@@ -575,7 +576,7 @@ replay_all(char *why, size_t size)
 	uint64_t before = clock_read();
 	bool good = store_replay(&r, why, size);
 
-	store_rows_taken(r.last_spec, r.last_gate);
+	store_rows_taken(r.last_spec, r.last_gate, r.last_pool);
 	if (good && store_is_durable()) {
 		store_ids(registry_next());
 		store_none_sent();

@@ -52,7 +52,7 @@ struct replay;
 /* Called by the engine, in this order. False without memory. */
 void replay_ids(struct replay *r, uint64_t next);
 void replay_instance(struct replay *r, const char *instance);
-bool replay_pool(struct replay *r, struct replay_text name, struct replay_text what);
+bool replay_pool(struct replay *r, uint64_t row, struct replay_text name, struct replay_text what);
 bool replay_spec(struct replay *r, const struct replay_spec *s);
 /* `ids`: a JSON array. */
 bool replay_gate(struct replay *r, uint64_t row, struct replay_text ids);

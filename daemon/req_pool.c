@@ -278,8 +278,12 @@ req_open_pool(struct request *r)
 		p->own.max_tasks_per_worker = (uint64_t)o.max_tasks;
 	program_give(p, program);
 	program = NULL;
-	store_pool(p);
-	pack_cstr(request_result(r), p->name);
+	if (store_pool(p)) {
+		pack_cstr(request_result(r), p->name);
+	} else {
+		request_no_memory(r);
+		pool_remove(p);
+	}
 done:
 	program_free(program);
 	free(o.initializer);

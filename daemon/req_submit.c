@@ -202,6 +202,7 @@ accept_one(struct request *r, struct submission *s, const struct arguments *a)
 {
 	struct bytes args;
 	struct gate *gate = NULL;
+	struct store_origin origin;
 	uint64_t id = registry_reserve(1);
 	struct future *f = registry_make(id);
 
@@ -223,6 +224,7 @@ accept_one(struct request *r, struct submission *s, const struct arguments *a)
 		key_ready(f->more->key, id);
 	if (good && s->spec->bound_to && s->kind != SUBMISSION_CALL)
 		good = bound_add(r->conn, id, 1);
+	good = good && store_origin_init(&origin, s->spec, s->after, s->after_count, s->key, s->key_len);
 	if (!good) {
 		future_discard(f);
 		request_no_memory(r);
@@ -231,7 +233,7 @@ accept_one(struct request *r, struct submission *s, const struct arguments *a)
 	registry_show(id, 1);
 	s->made = true;
 	store_ids(registry_next());
-	store_accept(f, 1, &(struct store_origin){ .after = s->after, .after_count = s->after_count, .key = s->key, .key_len = s->key_len });
+	store_accept(f, 1, &origin);
 	future_announce(f);
 	submission_place(f, gate);
 	if (gate)

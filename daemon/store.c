@@ -48,7 +48,7 @@ static const struct engine *engine = &memory;
 static struct store_counts counts;
 static struct batch current, given;
 static struct slot *touched;
-static uint64_t specs, gates; /* rows given */
+static uint64_t specs, gates, pools; /* rows given */
 static uint64_t ids_noted;
 static uint64_t given_us, latency_us;
 static void (*given_done)(bool good, const char *why);
@@ -89,12 +89,14 @@ sync_files(const struct batch *b, char *why, size_t size)
 {
 	for (const struct batch_chunk *c = b->first; c; c = c->next) {
 		for (size_t i = 0; i < c->count; i++) {
+			char path[512];
 			if (c->note[i].verb != NOTE_FILE)
 				continue;
-			int fd = open(c->note[i].u.name.text, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+			output_path(c->note[i].id, (enum output_stream)c->note[i].u.stream, path, sizeof path);
+			int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 			bool good = (fd < 0 && errno == ENOENT) || (fd >= 0 && fdatasync(fd) == 0); /* ENOENT: forgotten since */
 			if (!good)
-				snprintf(why, size, "%.150s: %s", c->note[i].u.name.text, strerror(errno));
+				snprintf(why, size, "%.150s: %s", path, strerror(errno));
 			if (fd >= 0)
 				close(fd);
 			if (!good)
@@ -364,6 +366,7 @@ store_replay(struct replay *to, char *why, size_t size)
 	if (!engine->commit)
 		return true;
 	commit_use_gate();
+	batch_make_ready();
 	if (!engine->replay(to, why, size))
 		return false;
 	counts.bytes = engine->size() + payload_bytes();
@@ -419,15 +422,6 @@ note(enum note_verb verb, uint64_t id)
 	return batch_add(&current, verb, id);
 }
 
-/* What a note needs of memory is had, or the daemon ends. */
-static char *
-must(char *text)
-{
-	if (!text)
-		batch_out_of_memory();
-	return text;
-}
-
 /* A counted share for the batch. */
 static struct bytes
 share(const struct bytes *b)
@@ -445,24 +439,46 @@ note_spec(struct spec *s)
 	note(NOTE_SPEC, s->row)->u.spec = spec_hold(s);
 }
 
-/* Ids as a JSON array; its row. */
-static uint64_t
-note_gate(const struct store_origin *from)
+/* Ids as a JSON array. Owned; NULL without memory. */
+static char *
+gate_text(const uint64_t *ids, size_t count)
 {
 	struct buf b;
 	char number[24];
+	size_t len;
 
 	buf_init(&b);
-	for (size_t i = 0; i < from->after_count; i++) {
-		int n = snprintf(number, sizeof number, "%c%llu", i ? ',' : '[', (unsigned long long)from->after[i]);
+	for (size_t i = 0; i < count; i++) {
+		int n = snprintf(number, sizeof number, "%c%llu", i ? ',' : '[', (unsigned long long)ids[i]);
 		buf_append(&b, number, (size_t)n);
 	}
 	buf_append(&b, "]", 2);
-	size_t len;
-	struct note *g = note(NOTE_GATE, ++gates);
-	g->u.name.text = must(b.failed ? NULL : (char *)buf_take(&b, &len));
+	char *text = b.failed ? NULL : (char *)buf_take(&b, &len);
 	buf_clear(&b);
-	return gates;
+	return text;
+}
+
+bool
+store_origin_init(struct store_origin *o, const struct spec *spec, const uint64_t *after, size_t after_count, const char *key, size_t key_len)
+{
+	*o = (struct store_origin){ .gate = NULL };
+	if (!engine->commit || spec->bound_to)
+		return true;
+	if ((after_count && !(o->gate = gate_text(after, after_count))) || (key && !(o->key = strndup(key, key_len))) ||
+	    (key && !(o->owner = strdup(spec->owner->name)))) {
+		store_origin_clear(o);
+		return false;
+	}
+	return true;
+}
+
+void
+store_origin_clear(struct store_origin *o)
+{
+	free(o->gate);
+	free(o->key);
+	free(o->owner);
+	*o = (struct store_origin){ .gate = NULL };
 }
 
 void
@@ -481,8 +497,9 @@ store_none_sent(void)
 }
 
 void
-store_rows_taken(uint64_t s, uint64_t g)
+store_rows_taken(uint64_t s, uint64_t g, uint64_t p)
 {
+	pools = p > pools ? p : pools;
 	specs = s > specs ? s : specs;
 	gates = g > gates ? g : gates;
 }
@@ -499,7 +516,7 @@ mark_stored(struct future *f)
 }
 
 void
-store_accept(struct future *first, uint64_t n, const struct store_origin *from)
+store_accept(struct future *first, uint64_t n, struct store_origin *from)
 {
 	struct spec *spec = first->spec;
 
@@ -507,7 +524,10 @@ store_accept(struct future *first, uint64_t n, const struct store_origin *from)
 	if (!engine->commit || spec->bound_to)
 		return;
 	note_spec(spec);
-	uint64_t gate = from->after_count ? note_gate(from) : 0;
+	uint64_t gate = from->gate ? ++gates : 0;
+	if (gate)
+		note(NOTE_GATE, gate)->u.name.text = from->gate;
+	from->gate = NULL; /* the note's */
 	struct note *t = note(n > 1 || bytes_len(&from->elements) ? NOTE_TASKS : NOTE_TASK, first->id);
 	t->count = n;
 	t->u.task.spec = spec->row;
@@ -520,8 +540,9 @@ store_accept(struct future *first, uint64_t n, const struct store_origin *from)
 		return;
 	struct note *k = note(NOTE_KEY, first->id);
 	k->count = n;
-	k->u.name.text = must(strndup(from->key, from->key_len));
-	k->u.name.owner = must(strdup(spec->owner->name));
+	k->u.name.text = from->key;
+	k->u.name.owner = from->owner;
+	from->key = from->owner = NULL; /* the note's */
 }
 
 void
@@ -569,9 +590,8 @@ store_again(struct future *f)
 static void
 note_file(const struct future *f, enum output_stream which)
 {
-	char path[512];
-	if (output_file(f, which, path, sizeof path))
-		note(NOTE_FILE, f->id)->u.name.text = must(strdup(path));
+	if (output_is_file(f, which))
+		note(NOTE_FILE, f->id)->u.stream = (int)which;
 }
 
 static void
@@ -658,33 +678,40 @@ store_key_gone(uint64_t first)
 		note(NOTE_KEY_GONE, first);
 }
 
-void
-store_pool(const struct pool *p)
+bool
+store_pool(struct pool *p)
 {
+	struct bytes what;
 	struct buf b;
 
 	if (!engine->commit || p->bound_to)
-		return;
+		return true;
 	buf_init(&b);
 	opened_pack(p, &b);
-	struct note *n = note(NOTE_POOL, 0);
-	n->u.name.text = must(strdup(p->name));
-	if (!bytes_take(&n->bytes, &b))
-		batch_out_of_memory();
+	char *name = strdup(p->name);
+	bool good = name && bytes_take(&what, &b);
 	buf_clear(&b);
+	if (!good) {
+		free(name);
+		return false;
+	}
+	struct note *n = note(NOTE_POOL, p->row = ++pools);
+	n->u.name.text = name;
+	n->bytes = what;
+	return true;
 }
 
 void
-store_pool_gone(const struct pool *p)
+store_pool_gone(uint64_t row)
 {
-	if (engine->commit && p->like && !p->bound_to)
-		note(NOTE_POOL_GONE, 0)->u.name.text = must(strdup(p->name));
+	if (engine->commit && row)
+		note(NOTE_POOL_GONE, row);
 }
 
 /* ---- batches ---- */
 
-/* What the touched slots hold. */
-static void
+/* What the touched slots hold. False without memory: those not noted are still touched. */
+static bool
 note_slots(void)
 {
 	struct slot *s;
@@ -693,20 +720,23 @@ note_slots(void)
 		struct note_sent sent[BOARD_ENTRIES];
 		const struct future *f;
 		size_t n = 0;
-		DL_DELETE2(touched, s, touched_prev, touched_next);
-		s->touched = false;
+		struct bytes held;
 		TAILQ_FOREACH(f, &s->sent, link)
 			if (f->stored && n < BOARD_ENTRIES)
 				sent[n++] = (struct note_sent){ .id = f->id, .attempt = f->attempt, .entry = f->sequence };
+		if (!bytes_copy(&held, sent, n * sizeof *sent))
+			return false;
+		DL_DELETE2(touched, s, touched_prev, touched_next);
+		s->touched = false;
 		if (!n && !s->noted)
 			continue;
 		struct note *row = note(NOTE_SENT, 0);
 		row->u.sent.host = s->host->number;
 		row->u.sent.slot = s->index;
-		if (!bytes_copy(&row->bytes, sent, n * sizeof *sent))
-			batch_out_of_memory();
+		row->bytes = held;
 		s->noted = true;
 	}
+	return true;
 }
 
 bool
@@ -738,18 +768,19 @@ give(bool again)
 	pthread_mutex_unlock(&mutex);
 }
 
-bool
+enum store_given
 store_give(void (*done)(bool good, const char *why))
 {
 	if (!engine->commit || !store_has_notes())
-		return false;
-	note_slots();
+		return STORE_NOTHING;
+	if (!batch_make_ready() || !note_slots())
+		return STORE_LATER;
 	given = current;
 	current = (struct batch){ .first = NULL };
 	given_done = done;
 	counts.batches++;
 	give(false);
-	return true;
+	return STORE_GIVEN;
 }
 
 bool

@@ -63,14 +63,14 @@ struct store_counts store_counts(void);
 
 /* Where accepted futures come from. */
 struct store_origin {
-	const uint64_t *after;  /* ids that they wait for */
-	size_t after_count;
-	const char *key;        /* NULL: none */
-	size_t key_len;
-	struct bytes elements;  /* a map: the argument arrays, one behind the other; borrowed */
+	char *gate, *key, *owner; /* owned */
+	struct bytes elements;    /* a map: the argument arrays, one behind the other; borrowed */
 };
+/* Before they are to be had: ids that they wait for, and (NULL: none) their key. False without memory. store_origin_clear afterwards. */
+bool store_origin_init(struct store_origin *o, const struct spec *spec, const uint64_t *after, size_t after_count, const char *key, size_t key_len);
+void store_origin_clear(struct store_origin *o);
 /* A run of futures that share a spec is to be had from now on; bound ones are not stored. */
-void store_accept(struct future *first, uint64_t count, const struct store_origin *from);
+void store_accept(struct future *first, uint64_t count, struct store_origin *from);
 /* What is in the slot's hands changed. */
 void store_touch(struct slot *s);
 void store_slot_gone(struct slot *s);
@@ -88,15 +88,15 @@ void store_killed(struct future *f);
 void store_forget(struct future *f);
 void store_spec_gone(uint64_t row);
 void store_key_gone(uint64_t first);
-/* A client opened it; it is stored with what its `open_pool` said. Bound ones are not. */
-void store_pool(const struct pool *p);
-void store_pool_gone(const struct pool *p);
+/* A client opened it; it is stored with what its `open_pool` said. Bound ones are not. False without memory. */
+bool store_pool(struct pool *p);
+void store_pool_gone(uint64_t row);
 /* Ids below this may be given. */
 void store_ids(uint64_t next);
 /* No slot holds anything: what an earlier daemon had handed over has been judged. */
 void store_none_sent(void);
 /* Rows up to these are taken; told at start-up. */
-void store_rows_taken(uint64_t specs, uint64_t gates);
+void store_rows_taken(uint64_t specs, uint64_t gates, uint64_t pools);
 
 /* ---- batches ---- */
 
@@ -105,8 +105,9 @@ bool store_has_notes(void);
 uint64_t store_latency_us(void);
 /* So much is noted that clients had better not be listened to. */
 bool store_is_behind(void);
-/* Gives what was noted to the engine. False, and `done` is not called, when there is nothing. */
-bool store_give(void (*done)(bool good, const char *why));
+enum store_given { STORE_NOTHING, STORE_GIVEN, STORE_LATER };
+/* Gives what was noted to the engine. LATER: there is no memory for it now. Unless it was GIVEN, `done` is not called. */
+enum store_given store_give(void (*done)(bool good, const char *why));
 /* After a failure: the same batch once more. */
 bool store_give_again(void (*done)(bool good, const char *why));
 /* After a failure: nothing that was noted was accepted. */

@@ -30,7 +30,7 @@ enum { SCHEMA = 1, APPLICATION = 0x66757464, CHECKPOINT_PAGES = 4000, BACKUP_PAG
 
 static const char schema[] =
     "CREATE TABLE daemon (name TEXT PRIMARY KEY, value) WITHOUT ROWID;\n"
-    "CREATE TABLE pools (name TEXT PRIMARY KEY, what BLOB) WITHOUT ROWID;\n"
+    "CREATE TABLE pools (id INTEGER PRIMARY KEY, name TEXT, what BLOB);\n"
     "CREATE TABLE specs (id INTEGER PRIMARY KEY, pool TEXT, kind TEXT, owner TEXT, fn TEXT, name TEXT, tags BLOB, kwargs BLOB, run BLOB,\n"
     "  opened INTEGER, run_pairs INTEGER, env BLOB, stdin BLOB, stdin_kind INTEGER, stdin_future INTEGER, priority INTEGER, retries INTEGER, timeout_us INTEGER,\n"
     "  deadline_us INTEGER, delay_us INTEGER, retry_delay_us INTEGER, retain_us INTEGER, sum INTEGER);\n"
@@ -79,8 +79,8 @@ static const char *const texts[STATEMENTS] = {
 	[TASK_GONE] = "DELETE FROM tasks WHERE id = ?1",
 	[RESULT_GONE] = "DELETE FROM results WHERE id = ?1",
 	[OUTPUT_GONE] = "DELETE FROM outputs WHERE id = ?1",
-	[POOL] = "INSERT OR REPLACE INTO pools VALUES (?1, ?2)",
-	[POOL_GONE] = "DELETE FROM pools WHERE name = ?1",
+	[POOL] = "INSERT INTO pools VALUES (?1, ?2, ?3)",
+	[POOL_GONE] = "DELETE FROM pools WHERE id = ?1",
 };
 
 /* A file, by what it is and not by its name. */
@@ -552,12 +552,11 @@ put(const struct note *n)
 	case NOTE_GONE:
 		return put_gone(n->id);
 	case NOTE_POOL:
-		bind_text(POOL, 1, n->u.name.text);
-		bind_bytes(POOL, 2, &n->bytes);
-		return step(POOL);
+		bind_text(POOL, 2, n->u.name.text);
+		bind_bytes(POOL, 3, &n->bytes);
+		return put_id(POOL, n->id);
 	case NOTE_POOL_GONE:
-		bind_text(POOL_GONE, 1, n->u.name.text);
-		return step(POOL_GONE);
+		return put_id(POOL_GONE, n->id);
 	}
 	return false;
 }
@@ -741,7 +740,7 @@ read_daemon(sqlite3_stmt *s, struct replay *to)
 static bool
 read_pool(sqlite3_stmt *s, struct replay *to)
 {
-	return replay_pool(to, column(s, 0), column(s, 1));
+	return replay_pool(to, (uint64_t)sqlite3_column_int64(s, 0), column(s, 1), column(s, 2));
 }
 
 static uint64_t
@@ -847,7 +846,7 @@ replay(struct replay *to, char *why, size_t size)
 		     "DELETE FROM results WHERE id NOT IN (SELECT id FROM tasks); DELETE FROM outputs WHERE id NOT IN (SELECT id FROM tasks)"))
 		return complain(why, size);
 	return read_rows("SELECT name, value FROM daemon", to, read_daemon, why, size) &&
-	    read_rows("SELECT name, what FROM pools", to, read_pool, why, size) &&
+	    read_rows("SELECT id, name, what FROM pools ORDER BY id", to, read_pool, why, size) &&
 	    read_rows("SELECT * FROM specs", to, read_spec, why, size) &&
 	    read_rows("SELECT id, ids FROM gates", to, read_gate, why, size) &&
 	    read_rows("SELECT host, slot, tasks FROM sent", to, read_sent, why, size) &&

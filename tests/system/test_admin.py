@@ -94,6 +94,7 @@ def test_running_tasks_of_a_pool_that_is_gone_finish(daemon, client, gate):
     assert client.call("result", future)["stdout"] == b"finished\n"
 
 
+@pytest.mark.config(store="memory")
 def test_a_memory_store_has_no_backup(daemon, client):
     path = daemon.path("backup.db")
     refused("UnsupportedError", client.call, "backup", path)

@@ -10,7 +10,7 @@ from helpers import BUILD, children, eventually, is_alive, parent_of, refused, s
 
 MIB = 1 << 20
 
-CONFIG = {"pools": {
+CONFIG = {"store": "memory", "pools": {  # whose lock is beside the socket
     "strict": {"kind": "command", "workers": 1, "umask": "027", "nice": 3, "no_new_privs": True,
                "limits": {"files": 200, "core": 0, "cpu": "100s", "file_size": "1MiB", "stack": "4MiB"}},
     "small": {"kind": "command", "workers": 1, "limits": {"memory": "300MiB"}},

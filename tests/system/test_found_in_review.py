@@ -10,7 +10,7 @@ from rpc import ref, request
 
 
 
-@pytest.mark.config(limits={"memory": "1MiB"})
+@pytest.mark.config(limits={"memory": "1MiB"}, store="memory")
 def test_a_reference_to_a_future_that_is_evicted_by_the_same_submit_is_an_error(daemon, client):
     ids = [client.call("submit", "shell", *sh("head -c 700000 /dev/zero")) for _ in range(2)]
     client.call("wait", ids)

@@ -328,7 +328,7 @@ def test_a_host_of_another_user_cannot_write_what_the_next_daemon_believes(users
     """The lock's descriptor, which every host holds."""
     daemon = users()
     daemon.client().call("call", "py", "os.getpid")
-    lock = daemon.address + ".lock"
+    lock = daemon.address + ".lock" if daemon.config["store"] == "memory" else daemon.path("state/futured.db.lock")
     for host in hosts_of(daemon):
         held = [n for n in os.listdir("/proc/%d/fd" % host) if os.path.realpath("/proc/%d/fd/%s" % (host, n)) == os.path.realpath(lock)]
         assert len(held) == 1
