@@ -38,7 +38,7 @@ class Load(threading.Thread):
         rng = self.rng
         pool = pool or rng.choice(["shell", "shell", "cpu", "cpu", "io"])
         retries = rng.choice([0, 0, 0, 1, 3])
-        size = rng.choice([10, 10, 100, 100, 5000, 100000 if rng.random() < 0.1 else 10])
+        size = rng.choice([10, 10, 100, 100, 5000, rng.choice([100000, 300000]) if rng.random() < 0.1 else 10])
         return account.Task(self.word(), pool, retries, rng.choice([0, 0, 0, 1, 2, 2, 3]), size, **more)
 
     def request(self, task, extra=None):

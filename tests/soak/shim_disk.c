@@ -18,7 +18,7 @@
 #include <sys/uio.h>
 #include <time.h>
 
-enum kind { OPEN = 1, WRITE = 2, SYNC = 4, TRUNCATE = 8, UNLINK = 16, READ = 32 };
+enum kind { OPEN = 1, WRITE = 2, SYNC = 4, TRUNCATE = 8, UNLINK = 16, READ = 32, SYNC_FAILED = 64 };
 
 enum { FILES = 4096 };
 
@@ -200,8 +200,12 @@ sync_it(int fd, long call)
 		struct timespec pause = { .tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000 };
 		if (us)
 			nanosleep(&pause, NULL);
-		if (fails(SYNC))
+		if (fails(SYNC)) {
+			int error = errno;
+			record(SYNC_FAILED, file_of[fd], 0, NULL, 0);
+			errno = error;
 			return -1;
+		}
 		int result = (int)syscall(call, fd);
 		if (result == 0)
 			record(SYNC, file_of[fd], 0, NULL, 0);
