@@ -109,7 +109,7 @@ def box(stage):
     try:
         box.run("systemd-sysusers")
         box.run("systemd-tmpfiles", "--create", "futured.conf")
-        for user in ("alice", "bob"):
+        for user in ("alice", "bob", "carol"):
             box.run("useradd", "-m", user)
         box.run("usermod", "-aG", "futured", "alice")
         box.systemctl("daemon-reload")
@@ -149,6 +149,19 @@ def test_tasks_run_as_the_services_user_for_those_of_its_group_only(service):
     assert service.fut("run", "--", "id", "-un").stdout == "futured\n"
     done = service.fut("daemon", "ping", "--no-start", "--address", "unix:" + SOCKET, user="bob", check=False)
     assert done.returncode != 0 and "Permission denied" in done.stderr
+
+
+@long
+def test_a_pool_with_a_user_runs_its_tasks_as_that_user(service):
+    service.write("/etc/systemd/system/futured.service.d/users.conf", "[Service]\nAmbientCapabilities=CAP_SETUID CAP_SETGID\n")
+    service.systemctl("daemon-reload")
+    text = service.read("/etc/futured/futured.yaml")
+    service.write("/etc/futured/futured.yaml", text + "  theirs: {kind: command, user: carol}\n")
+    said = service.fut("run", "-p", "theirs", "--", "sh", "-c", "id -un; id -Gn; cd; pwd; grep CapEff /proc/self/status").stdout
+    assert said == "carol\ncarol\n/home/carol\nCapEff:\t0000000000000000\n"
+    assert service.fut("run", "--", "sh", "-c", "id -un; grep CapEff /proc/self/status").stdout == "futured\nCapEff:\t0000000000000000\n"
+    daemon = service.run("sh", "-c", "grep CapEff /proc/$1/status", "sh", service.show("MainPID")).stdout
+    assert daemon == "CapEff:\t0000000000000000\n", "it has given them to its launcher"
 
 
 @long
