@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@ static struct inherited {
 	int fd; /* -1: taken */
 	enum inherit_use use;
 	char path[108]; /* "": no path */
+	uint16_t port;  /* 0: not of a network */
 } sockets[INHERIT_MAX];
 static unsigned count;
 
@@ -76,6 +78,8 @@ adopt(int fd, const char *name, char *why, size_t size)
 	union {
 		struct sockaddr any;
 		struct sockaddr_un sun;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
 		struct sockaddr_storage room;
 	} a = { .any.sa_family = AF_UNSPEC };
 	socklen_t len = sizeof a;
@@ -100,6 +104,7 @@ adopt(int fd, const char *name, char *why, size_t size)
 	}
 	if (a.any.sa_family == AF_UNIX && len > sizeof(sa_family_t) && a.sun.sun_path[0] == '/')
 		snprintf(s->path, sizeof s->path, "%.107s", a.sun.sun_path);
+	s->port = a.any.sa_family == AF_INET ? ntohs(a.in.sin_port) : a.any.sa_family == AF_INET6 ? ntohs(a.in6.sin6_port) : 0;
 	s->fd = fd;
 	count++;
 	return true;
@@ -134,11 +139,11 @@ inherit_open(char *why, size_t size)
 }
 
 int
-inherit_take(enum inherit_use use, const char *path)
+inherit_take(enum inherit_use use, const char *path, uint16_t port)
 {
 	for (unsigned i = 0; i < count; i++) {
 		int fd = sockets[i].fd;
-		if (fd < 0 || sockets[i].use != use || (path && strcmp(path, sockets[i].path) != 0))
+		if (fd < 0 || sockets[i].use != use || (path && strcmp(path, sockets[i].path) != 0) || (port && port != sockets[i].port))
 			continue;
 		sockets[i].fd = -1;
 		return fd;

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum { INHERIT_MAX = 64 };
 
@@ -14,8 +15,9 @@ enum inherit_use { INHERIT_UNIX, INHERIT_TCP, INHERIT_TLS, INHERIT_HTTP, INHERIT
 
 /* Takes them, and what told of them out of the environment. False, with a sentence: one of them is not what its name says. */
 bool inherit_open(char *why, size_t why_size);
-/* One that was not taken yet, and is the caller's from now on; -1: none. With a path, only a Unix socket that is bound there. */
-int inherit_take(enum inherit_use use, const char *path);
+/* One that was not taken yet, and is the caller's from now on; -1: none. With a path, only a Unix socket that is bound there; with a port, only a
+ * network socket of that port. */
+int inherit_take(enum inherit_use use, const char *path, uint16_t port);
 /* The path of the first Unix socket for clients, taken or not; NULL: none. */
 const char *inherit_unix_path(void);
 /* Closes those that nobody took. */

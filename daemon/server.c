@@ -239,7 +239,7 @@ listen_at(const struct config_listen *l, char *why, size_t size)
 
 	if (!address_parse(l->address, &a, why, size))
 		return false;
-	int fd = a.type == ADDRESS_UNIX ? inherit_take(INHERIT_UNIX, a.path) : inherit_take(a.type == ADDRESS_TLS ? INHERIT_TLS : INHERIT_TCP, NULL);
+	int fd = a.type == ADDRESS_UNIX ? inherit_take(INHERIT_UNIX, a.path, 0) : inherit_take(a.type == ADDRESS_TLS ? INHERIT_TLS : INHERIT_TCP, NULL, a.port);
 	return fd >= 0 ? listener_adopt(fd, l, why, size) : listener_add(&a, l, why, size);
 }
 
@@ -249,13 +249,13 @@ listen_inherited(char *why, size_t size)
 {
 	int fd;
 
-	while ((fd = inherit_take(INHERIT_UNIX, NULL)) >= 0)
+	while ((fd = inherit_take(INHERIT_UNIX, NULL, 0)) >= 0)
 		if (!listener_adopt(fd, NULL, why, size))
 			return false;
-	if ((fd = inherit_take(INHERIT_TCP, NULL)) < 0 && (fd = inherit_take(INHERIT_TLS, NULL)) < 0)
+	if ((fd = inherit_take(INHERIT_TCP, NULL, 0)) < 0 && (fd = inherit_take(INHERIT_TLS, NULL, 0)) < 0)
 		return true;
 	close(fd);
-	snprintf(why, size, "the service manager has a network socket for us that no tcp: or tls: address in `listen` is for");
+	snprintf(why, size, "the service manager has a network socket for us of a port that no tcp: or tls: address in `listen` has");
 	return false;
 }
 
@@ -369,7 +369,7 @@ watchers_listen(char *why, size_t size)
 {
 	int fd;
 
-	while ((fd = inherit_take(INHERIT_HTTP, NULL)) >= 0)
+	while ((fd = inherit_take(INHERIT_HTTP, NULL, 0)) >= 0)
 		if (!http_adopt(fd, why, size))
 			return false;
 	return !config->http || http_listen(config->http, why, size);

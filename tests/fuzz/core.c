@@ -698,7 +698,7 @@ remove_directory(void)
 }
 
 void
-core_start(const char *extra)
+core_start(void)
 {
 	char path[200], why[512];
 	struct rlimit rl;
@@ -707,6 +707,7 @@ core_start(const char *extra)
 		rl.rlim_cur = rl.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &rl);
 	}
+	const char *store = getenv("FUTURED_FUZZ_STORE");
 	control = getenv("FUTURED_FUZZ_CONTROL");
 	__sanitizer_set_death_callback(write_inputs);
 	MUST(mkdtemp(directory) != NULL);
@@ -715,12 +716,12 @@ core_start(const char *extra)
 	umask(077);
 	FILE *f = fopen(path, "w");
 	MUST(f != NULL);
-	fprintf(f, "listen: unix:%s/s\nstate_dir: %s/state\ncgroup: none\nretain: 20ms\nlog: {level: %s, tasks: all}\n%s\n"
+	fprintf(f, "listen: unix:%s/s\nstate_dir: %s/state\ncgroup: none\nretain: 20ms\nlog: {level: %s, tasks: all}\nstore: %s\nsync: \"off\"\n"
 		   "limits: {message: 64KiB, queue: 300, memory: 8MiB, requests: 100, output: 256KiB, connections: 100}\nclient_pools: {workers: 3, max: 3}\n"
 		   "pools:\n  shell: {kind: command, workers: 2, output: 32KiB, spill: 256KiB, grace: 1ms}\n  one: {kind: command, workers: 1, timeout: 50ms}\n"
 		   "  fn: {kind: process, workers: 2, runtime: [fake], max_tasks_per_worker: 20, idle_timeout: 20ms, grace: 1ms}\n"
 		   "  thr: {kind: thread, workers: 3, runtime: [fake], grace: 1ms}\n  lua: {kind: interpreter, workers: 2, grace: 1ms}\n",
-	    directory, directory, getenv("FUTURED_FUZZ_LOG") ? "debug" : "error", extra);
+	    directory, directory, getenv("FUTURED_FUZZ_LOG") ? "debug" : "error", store ? store : "memory");
 	fclose(f);
 	struct config *c = config_load(path, stderr);
 	MUST(c != NULL);

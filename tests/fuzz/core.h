@@ -25,8 +25,8 @@ enum core_step {
 	CORE_STEPS
 };
 
-/* Once. `extra`: more of the configuration, as YAML at the top. */
-void core_start(const char *extra);
+/* Once. The store is memory, unless FUTURED_FUZZ_STORE in the environment says another. */
+void core_start(void);
 /* Takes the steps that `allowed` (1 << enum core_step) allows, then closes all clients and looks whether the books are right. */
 void core_run(const uint8_t *data, size_t size, unsigned allowed);
 

@@ -10,7 +10,7 @@ int
 LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	(void)argc, (void)argv;
-	core_start("store: memory");
+	core_start();
 	return 0;
 }
 

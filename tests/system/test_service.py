@@ -2,12 +2,14 @@
 import os
 import signal
 import socket
+import ssl
 import tempfile
 import time
 
 import pytest
 
 import rpc
+import tls_helper
 from helpers import eventually
 
 # LISTEN_PID must name the daemon itself, whose pid nobody knows before it is there; a shell that becomes it does.
@@ -236,6 +238,31 @@ def test_several_sockets_in_any_order(launch, tmp_path, order):
         s.close()
     assert daemon.stop() == 0
     assert all(map(os.path.exists, paths)) and not os.path.exists(str(tmp_path / "own.sock"))
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=str)
+def test_network_sockets_are_known_by_their_ports(launch, tmp_path, order):
+    (tmp_path / "tokens").touch(0o600)
+    authority, listen, sockets, certificates = tls_helper.Authority(str(tmp_path)), ["unix:%s/s" % tmp_path], [], []
+    for name in ("first", "second"):
+        sockets.append(socket.create_server(("127.0.0.1", 0)))
+        cert, key = authority.issue(name)
+        certificates.append(open(cert).read())
+        listen.append({"address": "tls:127.0.0.1:%d" % sockets[-1].getsockname()[1], "cert": cert, "key": key})
+    daemon = launch({"listen": listen, "tokens": str(tmp_path / "tokens"), "shared_uid": True}, start=False,
+                    **passing([sockets[i] for i in order], ["tls", "tls"]))
+    daemon.spawn()
+    served = [ssl.get_server_certificate(s.getsockname(), timeout=10) for s in sockets]
+    for s in sockets:
+        s.close()
+    assert served == certificates
+
+
+def test_a_network_socket_that_the_configuration_does_not_have_ends_the_start(launch, tmp_path):
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        s.listen()
+        assert "of a port that no tcp: or tls: address in `listen` has" in refused_start(launch, **passing([s], ["tcp"]))
 
 
 def test_variables_meant_for_another_process_are_ignored(launch):

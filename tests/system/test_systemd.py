@@ -9,6 +9,7 @@ import time
 import pytest
 
 import helpers
+import tls_helper
 from helpers import eventually
 from machine import Machine, Unable
 from test_install import make
@@ -162,6 +163,31 @@ def test_a_pool_with_a_user_runs_its_tasks_as_that_user(service):
     assert service.fut("run", "--", "sh", "-c", "id -un; grep CapEff /proc/self/status").stdout == "futured\nCapEff:\t0000000000000000\n"
     daemon = service.run("sh", "-c", "grep CapEff /proc/$1/status", "sh", service.show("MainPID")).stdout
     assert daemon == "CapEff:\t0000000000000000\n", "it has given them to its launcher"
+
+
+@long
+def test_a_client_comes_through_the_network_socket_with_what_only_root_can_read(service, tmp_path):
+    cert, key = tls_helper.Authority(str(tmp_path)).issue("server")
+    for name, path in (("tls.crt", cert), ("tls.key", key), ("ca.crt", tmp_path / "root.crt")):
+        service.write("/etc/futured/" + name, open(path).read())
+    service.run("chmod", "600", "/etc/futured/tls.key")
+    service.run("sh", "-c", "cd /etc/futured; umask 077; fut daemon token ci --tokens /etc/futured/tokens >/root/ci.token")
+    service.write("/etc/systemd/system/futured.service.d/keys.conf", "[Service]\n" + "".join(
+        "LoadCredential=%s:/etc/futured/%s\n" % (name, name) for name in ("tls.crt", "tls.key", "tokens")))
+    text = service.read("/etc/futured/futured.yaml").replace("listen: unix:/run/futured/futured.sock", """listen:
+  - unix:/run/futured/futured.sock
+  - {address: "tls:0.0.0.0:7712", cert: "credential:tls.crt", key: "credential:tls.key"}
+tokens: credential:tokens""")
+    service.write("/etc/futured/futured.yaml", text)
+    service.systemctl("daemon-reload")
+    service.systemctl("start", "futured-tcp.socket")
+    try:
+        remote = ["fut", "run", "-a", "tls:localhost:7712", "--tls-ca", "/etc/futured/ca.crt"]
+        assert service.run(*remote, "--token-file", "/root/ci.token", "--", "echo", "from far").stdout == "from far\n"
+        assert service.run(*remote, "--", "echo", "from far", check=False).returncode != 0
+        assert service.fut("run", "--", "cat", "/etc/futured/tls.key", check=False).returncode != 0
+    finally:
+        service.systemctl("stop", "futured.service", "futured-tcp.socket")
 
 
 @long
