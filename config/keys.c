@@ -22,7 +22,7 @@
 /* A row of the group `limits` of a pool. */
 #define LIMIT(id, key, kind_of, of_kinds, ...) \
 	[POOL_LIMIT + CONFIG_LIMIT_##id] = {key, "limits", .type = kind_of, POOL(limit[CONFIG_LIMIT_##id]), \
-	 .standard = "none", .none = true, .kinds = of_kinds, __VA_ARGS__}
+	 .standard = "none", .none = true, .kinds = of_kinds, .reloadable = true, __VA_ARGS__}
 _Static_assert(POOL_KEYS == (int)POOL_LIMIT + (int)CONFIG_LIMITS, "a row for each limit");
 
 /* All start their workers when there is something to do. */
@@ -227,9 +227,10 @@ const struct key pool_keys[POOL_KEYS] = {
 	[POOL_GROUP] = {"group", .type = KEY_TEXT, POOL(group), .example = "render", .standard_text = "the user's own",
 	 .kinds = KEY_ALL_KINDS, .help = "The group whom they run as; they have the other groups of the user, too."},
 	[POOL_UMASK] = {"umask", .type = KEY_MODE, POOL(umask), .max = 0777, .example = "027", .standard_text = "022",
-	 .kinds = KEY_ALL_KINDS,
+	 .kinds = KEY_ALL_KINDS, .reloadable = true,
 	 .help = "Which permissions the files that tasks make lack. What a task asks for itself is added to it."},
 	[POOL_NICE] = {"nice", .type = KEY_COUNT, POOL(nice), .max = 19, .standard = "0", .kinds = KEY_ALL_KINDS,
+	 .reloadable = true,
 	 .help = "How far tasks stand back behind others for the processors, as nice(1). A task may ask for more."},
 	[POOL_NO_NEW_PRIVS] = {"no_new_privs", .type = KEY_BOOL, POOL(no_new_privs), .standard = "false",
 	 .standard_text = "false; true in a pool with a user", .kinds = KEY_ALL_KINDS,

@@ -13,6 +13,8 @@
 #include "daemon/lock.h"
 #include "launch/order.h"
 
+enum { NAMES_MAX = 2 * LAUNCH_IDENTITIES };
+
 struct identity {
 	char *user, *group; /* as the configuration has them; NULL: not said */
 	uid_t uid;
@@ -20,8 +22,10 @@ struct identity {
 	char *env[8];
 };
 
-static struct identity own = { .place = -1 };
-static struct identity other[LAUNCH_IDENTITIES];
+static struct identity own = { .place = IDENTITY_OWN };
+static struct identity unknown = { .uid = (uid_t)-1, .place = IDENTITY_NOBODY };
+static struct identity named[NAMES_MAX]; /* our own user, too, where a pool names it */
+static unsigned names;
 static struct launch_list list;
 
 static bool
@@ -103,14 +107,33 @@ is_root(const struct launch_identity *i)
 static struct identity *
 find(const struct config_pool *c)
 {
-	for (uint32_t i = 0; i < list.count; i++)
-		if (same_text(other[i].user, c->user) && same_text(other[i].group, c->group))
-			return &other[i];
+	for (unsigned i = 0; i < names; i++)
+		if (same_text(named[i].user, c->user) && same_text(named[i].group, c->group))
+			return &named[i];
 	return NULL;
 }
 
 static bool
-add(const struct config_pool *c, char *why, size_t size)
+name(const struct config_pool *c, uid_t uid, int place)
+{
+	struct identity *i = &named[names];
+
+	i->user = strdup(c->user);
+	i->group = c->group ? strdup(c->group) : NULL;
+	i->uid = uid;
+	i->place = place;
+	if (i->user && (i->group || !c->group)) {
+		names++;
+		return true;
+	}
+	free(i->user);
+	free(i->group);
+	return false;
+}
+
+/* `start`: while the list may still grow. */
+static bool
+add(const struct config_pool *c, bool start, char *why, size_t size)
 {
 	struct launch_identity found;
 
@@ -118,28 +141,27 @@ add(const struct config_pool *c, char *why, size_t size)
 		return true;
 	if (!look_up(c, &found, why, size))
 		return false;
-	if (is_own(&found, c))
-		return true;
-	if (is_root(&found)) {
+	bool mine = is_own(&found, c);
+	if (!mine && is_root(&found)) {
 		snprintf(why, size, "pools.%s.user: expected a user who is not root and not in its group, got '%.64s'", c->name, c->user);
 		return false;
 	}
-	if (list.count == LAUNCH_IDENTITIES) {
+	if (names == NAMES_MAX || (!mine && list.count == LAUNCH_IDENTITIES)) {
 		snprintf(why, size, "pools.%s.user: expected at most %d users and groups in all pools", c->name, LAUNCH_IDENTITIES);
 		return false;
 	}
-	if (!launcher_may_be(c, why, size))
+	if (!mine && !start) {
+		snprintf(why, size, "pools.%s.user: needs a restart", c->name);
 		return false;
-	struct identity *i = &other[list.count];
-	i->user = strdup(c->user);
-	i->group = c->group ? strdup(c->group) : NULL;
-	if (!i->user || (c->group && !i->group)) {
+	}
+	if (!mine && !launcher_may_be(c, why, size))
+		return false;
+	if (!name(c, found.uid, mine ? IDENTITY_OWN : (int)list.count)) {
 		snprintf(why, size, "out of memory");
 		return false;
 	}
-	i->uid = found.uid;
-	i->place = (int)list.count;
-	list.identity[list.count++] = found;
+	if (!mine)
+		list.identity[list.count++] = found;
 	return true;
 }
 
@@ -148,25 +170,22 @@ identity_start(const struct config *c, char *why, size_t size)
 {
 	list.magic = LAUNCH_MAGIC;
 	for (size_t i = 0; i < c->pools; i++)
-		if (!add(&c->pool[i], why, size))
+		if (!add(&c->pool[i], true, why, size))
 			return false;
 	return !list.count || launcher_start(&list, why, size);
 }
 
 bool
-identity_is_known(const struct config_pool *c)
+identity_is_known(const struct config_pool *c, char *why, size_t size)
 {
-	struct launch_identity found;
-	char why[200];
-
-	return !c->user || find(c) || (look_up(c, &found, why, sizeof why) && is_own(&found, c));
+	return add(c, false, why, size);
 }
 
 const struct identity *
 identity_of(const struct config_pool *c)
 {
-	const struct identity *i = c->user ? find(c) : NULL;
-	return i ? i : &own;
+	const struct identity *i = c->user ? find(c) : &own;
+	return i ? i : &unknown;
 }
 
 int
@@ -178,10 +197,10 @@ identity_place(const struct identity *i)
 int
 identity_find_uid(uid_t uid)
 {
-	for (uint32_t i = 0; i < list.count; i++)
-		if (other[i].uid == uid)
-			return (int)i;
-	return -1;
+	for (unsigned i = 0; i < names; i++)
+		if (named[i].uid == uid && named[i].place >= 0)
+			return named[i].place;
+	return IDENTITY_OWN;
 }
 
 /* ---- the environment ---- */
@@ -196,7 +215,7 @@ set(struct identity *i, unsigned n, const char *name, const char *value)
 static void
 make_env(struct identity *i)
 {
-	uid_t uid = i->place < 0 ? getuid() : i->uid;
+	uid_t uid = i == &own ? getuid() : i->uid;
 	const struct passwd *pw = getpwuid(uid);
 	const char *lang = getenv("LANG");
 
@@ -212,7 +231,9 @@ make_env(struct identity *i)
 char *const *
 identity_env(const struct identity *i)
 {
-	if (!i->env[0])
-		make_env(i == &own ? &own : &other[i->place]);
+	struct identity *it = i == &own ? &own : i == &unknown ? &unknown : &named[i - named];
+
+	if (!it->env[0])
+		make_env(it);
 	return i->env;
 }

@@ -1,5 +1,6 @@
 #include "daemon/launch.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -191,6 +192,11 @@ launch_prepare(const struct pool *p, unsigned slots, const struct box *box, stru
 {
 	const struct identity *i = identity_of(p->config);
 
+	if (identity_place(i) == IDENTITY_NOBODY) {
+		*out = (struct launch){ .argv = NULL };
+		errno = EPERM;
+		return false;
+	}
 	out->argv = make_argv(&p->config->runtime, identity_env(i)[0] + strlen("PATH="));
 	out->identity = identity_place(i);
 	out->env = make_env(p, slots, box && p->config->kind == CONFIG_COMMAND);

@@ -56,6 +56,12 @@ find(const struct config *c, const char *name)
 	return NULL;
 }
 
+static bool
+same_limits(const struct config_pool *a, const struct config_pool *b)
+{
+	return a->umask == b->umask && a->nice == b->nice && memcmp(a->limit, b->limit, sizeof a->limit) == 0;
+}
+
 static void
 change_pool(struct pool *p, const struct config_pool *next, struct buf *b, unsigned *count)
 {
@@ -65,10 +71,12 @@ change_pool(struct pool *p, const struct config_pool *next, struct buf *b, unsig
 		tell(b, count, "pools.%s: its kind and runtime need a restart", p->name);
 		return;
 	}
-	if (!same_text(before->user, next->user) || !same_text(before->group, next->group)) {
+	if (!p->absent && (!same_text(before->user, next->user) || !same_text(before->group, next->group))) {
 		tell(b, count, "pools.%s: its user and group need a restart", p->name);
 		return;
 	}
+	if (next->kind != CONFIG_COMMAND && !same_limits(before, next))
+		tell(b, count, "pools.%s: its limits, nice and umask hold for workers that are started from now on", p->name);
 	pool_configure(p, next);
 }
 
@@ -79,8 +87,9 @@ apply_pools(const struct config *next, struct buf *b, unsigned *count)
 	for (size_t i = 0; i < next->pools; i++) {
 		const struct config_pool *c = &next->pool[i];
 		struct pool *p = pool_find(c->name, strlen(c->name));
-		if (!p && !identity_is_known(c)) {
-			tell(b, count, "pools.%s: its user needs a restart", c->name);
+		char why[200];
+		if (!identity_is_known(c, why, sizeof why)) {
+			tell(b, count, "%s", why);
 			continue;
 		}
 		if (!p)

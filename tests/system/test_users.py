@@ -288,9 +288,37 @@ def test_a_reload_says_that_a_new_user_needs_a_restart(launch):
         for key, value in {**daemon.config, "pools": pools}.items():
             f.write("%s: %s\n" % (key, yaml(value)))
     told = "\n".join(client.call("reload"))
-    assert "pools.other: its user and group need a restart" in told and "pools.new: its user needs a restart" in told and "known" not in told
+    assert "pools.other: its user and group need a restart" in told and "pools.new.user: needs a restart" in told and "known" not in told
     assert out(client, "other", "id", ["-un"]) == "nobody\n" and out(client, "known", "id", ["-un"]) == "nobody\n"
     refused("UnknownPoolError", client.call, "submit", "new", "true")
+
+
+def test_tasks_that_waited_for_their_pool_never_run_as_another_user(launch):
+    """A stored task whose pool has gone comes back with a user whom the launcher cannot become: it must wait, not run as the daemon."""
+    store = {"store": "sqlite:state/futured.db"}
+    daemon = launch(store, POOLS)
+    client = daemon.client()
+    client.call("pause", "shell")
+    mark = daemon.path("ran")
+    future = client.call("submit", "shell", "touch", [mark])
+    assert daemon.stop() == 0
+    daemon.config["pools"] = {"one": {"kind": "command", "workers": 1}, "two": {"kind": "command", "workers": 1, "user": "nobody"}}
+    daemon.start()
+    client = daemon.client()
+    assert client.call("state", [future]) == ["PENDING"]
+    with open(daemon.config_path, "w") as f:
+        for key, value in {**daemon.config, "pools": {**daemon.config["pools"], "shell": {"kind": "command", "workers": 1, "user": "games"}}}.items():
+            f.write("%s: %s\n" % (key, yaml(value)))
+    assert "pools.shell.user: needs a restart" in client.call("reload")
+    assert client.call("call", "one", "true")["exit"] == 0
+    assert client.call("state", [future]) == ["PENDING"] and not os.path.exists(mark)
+    with open(daemon.config_path, "w") as f:
+        for key, value in {**daemon.config, "pools": {**daemon.config["pools"], "shell": {"kind": "command", "workers": 1, "user": "nobody"}}}.items():
+            f.write("%s: %s\n" % (key, yaml(value)))
+    os.chmod(daemon.directory, 0o777)
+    assert client.call("reload") == []
+    assert client.call("result", future)["exit"] == 0
+    assert os.stat(mark).st_uid == NOBODY.pw_uid
 
 
 def test_nobody_but_the_configuration_says_what_such_a_pool_runs(launch):
