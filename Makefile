@@ -15,7 +15,7 @@ B       := build$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(FAULTS),-faults)
 # What is built from what: one noun per file, listed by folder.
 LAUNCH := become
 PROTO  := buf shape utf8 pack reader frame message status error address board ring
-CONFIG := config keys memory report tree number initargs listen principal setting check sample
+CONFIG := config keys memory report tree number initargs listen principal setting check sample effect
 DAEMON := clock journal log timer turn bytes stream spec owner access quota errors key retention watch gate queue registry future \
           output input fill run answer rings slot cgroup box child launch identity launcher lock paths host pool program workers cpus closing bound backlog keyfile tokens tls login conn follow \
           events ids request methods walk await environment options submission mapping describe why listener inherit notify service tally metrics http \

@@ -153,6 +153,8 @@ struct config *config_default(void);
 void config_free(struct config *c);
 /* Writes the annotated sample: every key at its default with its paragraph. */
 void config_sample(FILE *out);
+/* Writes all of a configuration, as YAML that reads back as the same. */
+void config_write(FILE *out, const struct config *c);
 /* Whether others than the user whom the daemon runs as (and root) can be its clients, as far as the configuration says. */
 bool config_is_shared(const struct config *c);
 /* A pool whose tasks run as the daemon's own user; NULL: there is none. Where a daemon is shared, shared_uid is to allow it. */

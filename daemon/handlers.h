@@ -31,6 +31,7 @@ void req_open_pool(struct request *r);
 void req_close_pool(struct request *r);
 void req_events(struct request *r);
 void req_reload(struct request *r);
+void req_config(struct request *r);
 void req_backup(struct request *r);
 void req_stats(struct request *r);
 void req_drain(struct request *r);

@@ -31,6 +31,7 @@ const struct method request_methods[] = {
 	{ "drain", req_drain, RIGHT_POOL, 2 },
 	{ "shutdown", req_shutdown, RIGHT_ADMIN, 1 },
 	{ "reload", req_reload, RIGHT_ADMIN, 0 },
+	{ "config", req_config, RIGHT_ADMIN, 0 },
 	{ "backup", req_backup, RIGHT_ADMIN, 1 },
 	{ "hello", req_hello, RIGHT_READ, 1 },
 	{ "ping", req_ping, RIGHT_READ, 1 },

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "config/config.h"
 #include "daemon/access.h"
 #include "daemon/commit.h"
 #include "daemon/container.h"
@@ -26,6 +27,7 @@
 #include "daemon/store.h"
 #include "proto/message.h"
 #include "proto/pack.h"
+#include "proto/utf8.h"
 
 /* ---- hello ---- */
 
@@ -367,6 +369,27 @@ req_reload(struct request *r)
 	else
 		request_fail(r, STATUS_VALUE, 0, "reload: %s", why);
 	buf_clear(&told);
+}
+
+/* The whole configuration in effect. */
+void
+req_config(struct request *r)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+	bool good;
+
+	if (out)
+		config_write(out, server_config());
+	good = out && !fclose(out) && text;
+	if (good && utf8_is_valid(text, len))
+		pack_text(request_result(r), text, len);
+	else if (good)
+		pack_bin(request_result(r), text, len); /* a path may be anything */
+	else
+		request_no_memory(r);
+	free(text);
 }
 
 struct copying {

@@ -12,6 +12,7 @@
 
 #include "client/fut/args.h"
 #include "client/fut/common.h"
+#include "client/fut/json.h"
 #include "client/fut/reach.h"
 #include "client/fut/show.h"
 #include "client/fut/text.h"
@@ -190,6 +191,26 @@ daemon_reload(struct daemon *d)
 	return status;
 }
 
+static int
+daemon_config(struct daemon *d)
+{
+	struct futured_reply *reply;
+	const char *s;
+	size_t len;
+	int status = EXIT_OK;
+
+	if (futured_callf(d->f->c, &reply, "config", "") != FUTURED_OK)
+		status = fut_refused(d->f, reply);
+	else if (d->f->json) {
+		fputs("{\"config\": ", stdout);
+		jsonout_value(stdout, futured_reply_value(reply));
+		fputs("}\n", stdout);
+	} else if (futured_value_text(futured_reply_value(reply), &s, &len))
+		fwrite(s, 1, len, stdout);
+	futured_reply_free(reply);
+	return status;
+}
+
 /* The daemon writes it, so a relative path is made one of ours first. */
 static int
 daemon_backup(struct daemon *d)
@@ -310,6 +331,7 @@ static const struct {
 	{ "start", daemon_start, false },
 	{ "ping", daemon_ping, true },
 	{ "stats", daemon_stats, true },
+	{ "config", daemon_config, true },
 	{ "reload", daemon_reload, true },
 	{ "drain", daemon_drain, true },
 	{ "backup", daemon_backup, true },
@@ -395,7 +417,7 @@ static const struct option_row daemon_options[] = {
 
 const struct verb verb_daemon = {
 	.name = "daemon",
-	.operands = "start | ping | stats | reload | drain | backup FILE | stop | version | token NAME",
+	.operands = "start | ping | stats | config | reload | drain | backup FILE | stop | version | token NAME",
 	.summary = "start, look at and end the daemon",
 	.examples = "  fut daemon start           # your own, in the background (run, submit, call and map do it by themselves)\n"
 		    "  fut daemon stop            # running tasks get a moment, then are killed; pending ones stay in the store\n"

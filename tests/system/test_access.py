@@ -109,6 +109,7 @@ DAEMON = {  # the daemon itself; reload and shutdown in this order, last
     "drain all": (("drain", 5), (OK, NO, NO, ROLE)),
     "backup": (("backup", "/nonexistent/x"), (("Unsupported", "Value", "Store"), ROLE, ROLE, ROLE)),
     "reload": (("reload",), (OK, ROLE, ROLE, ROLE)),
+    "config": (("config",), (OK, ROLE, ROLE, ROLE)),
 }
 
 

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from cli_helper import Fut, await_full
+from cli_helper import FUT, Fut, await_full
 from helpers import Hang, eventually, rss
 
 MIB = 1 << 20
@@ -717,6 +717,39 @@ def test_reload_says_that_it_did(fut, daemon):
     assert b"reloaded" in fut.run("daemon", "reload").stderr
 
 
+RICH = {
+    "retain": "90m", "admins": ["token:ci", "root"], "log": {"level": "debug"}, "limits": {"queue": 77, "memory": "3MiB", "user": {"pending": 7}},
+    "client_pools": {"enabled": False},
+    "pools": {
+        "odd-1": {"kind": "command", "workers": 3, "env": {"A": "x y", "Q": "it's \"q\" \\", "EMPTY": ""}, "umask": "027", "nice": 3,
+                        "limits": {"files": 99, "cpu": "2s"}, "timeout": "1500ms", "retain": "5m", "lock": ["cwd", "env"]},
+        "lua": {"kind": "interpreter", "runtime": "lua", "memory": "7MiB"},
+        "own": {"kind": "process", "runtime": ["/bin/sh", "-c", "exit 1 # 'x'"]},
+    },
+}
+
+
+def test_the_configuration_in_effect_reads_back_as_itself(launch, tmp_path):
+    daemon = launch(RICH)
+    text = Fut(daemon.directory, daemon.address).ok("daemon", "config").decode()
+    assert text.startswith("# %s\n" % daemon.config_path)
+    for line in ("retain: 1h30m|retain: 90m", "  queue: 77", "  odd-1:", "    umask: 027", "      files: 99", "    timeout: 1500ms", "admins: .*token:ci.*, root."):
+        assert re.search("^(%s)$" % line, text, re.M), line
+    copy = tmp_path / "copy.yaml"
+    copy.write_text(text)
+    copy.chmod(0o600)
+    daemon.client().call("shutdown")
+    daemon.process.wait()
+    again = subprocess.Popen([os.path.join(os.path.dirname(FUT), "futured"), "-c", str(copy)], stderr=subprocess.DEVNULL)
+    try:
+        fut = Fut(daemon.directory, daemon.address)
+        eventually(lambda: fut.run("daemon", "ping").returncode == 0)
+        assert fut.ok("daemon", "config").decode().split("\n", 1)[1] == text.split("\n", 1)[1]
+    finally:
+        again.terminate()
+        again.wait()
+
+
 def test_stats_are_a_page(sf):
     page = sf.ok("daemon", "stats").decode()
     for line in (r"daemon +\S+, process \d+, up ", r"futures +\d+ pending, \d+ running, ", r"since start +\d+ submitted, ", r"memory +\S+ \S*B, of it"):
@@ -726,7 +759,7 @@ def test_stats_are_a_page(sf):
 
 def test_daemon_verbs(sf):
     assert b"answers in" in sf.ok("daemon", "ping")
-    assert b"uptime" in sf.ok("daemon", "stats")
+    assert b", up " in sf.ok("daemon", "stats")
     assert b"futured" in sf.ok("daemon", "version")
     assert sf.json("daemon", "ping")[0]["seconds"] < 5
 

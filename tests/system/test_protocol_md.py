@@ -15,7 +15,7 @@ PAGE = os.path.join(ROOT, "proto", "PROTOCOL.md")
 HEX = re.compile(r"   ( [0-9a-f]{2})+")
 BYTES_PER_LINE = 38
 METHODS = """hello ping submit map call result exception state wait watch unwatch cancel release list show output input pools pause
-resume resize open_pool close_pool retry events reload backup stats failures drain shutdown""".split()
+resume resize open_pool close_pool retry events reload config backup stats failures drain shutdown""".split()
 NOTIFICATIONS = "done output progress event".split()
 OPTIONS = """name tags priority timeout deadline delay after retries retry_delay key block bound watch retain kwargs cwd env umask nice
 limits stdin""".split()
