@@ -81,6 +81,22 @@ quota_make_bytes(const struct owner *o, uint64_t bytes)
 	}
 }
 
+unsigned
+quota_evict(unsigned max)
+{
+	struct owner *o = owner_first(), *next;
+	unsigned n = 0;
+
+	for (; o && n < max; o = next) {
+		owner_hold(o);
+		while (n < max && o->role != ROLE_ADMIN && o->bytes > max_bytes && retention_evict(1, o))
+			n++;
+		next = o->next;
+		owner_drop(o);
+	}
+	return n;
+}
+
 bool
 quota_is_crowded(const struct owner *o)
 {

@@ -21,6 +21,8 @@ uint64_t quota_pending(void); /* the bound */
 bool quota_has_bytes(const struct owner *o, uint64_t bytes);
 void quota_make_bytes(const struct owner *o, uint64_t bytes);
 uint64_t quota_bytes(void);
+/* Forgets finished futures, `max` at most, of owners who hold more bytes than they may, since results are not refused; returns how many. */
+unsigned quota_evict(unsigned max);
 /* Whether it has more connections than it may. */
 bool quota_is_crowded(const struct owner *o);
 uint64_t quota_connections(void);

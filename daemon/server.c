@@ -147,7 +147,9 @@ bool
 server_is_full(void)
 {
 	while ((block_total() > config->limit_memory || on_disk() > config->limit_store) && turn_budget()) {
-		unsigned n = retention_evict(EVICT_AT_ONCE, NULL);
+		unsigned n = quota_evict(EVICT_AT_ONCE); /* who holds more than a share goes first */
+		if (!n)
+			n = retention_evict(EVICT_AT_ONCE, NULL);
 		turn_count(n, 0);
 		if (!n || block_total() <= config->limit_memory) /* what is forgotten leaves the disk with the next commit */
 			break;
