@@ -236,9 +236,9 @@ future_fail_with(struct future *f, enum status s, const char *fmt, ...)
 	future_fail_finally(f, error_bytes(s, f->id, "%s", text));
 }
 
-/* The pause before attempt n + 1: doubled each time, a day at most. */
-static uint64_t
-retry_pause(const struct future *f)
+/* Doubled each time, a day at most. */
+uint64_t
+future_retry_pause(const struct future *f)
 {
 	enum { DAY = 86400 };
 	uint64_t pause = f->spec->retry_delay_us, most = UINT64_C(1000000) * DAY;
@@ -265,7 +265,7 @@ future_fail(struct future *f, struct bytes error)
 	f->started_us = 0;
 	output_next_attempt(f);
 	f->timed_out = f->ask = f->kill = false;
-	more->not_before_us = clock_refresh() + retry_pause(f);
+	more->not_before_us = clock_refresh() + future_retry_pause(f);
 	store_again(f);
 	future_make_ready(f);
 }

@@ -122,6 +122,8 @@ void future_fail(struct future *f, struct bytes error);
 void future_fail_finally(struct future *f, struct bytes error);
 /* future_fail_finally with a simple error map. */
 void future_fail_with(struct future *f, enum status s, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* The pause after as many attempts as it has had, in microseconds. */
+uint64_t future_retry_pause(const struct future *f);
 /* PENDING or RUNNING to CANCELLED. The caller has made sure that it does not run. */
 void future_cancelled(struct future *f);
 

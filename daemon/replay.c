@@ -328,7 +328,7 @@ replay_task(struct replay *r, const struct replay_task *t)
 		return true;
 	uint64_t not_before = t->not_before ? (uint64_t)t->not_before : k->spec->delay_us ? (uint64_t)t->submitted + k->spec->delay_us : 0;
 	int64_t left = not_before ? (int64_t)not_before - clock_wall_now() : 0;
-	uint64_t most = k->spec->delay_us > k->spec->retry_delay_us ? k->spec->delay_us : UINT64_C(86400000000);
+	uint64_t most = t->not_before ? future_retry_pause(f) : k->spec->delay_us;
 	bool delayed = left > 0, limited = k->spec->deadline_us != UINT64_MAX;
 	if ((delayed || limited) && !future_more(f))
 		return false;
