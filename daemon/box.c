@@ -367,6 +367,13 @@ box_oom_kills(const struct box *b, uint64_t *count)
 	return true;
 }
 
+void
+box_passed_on(struct box *b)
+{
+	if (b)
+		close_inner(b);
+}
+
 int
 box_procs(const struct box *b)
 {

@@ -37,5 +37,7 @@ bool box_oom_kills(const struct box *b, uint64_t *count);
 int box_procs(const struct box *b);
 /* The descriptors of its `task` for a command host, -1 where there is no such file; borrowed. */
 const int *box_task_fds(const struct box *b);
+/* The host has been started: what only it needs is closed here. NULL is allowed. */
+void box_passed_on(struct box *b);
 
 #endif

@@ -190,6 +190,7 @@ start(struct host *h, int *fds, int err)
 	h->child.on_exit = on_exit_;
 	bool started = child_spawn(&h->child, &l, fds, err);
 	int saved = errno;
+	box_passed_on(h->box);
 	launch_clear(&l);
 	errno = saved;
 	return started;

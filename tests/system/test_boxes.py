@@ -230,6 +230,19 @@ def test_cgroups_of_workers_that_died_are_used_again(daemon, client):
 
 
 @needs_cgroups
+def test_a_worker_costs_the_daemon_few_descriptors(launch):
+    """Its sockets, its pidfd, its stderr and its cgroup: what only the worker needs is not kept."""
+    def count(workers):
+        daemon = launch({"pools": {"shell": {"kind": "command", "workers": workers}}})
+        client = daemon.client()
+        first, _ = client.call("map", "shell", "sleep", [["0.3"]] * workers)
+        client.call("wait", [[first, workers]])
+        assert len(children(daemon.pid)) == workers
+        return len(os.listdir("/proc/%d/fd" % daemon.pid))
+    assert count(12) - count(2) == 10 * 5
+
+
+@needs_cgroups
 def test_strays_of_a_killed_host_die_with_its_cgroup(daemon, client, gate):
     client.call("submit", "one", *gate.task(before="setsid sleep 1000 & echo $! >%s" % daemon.path("stray")))
     pid = gate.await_start()
