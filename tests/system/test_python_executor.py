@@ -576,6 +576,16 @@ pool._connection.call("shutdown")
     eventually(lambda: not os.path.exists(str(tmp_path / "futured" / "futured.sock")), 10)
 
 
+def test_a_daemon_that_cannot_start_is_quoted(tmp_path):
+    env = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state"),
+           "PYTHONPATH": os.path.join(helpers.ROOT, "client", "python")}
+    env.pop("FUTURED_ADDRESS", None)
+    (tmp_path / "state" / "futured").mkdir(parents=True)
+    (tmp_path / "state" / "futured" / "futured.db").write_text("This is no database. " * 100)
+    ended = subprocess.run(["/usr/bin/python3", "-c", "import futured; futured.Executor(1)"], env=env, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 1 and "futured.db: " in ended.stderr.splitlines()[-1]
+
+
 def test_what_make_install_installs_works_from_there(tmp_path):
     prefix, run = tmp_path / "installed", tmp_path / "run"
     env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "FUTURED_ADDRESS")}

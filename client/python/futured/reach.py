@@ -85,9 +85,9 @@ def open_log():
     state = state if state.startswith("/") else os.path.expanduser("~/.local/state")
     try:
         os.makedirs(os.path.join(state, "futured"), 0o700, exist_ok=True)
-        return os.open(os.path.join(state, "futured", "daemon.log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+        return os.open(os.path.join(state, "futured", "daemon.log"), os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
     except OSError:
-        return os.open(os.devnull, os.O_WRONLY)
+        return os.open(os.devnull, os.O_RDWR)
 
 
 def start(directory, own):
@@ -106,21 +106,33 @@ def start(directory, own):
         except (FileNotFoundError, ConnectionRefusedError):
             pass
         log = open_log()
+        begin = os.lseek(log, 0, os.SEEK_END)
         try:
-            subprocess.run(["setsid", "--fork", program()], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", check=True)
+            pid = subprocess.run(["setsid", "--fork", "sh", "-c", 'echo $$; exec "$0" >&2', program()], stdin=subprocess.DEVNULL,
+                                 stdout=subprocess.PIPE, stderr=log, cwd="/", check=True).stdout
+            return await_answer(own, int(pid), log, begin)
         finally:
             os.close(log)
-        return await_answer(own)
     finally:
         os.close(lock)
 
 
-def await_answer(own):
+def is_alive(pid):
+    try:
+        with open("/proc/%d/stat" % pid, "rb") as f:
+            return f.read().rpartition(b")")[2].split()[0] != b"Z"
+    except OSError:
+        return False
+
+
+def await_answer(own, pid, log, begin):
     until = time.monotonic() + WAIT
     while True:
+        alive = is_alive(pid) and time.monotonic() < until
         try:
             return connect(own)
         except (FileNotFoundError, ConnectionRefusedError) as e:
-            if time.monotonic() > until:
-                raise ConnectionRefusedError("futured was started and does not answer; see daemon.log in its state directory") from e
+            if not alive:
+                said = os.pread(log, 2048, begin).decode("utf-8", "replace").strip()
+                raise ConnectionRefusedError("futured was started and does not answer%s" % ("; it said: " + said if said else "")) from e
             time.sleep(0.01)
