@@ -1,6 +1,7 @@
 """futured.Executor against a daemon: what holds beyond CPython's own tests (see test_python_cpython.py)."""
 import concurrent.futures
 import ctypes
+import functools
 import logging
 import os
 import shutil
@@ -468,6 +469,27 @@ def test_options_travel_with_the_task(processes):
     assert isinstance(f.exception(10), futured.TaskTimeoutError)
     with pytest.raises(TypeError):
         processes.options(prioritty=1)
+
+
+def test_tasks_are_shown_by_the_name_of_their_function(processes):
+    shown = [processes._connection.call("show", f.id)["name"] for f in (
+        processes.submit(until_file, "/"), processes.options(priority=1).submit(pow, 2, 2), processes.options(name="mine").submit(pow, 2, 2),
+        processes.submit(functools.partial(pow, 2), 2))]
+    assert shown == ["until_file", "pow", "mine", "partial"]
+    list(processes.map(touch_nothing, range(4), chunksize=2))
+    assert "touch_nothing" in [f.get("name") for f in processes._connection.call("list", {"pool": processes._pool, "limit": 100})]
+
+
+def touch_nothing(n):
+    return n
+
+
+def test_a_plain_call_that_is_too_large_costs_only_itself(launch):
+    daemon = launch({"limits": {"message": "1MiB"}})
+    with futured.Executor(pool="py", address="unix:" + daemon.address) as pool:
+        first = pool.submit("time.sleep", 0.01)
+        assert isinstance(pool.submit("len", bytes(2 << 20)).exception(10), ValueError)
+        assert first.exception(10) is None and pool.submit("len", b"123").result(10) == 3
 
 
 def test_a_dependency_that_failed_is_the_cause(processes):

@@ -122,15 +122,15 @@ class Connection:
         """Asks and does not wait; whatever the answer."""
         self.request(lambda error, result: None, method, list(params))
 
-    def submit(self, future, head, blob, tail):
-        """A pickled call, put together by hand: this is what must be fast.
+    def submit(self, future, parts, size):
+        """A call without options, put together by hand (the method, and what follows it): this is what must be fast.
 
         Small ones travel together while answers to AHEAD others are awaited: the reader sends what was held when one has come.
         Such a submit is answered soon, whatever else is under way."""
         number = next(self.numbers) & 0xffffffff
         self.asked[number] = future
-        self.out.append((b"\x94\x00\xce" + UINT32(number) + head + UINT32(len(blob)) + blob + tail, 1, number))
-        if self.submitted - self.accepted < AHEAD or len(self.out) >= HELD or len(blob) >= SMALL:
+        self.out.append((b"".join((b"\x94\x00\xce", UINT32(number), *parts)), 1, number))
+        if self.submitted - self.accepted < AHEAD or len(self.out) >= HELD or size >= SMALL:
             self.flush()
         if self.lost is not None:
             self.fail_all()

@@ -12,12 +12,13 @@ import weakref
 import msgpack
 
 from futured import chunk, errors, mainmodule
-from futured.connection import connection
+from futured.connection import UINT32, connection
 from futured.future import Future, Group
 from futured.results import Results
 from futured.worker import CALL, INITIALIZE, dumps
 
 log = logging.getLogger("concurrent.futures")  # where its users look
+NAMES = 1000  # whose packed options are kept
 _groups = weakref.WeakSet()
 _exiting = False
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -71,17 +72,19 @@ class Executor(concurrent.futures.Executor):
             self._finalizer.atexit = False
             self._connection.executors.add(self)
         self._pool = pool
-        self._head, self._tail = self._frame(pool)
+        self._head = _pack("submit", [pool, CALL, [b""], {}])[:-3] + b"\xc6"  # of a pickled call: its length and bytes follow, then options
+        self._tails = {}
         _groups.add(self._group)
 
     def _default_workers(self):
         return min(32, _cpus() + 4) if self._kind == "thread" else _cpus()
 
-    def _frame(self, pool):
-        """What surrounds a pickled call in a submit without options of its own."""
-        parts = msgpack.packb(["submit", [pool, CALL, [b""], {"watch": True, **({"bound": True} if self._owned else {})}]])
-        head, tail = parts[1:].split(b"\xc4\x00", 1)
-        return head + b"\xc6", tail
+    def _tail(self, name):
+        """The options of a pickled call that has none of its own."""
+        if len(self._tails) >= NAMES:
+            self._tails.clear()
+        tail = self._tails[name] = msgpack.packb({"watch": True, "name": name, **({"bound": True} if self._owned else {})})
+        return tail
 
     def _open(self, initializer, initargs, max_tasks, prefix):
         about = {"caller": mainmodule.describe(), "prefix": prefix, "initializer": None}
@@ -131,7 +134,7 @@ class Executor(concurrent.futures.Executor):
             except OSError as e:
                 raise errors.BrokenPoolError("no daemon for pool %s: %s" % (self._pool, e)) from e
 
-    def _submit(self, fn, args, kwargs, options):
+    def _submit(self, fn, args, kwargs, options, shown=None):
         self._check()
         c = self._connection
         future = Future(c, self._group, self._pickled, self)
@@ -139,24 +142,33 @@ class Executor(concurrent.futures.Executor):
             if not self._pickled:
                 path = fn if isinstance(fn, str) else import_path(fn)
                 params = [self._pool, path, args, {**(options or {}), "watch": True, **({"kwargs": kwargs} if kwargs else {})}]
-                msgpack.packb(params)
+                self._bind(params[3])
+                parts = _pack("submit", params),
+                size = len(parts[0])
             else:
                 blob = _dumps((fn, args, kwargs))
-                if len(blob) > c.limit - 65536:
-                    raise ValueError("a call of %d bytes is more than the daemon takes (limits.message: %d)" % (len(blob), c.limit))
-                params = [self._pool, CALL, [blob], {**options, "watch": True}] if options else None
+                name, size = name_of(shown or fn), len(blob)
+                if options:
+                    params = [self._pool, CALL, [blob], {"name": name, **options, "watch": True}]
+                    self._bind(params[3])
+                else:
+                    parts = self._head, UINT32(size), blob, self._tails.get(name) or self._tail(name)
+            if size > c.limit - 65536:
+                raise ValueError("a call of %d bytes is more than the daemon takes (limits.message: %d)" % (size, c.limit))
         except Exception as e:
             future._executor = None
             future.set_exception(e)
             return future
         self._group.add(future)
-        if params is None:
-            c.submit(future, self._head, blob, self._tail)
-        else:
-            if self._owned and "key" not in params[3]:
-                params[3].setdefault("bound", True)
+        if options:
             c.request(functools.partial(c.accept, future), "submit", params)
+        else:
+            c.submit(future, parts, size)
         return future
+
+    def _bind(self, options):
+        if self._owned and "key" not in options:
+            options.setdefault("bound", True)
 
     def map(self, fn, *iterables, timeout=None, chunksize=1, buffersize=None):
         return self._map(fn, iterables, timeout, chunksize, buffersize, None)
@@ -176,7 +188,7 @@ class Executor(concurrent.futures.Executor):
             calls = (self._submit(fn, args, {}, options) for args in items)
         else:
             chunks = iter(lambda: list(itertools.islice(items, chunksize)), [])
-            calls = (self._submit(chunk.run, (fn, part), {}, options) for part in chunks)
+            calls = (self._submit(chunk.run, (fn, part), {}, options, fn) for part in chunks)
         return Results(self, calls, buffersize, timeout)
 
     def _refuse_chunksize(self):
@@ -196,6 +208,8 @@ class Executor(concurrent.futures.Executor):
             self._connection.tell("close_pool", self._pool, {"wait": False})
         if wait:
             _await_group(self._group, self._connection)
+            if not self._lost:
+                self._connection.release()
             if self._owned and not self._lost:
                 self._await_gone()
 
@@ -304,13 +318,25 @@ class InterpreterPoolExecutor(Executor):
     def _default_workers(self):
         return min(32, _cpus() + 4)
 
-    def _submit(self, fn, args, kwargs, options):
+    def _submit(self, fn, args, kwargs, options, shown=None):
         if isinstance(fn, str):
             raise TypeError("scripts not supported")
-        return super()._submit(fn, args, kwargs, options)
+        return super()._submit(fn, args, kwargs, options, shown)
 
     def _refuse_chunksize(self):
         pass
+
+
+def _pack(*elements):
+    """They, without the array around them."""
+    return msgpack.packb(elements, unicode_errors="surrogateescape")[1:]
+
+
+def name_of(fn):
+    """For people: what `fut ls` shows of a pickled call."""
+    name = getattr(fn, "__qualname__", None)
+    name = name if isinstance(name, str) else type(fn).__qualname__
+    return name[:100].encode("utf-8", "replace").decode()
 
 
 def import_path(fn):
