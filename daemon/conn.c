@@ -15,6 +15,7 @@
 #include "daemon/container.h"
 #include "daemon/errors.h"
 #include "daemon/events.h"
+#include "daemon/fault.h"
 #include "daemon/follow.h"
 #include "daemon/input.h"
 #include "daemon/log.h"
@@ -36,7 +37,7 @@ enum {
 	NOTIFY_BYTES = 1024 * 1024,    /* … and at most this much per connection and turn */
 	FRAME_SECONDS = 10,            /* from first to last byte of a message, while others wait for a connection */
 	RESERVED_PART = 16,            /* one in so many descriptors is not for connections, … */
-	RESERVED_LEAST = 16,           /* … and never fewer than so many */
+	RESERVED_LEAST = 32,           /* … and never fewer than so many */
 	FAREWELL_MS = 500,             /* a peer in a network reads what was said last, before the socket is closed with its own words unread */
 	FAREWELLS = 256,               /* … so many at once, at most */
 	STALLED_SECONDS = 30,          /* a peer that takes nothing for so long, with output waiting, is cut off */
@@ -213,7 +214,7 @@ leaves_reserve(int fd)
 	if (!most)
 		most = getrlimit(RLIMIT_NOFILE, &rl) == 0 ? rl.rlim_cur : RLIM_INFINITY;
 	rlim_t reserve = most / RESERVED_PART > RESERVED_LEAST ? most / RESERVED_PART : RESERVED_LEAST;
-	return most == RLIM_INFINITY || (rlim_t)fd + reserve < most;
+	return most == RLIM_INFINITY || (rlim_t)fd + reserve < most || FAULT(no_reserve);
 }
 
 /* A new one among the others; NULL, the descriptor closed, if that cannot be. */

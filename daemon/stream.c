@@ -162,7 +162,7 @@ give_from_own(struct stream *s, unsigned max)
 		buf_drain(&s->in, used);
 	if (!s->in.len)
 		buf_clear(&s->in);
-	if (more && !s->paused)
+	if ((more && !s->paused) || FAULT(partial_spins))
 		turn_schedule(TURN_WORK, &s->more, give_more);
 }
 
@@ -186,7 +186,7 @@ got_shared(struct stream *s, size_t len, unsigned max)
 		end(s, STREAM_NOMEM, FRAME_MORE);
 		return;
 	}
-	if (more && !s->paused)
+	if ((more && !s->paused) || FAULT(partial_spins))
 		turn_schedule(TURN_WORK, &s->more, give_more);
 }
 

@@ -103,7 +103,7 @@ class Client:
         self.owed = collections.Counter()                       # msgid -> answers that have not come
         self.answers = collections.defaultdict(collections.deque)
         self.notes = collections.deque()                        # (method, params) not asked for yet
-        self.protocol_error = None
+        self.protocol_error = self.refusal = None
         self.trace = None                                       # set to []: every frame, in the order it came
         self.is_closed = False
 
@@ -171,6 +171,9 @@ class Client:
                 if error["type"] == "ProtocolError":
                     assert msgid == 0, frame
                     self.protocol_error = error
+                    return
+                if error["type"] == "LimitError" and msgid == 0 and not self.owed[0]:
+                    self.refusal = error  # of the connection itself
                     return
             assert self.owed[msgid] > 0, "an answer that nobody asked for: %r" % (frame,)
             self.owed[msgid] -= 1

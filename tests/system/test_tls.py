@@ -8,9 +8,7 @@ import pytest
 
 import rpc
 from helpers import eventually, refused, sh
-from tls_helper import Authority, Network, TlsClient, authority, context, hello, issued
-
-V12, V13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
+from tls_helper import V12, Authority, Network, TlsClient, authority, context, hello, issued
 
 
 @pytest.fixture

@@ -7,8 +7,11 @@ import socket
 import ssl
 import subprocess
 import tempfile
+import warnings
 
 import rpc
+
+V12, V13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 
 
 def run(*argv, **keys):
@@ -123,7 +126,9 @@ def context(ca=None, cert=None, version=None, verify=True):
     if cert:
         c.load_cert_chain(*cert)
     if version:
-        c.minimum_version = c.maximum_version = version
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # old ones are tried on purpose
+            c.minimum_version = c.maximum_version = version
     return c
 
 
@@ -169,7 +174,7 @@ def hello(client, token=None, **more):
 class Network:
     """A daemon with listeners in the network: `tcp` and `tls` with tokens, `cert` with certificates."""
 
-    def __init__(self, launch, listeners=("tcp", "tls"), limits=None, tls=None, **config):
+    def __init__(self, launch, listeners=("tcp", "tls"), limits=None, tls=None, program=None, env=None, preexec=None, **config):
         self.directory = tempfile.mkdtemp(prefix="futured-net-")
         self.tokens = Tokens(os.path.join(self.directory, "tokens"))
         cert, key = issued("server")
@@ -186,7 +191,9 @@ class Network:
                 entry.update((tls or {}).get(name, {}))
             entries.append(entry)
         self.daemon = launch({"listen": entries, "tokens": self.tokens.path, "shared_uid": True, "limits": limits or {"hello_timeout": "10s"}, **config},
-                             directory=self.directory)
+                             directory=self.directory, env=env, preexec=preexec, start=False)
+        self.daemon.program = program or self.daemon.program
+        self.daemon.start()
 
     def admin(self):
         return self.daemon.client()
