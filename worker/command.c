@@ -697,6 +697,7 @@ command_run(struct host *h)
 		return 1;
 	}
 	host_ready(h, &ready);
+	hear(c); /* what came in one read with the hello */
 	while (next_run(c, &run))
 		run_task(c, &run);
 	channel_clear(&c->slot);

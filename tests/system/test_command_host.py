@@ -131,10 +131,13 @@ class Host:
             verb, self.ready = self.control.next()
             assert verb == "ready", self.ready
 
+    @staticmethod
+    def hello(**more):
+        return {"protocol": 1, "pool": "shell", "kind": "command", "slots": 1, "board": ENTRIES, "message": 64 * MIB, "address": "unix:/nowhere",
+                "options": {}, "initializer": None, "initargs": [], "a later key": 1, **more}
+
     def greet(self, hello=None):
-        self.control.send("hello", {"protocol": 1, "pool": "shell", "kind": "command", "slots": 1, "board": ENTRIES,
-                                    "message": 64 * MIB, "address": "unix:/nowhere", "options": {}, "initializer": None,
-                                    "initargs": [], "a later key": 1, **(hello or {})})
+        self.control.send("hello", self.hello(**(hello or {})))
 
     # the board
 
@@ -761,6 +764,14 @@ def test_a_stop_for_another_task_is_ignored(host):
     assert host.result(first)["exit"] == 0
     assert host.result(second)["exit"] == 0
     host.control.send("stop", second, "kill", 0)
+
+
+def test_an_end_that_comes_with_the_hello_is_heard(hosts):
+    """It lay in the host's buffer, and poll knew nothing of it: a daemon that was stopped while a host started waited for its grace to run out."""
+    host = hosts(greet=False)
+    host.control.send_raw(msgpack.packb(["hello", host.hello()]) + msgpack.packb(["end"]))
+    assert host.control.next()[0] == "ready"
+    assert host.await_end() == 0
 
 
 def test_a_stop_for_another_attempt_is_ignored(host):
