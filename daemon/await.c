@@ -8,12 +8,14 @@
 #include "daemon/container.h"
 #include "daemon/errors.h"
 #include "daemon/registry.h"
+#include "daemon/turn.h"
 #include "proto/pack.h"
 
 struct awaiting {
 	struct pending pending;
 	struct waiter waiter;
 	struct timer timer;
+	struct turn_item cancelling; /* when the connection is gone: the future is pinned until then */
 	uint64_t id; /* stays known while it is not final */
 	enum await_mode mode;
 	bool release, cancel;
@@ -60,20 +62,33 @@ on_timeout(struct timer *t)
 }
 
 static void
+cancel_item(struct turn_item *item)
+{
+	struct awaiting *a = container(item, struct awaiting, cancelling);
+	struct future *f = registry_pinned(a->id);
+
+	if (a->release)
+		future_release(f); /* nobody else knows its id */
+	bound_cancel(f);
+	future_unpin(f);
+	free(a);
+}
+
+/* A cancel wakes whoever else waits for the future, who may be another call of this very connection, and is not abandoned yet: so later. */
+static void
 on_abandon(struct pending *p)
 {
 	struct awaiting *a = container(p, struct awaiting, pending);
 	struct future *f = registry_find(a->id);
-	bool cancel = a->cancel, release = a->release;
 
 	timer_unset(&a->timer);
 	future_unwait(f, &a->waiter);
-	free(a);
-	if (!cancel)
+	if (!a->cancel) {
+		free(a);
 		return;
-	if (release)
-		f->let_go = true; /* nobody else knows its id */
-	bound_cancel(f);
+	}
+	future_pin(f);
+	turn_schedule(TURN_WORK, &a->cancelling, cancel_item);
 }
 
 bool

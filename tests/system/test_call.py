@@ -58,6 +58,22 @@ def test_a_pending_call_never_runs_after_its_connection_has_closed(daemon, clien
     assert lines(marker) == []
 
 
+@pytest.mark.parametrize("method, params", [("result", []), ("exception", []), ("wait", ["ALL_COMPLETED"])], ids=lambda v: v if isinstance(v, str) else "")
+def test_a_call_and_who_waits_for_its_future_end_with_one_connection(daemon, client, method, params):
+    # The cancel of the call's future woke the other call of the connection that had just gone, and the daemon died.
+    other = daemon.client()
+    client.call("pause", "one")
+    other.request("call", "one", "true")
+    (row,) = eventually(lambda: client.call("list", {"state": "PENDING"}))
+    future = [row["id"]] if method == "wait" else row["id"]
+    other.request(method, future, *params)
+    other.call("ping")
+    other.close()
+    eventually(lambda: client.call("stats")["connections"] == 1)
+    eventually(lambda: client.call("list", {"state": "PENDING"}) == [])
+    assert client.call("stats")["futures"]["CANCELLED"] == 0, "and nothing of it is left"
+
+
 def test_a_call_that_is_not_bound_goes_on_without_its_connection(daemon, client, gate):
     marker = daemon.path("marker")
     with daemon.client() as first:
