@@ -4,6 +4,7 @@
 #include <utlist.h>
 
 #include "daemon/clock.h"
+#include "daemon/log.h"
 #include "daemon/timer.h"
 
 enum { FUTURES_PER_TURN = 4000, TIMERS_PER_TURN = 2000 };
@@ -18,10 +19,18 @@ static void (*before_flush)(void);
 static void (*look)(void);
 static bool (*may_sleep)(void);
 
+/* What libevent has to say is a line like any other. */
+static void
+on_library_log(int severity, const char *text)
+{
+	log_line(severity == EVENT_LOG_ERR ? LOG_LEVEL_ERROR : severity == EVENT_LOG_WARN ? LOG_LEVEL_WARN : LOG_LEVEL_DEBUG, "libevent", "%s", text);
+}
+
 struct event_base *
 turn_base(void)
 {
 	if (!base) {
+		event_set_log_callback(on_library_log);
 		struct event_config *cfg = event_config_new();
 		if (!cfg)
 			return NULL;
