@@ -58,6 +58,9 @@ setup:
 demo: setup
 	$(BUILD) all
 	@FUTURED_BUILD=$(B) scripts/demo
+tour: setup
+	$(BUILD) all
+	@FUTURED_BUILD=$(B) scripts/tour --write
 check: setup
 	$(BUILD) all programs lint unit
 	$(BUILD) system

@@ -54,3 +54,9 @@ def test_without_programs_the_demo_fails(surroundings):
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=30)
     assert done.returncode == 1
     assert b"futured does not answer" in done.stderr
+
+
+def test_the_readme_tells_what_the_demo_shows(surroundings):
+    done = subprocess.run([os.path.join(helpers.ROOT, "scripts", "tour"), "--check"], env=surroundings, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=90)
+    assert done.returncode == 0, done.stderr.decode()
