@@ -686,3 +686,32 @@ def test_plain_values_nest_24_deep_and_no_deeper(shared_daemon):
     with futured.Executor(pool="py", address="unix:" + shared_daemon.address) as pool:
         assert pool.submit("json.loads", "[" * 24 + "]" * 24).exception(10) is None
         assert "nested deeper than 24" in str(pool.submit("json.loads", "[" * 25 + "]" * 25).exception(10))
+
+
+def test_a_forked_child_has_no_executors_but_may_make_new_ones(shared_daemon, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text("""
+import os, sys, time
+import futured
+def wait(path):
+    while not os.path.exists(path):
+        time.sleep(0.01)
+if __name__ == "__main__":
+    pool, path = futured.ProcessPoolExecutor(1), sys.argv[1]
+    pending = [pool.submit(wait, path), pool.submit(pow, 2, 5)]
+    if os.fork() == 0:
+        try:
+            pool.submit(pow, 2, 2)
+        except futured.BrokenPoolError as e:
+            print(e)
+        with futured.ProcessPoolExecutor(1) as mine:
+            print("the child's:", mine.submit(pow, 2, 3).result(), flush=True)
+        sys.exit(7)  # waits for nothing of its parent
+    print(os.waitstatus_to_exitcode(os.wait()[1]))
+    open(path, "w").close()
+    print("the parent's:", pending[1].result())
+""")
+    env = {**os.environ, "PYTHONPATH": os.path.join(helpers.ROOT, "client", "python"), "FUTURED_ADDRESS": "unix:" + shared_daemon.address}
+    ended = subprocess.run(["/usr/bin/python3", str(script), str(tmp_path / "go")], env=env, capture_output=True, text=True, timeout=60)
+    assert (ended.stdout.splitlines(), ended.stderr) == (
+        ["this process was forked from the one whose executor it was", "the child's: 8", "7", "the parent's: 32"], "")

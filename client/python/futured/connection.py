@@ -434,7 +434,7 @@ def _forget():
     global _lock
     _lock = threading.Lock()
     for c in _all.values():
-        c.lost = Lost("this process was forked")
+        c.lost = Lost("this process was forked from the one whose executor it was")
         c.sock.close()
     _all.clear()
 

@@ -128,6 +128,8 @@ class Executor(concurrent.futures.Executor):
             raise RuntimeError("cannot schedule new futures after shutdown")
         if _exiting:
             raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+        if self._connection.lost is not None and self._owned:  # after a fork
+            raise errors.BrokenPoolError(str(self._connection.lost))
         if self._connection.lost is not None:  # the pool is the daemon's, and may be there
             try:
                 self._connection = connection(self._address)
@@ -402,6 +404,7 @@ def _at_exit():
 
 
 threading._register_atexit(_at_exit)
+os.register_at_fork(after_in_child=_groups.clear)  # they are the parent's
 
 
 def attach(id, *, address=None, pickled=True):
