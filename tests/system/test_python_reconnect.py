@@ -2,12 +2,14 @@
 import concurrent.futures
 import os
 import queue
+import random
 import select
 import shutil
 import socket
 import sys
 import tempfile
 import threading
+import time
 
 import pytest
 
@@ -277,3 +279,30 @@ def test_submits_while_it_is_cut_are_sent_later(pickles, cable):
     futures = [pickles.submit(abs, n) for n in range(200)]
     cable.mend()
     assert [f.result(10) for f in futures] == list(range(200))
+
+
+@pytest.mark.long
+def test_many_cuts_under_load_lose_nothing_silently(pickles, cable):
+    """Each future is either right, or says that nobody knows whether it was accepted."""
+    over, outcomes = time.monotonic() + 10, []
+
+    def load(seed):
+        dice = random.Random(seed)
+        while time.monotonic() < over:
+            futures = [pickles.submit(abs, -n) for n in range(dice.randrange(1, 200))]
+            assert not concurrent.futures.wait(futures, 30).not_done
+            for n, f in enumerate(futures):
+                e = f.exception()
+                assert isinstance(e, futured.BrokenPoolError) and "is not known" in str(e) if e else f.result() == n
+                outcomes.append(e is None)
+    pickles.submit(abs, 1).result(20)
+    with concurrent.futures.ThreadPoolExecutor(4) as threads:
+        loads = [threads.submit(load, seed) for seed in range(4)]
+        while time.monotonic() < over:
+            time.sleep(random.random() * 0.3)
+            cable.cut(mend=False)
+            time.sleep(random.random() * 0.05)
+            cable.mend()
+        for each in loads:
+            each.result(60)
+    assert outcomes.count(True) > 1000
