@@ -44,6 +44,7 @@ struct owner {
 	uint64_t bytes;        /* of its futures' arguments and results */
 	uint64_t coming;       /* futures of maps that are being made */
 	uint64_t connections;
+	uint64_t round;        /* of the last of its submits that wait for room in a pool: see pool_wait_room */
 	struct pool_waiter *room; /* its submits that wait for less of it to be pending */
 	struct turn_item settling;
 	struct groups *groups; /* of its newest connection: what its tasks have; NULL: none */

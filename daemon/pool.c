@@ -30,6 +30,9 @@ enum { START_BUDGET = 5, START_WINDOW_S = 10, BACKOFF_MAX_S = 60, SETTLED_PER_TU
 static struct pool *pools;
 static struct pool *retired; /* no longer configured, with futures that wait for their return */
 static bool frozen;
+/* Blocked submits are served in rounds: whoever comes gets the round that is being served, or the one behind its last. So an owner who has a thousand of
+ * them waits that many rounds, and another one. */
+static uint64_t room_round;
 
 static void dispatch(struct turn_item *item);
 static void settle(struct turn_item *item);
@@ -326,9 +329,18 @@ pool_alive(const struct pool *p)
 /* ---- who waits ---- */
 
 void
-pool_wait_room(struct pool *p, struct pool_waiter *w)
+pool_wait_room(struct pool *p, struct pool_waiter *w, struct owner *o)
 {
-	DL_APPEND(p->room, w);
+	struct pool_waiter *at = p->room;
+
+	w->round = o->round = o->round < room_round ? room_round : o->round + 1;
+	if (!at || at->prev->round <= w->round) { /* behind the last one */
+		DL_APPEND(p->room, w);
+		return;
+	}
+	while (at->round <= w->round)
+		at = at->next;
+	DL_PREPEND_ELEM(p->room, at, w);
 }
 
 void
@@ -370,11 +382,14 @@ settle(struct turn_item *item)
 	if (p->closed || p->draining || p->gone)
 		quota_let_go(p);
 	while ((w = p->room) && n++ < SETTLED_PER_TURN) {
+		uint64_t round = w->round;
 		DL_DELETE(p->room, w);
 		if (!w->wake(w, p)) {
 			DL_PREPEND(p->room, w);
 			break;
 		}
+		if (room_round < round)
+			room_round = round;
 	}
 	if (n >= SETTLED_PER_TURN)
 		turn_schedule(TURN_DISPATCH, &p->settling, settle);

@@ -22,6 +22,7 @@ struct slot;
 /* Someone who waits for something of a pool: room in the queue, or that nothing runs. */
 struct pool_waiter {
 	struct pool_waiter *next, *prev;
+	uint64_t round; /* for room: those of lower rounds go first */
 	/* Unlinked already. For room: false if it could not use the room and must wait on (it is linked again, in front). */
 	bool (*wake)(struct pool_waiter *w, struct pool *p);
 };
@@ -106,7 +107,8 @@ bool pool_has_room(struct pool *p, uint64_t count);
 bool pool_is_quiet(const struct pool *p);
 /* Whether no future of it is PENDING or RUNNING. */
 bool pool_is_empty(const struct pool *p);
-void pool_wait_room(struct pool *p, struct pool_waiter *w);
+/* Owners take turns, and each owner's are served in order. */
+void pool_wait_room(struct pool *p, struct pool_waiter *w, struct owner *o);
 void pool_wait_quiet(struct pool *p, struct pool_waiter *w);
 void pool_unwait_room(struct pool *p, struct pool_waiter *w);
 /* Looks again at who waits for room or quiet: something changed for them. */

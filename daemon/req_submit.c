@@ -126,7 +126,7 @@ block(struct request *r, struct pool *p, struct owner *o, uint64_t count)
 		return;
 	}
 	if (!o) {
-		pool_wait_room(p, &b->waiter);
+		pool_wait_room(p, &b->waiter, r->conn->owner);
 		return;
 	}
 	b->owner = owner_hold(o);

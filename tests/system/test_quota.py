@@ -318,6 +318,25 @@ def gate_of():
     return make
 
 
+def test_owners_take_turns_where_they_wait_for_room(launch):
+    """A pool whose queue one user has filled, with twenty more in the line; another comes."""
+    daemon = launch_shared(launch, {"pools": {"tiny": {"kind": "command", "workers": 1, "queue": 2}}})
+    ann, bob, root = connect(daemon, ANN), connect(daemon, BOB), connect(daemon, 0)
+    root.call("pause", "tiny")
+    for _ in range(2):
+        ann.call("submit", "tiny", "true")
+    greedy = [ann.request("submit", "tiny", "true", [], {"block": True}) for _ in range(20)]
+    ann.call("ping")
+    polite = [bob.request("submit", "tiny", "true", [], {"block": True}) for _ in range(3)]
+    bob.call("ping")
+    root.call("resume", "tiny")
+    theirs, own = [ann.answer(m) for m in greedy], [bob.answer(m) for m in polite]
+    assert theirs == sorted(theirs) and own == sorted(own), "each owner's are in order"
+    assert own[0] < theirs[1] and own[1] < theirs[2] and own[2] < theirs[3], (own, theirs)
+    again = bob.call("submit", "tiny", "true", [], {"block": True})
+    bob.call("wait", [again])
+
+
 def percentile(waits, share):
     return sorted(waits)[int(len(waits) * share)]
 
