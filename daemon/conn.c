@@ -67,6 +67,7 @@ static unsigned count;
 static uint64_t max_message = 64u << 20, max_conns = 4096, max_requests = 100000, max_queued = 64u << 20;
 static uint64_t idle_us;
 static struct timer patrol;
+static bool store_paused; /* some are not listened to because the store is behind */
 static unsigned farewells;
 static struct stream_traffic traffic;
 static uint64_t accepted, refused;
@@ -450,6 +451,10 @@ void
 conn_resume_all(void)
 {
 	struct conn *c;
+
+	if (!store_paused)
+		return;
+	store_paused = false;
 	DL_FOREACH(conns, c) {
 		if (c->stream.paused && stream_queued(&c->stream) < max_queued / 2 && !(c->login && c->login->state == LOGIN_REFUSED))
 			stream_pause(&c->stream, false);
@@ -491,8 +496,10 @@ on_frame(struct stream *st, const uint8_t *bytes, size_t len)
 		return false;
 	}
 	note_wait(c);
-	if (stream_queued(st) > max_queued || store_is_behind())
+	if (stream_queued(st) > max_queued || store_is_behind()) {
+		store_paused |= stream_queued(st) <= max_queued;
 		stream_pause(st, true);
+	}
 	return !st->ended;
 }
 

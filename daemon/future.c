@@ -457,7 +457,7 @@ void
 future_undo(struct future *f)
 {
 	f->undone = true;
-	f->stored = false;
+	store_undo(f);
 	f->seen = true; /* whoever asked is told */
 	if (f->place == PLACE_SLOT && !slot_take_back(f))
 		return; /* a host that took what it was not told: it answers for a future that has gone */

@@ -306,6 +306,13 @@ output_finish(struct future *f)
 	tell_followers(f);
 }
 
+uint64_t
+output_kept_length(const struct future *f, enum output_stream which)
+{
+	const struct one *one = find(f, which);
+	return one && !one->spilled ? one->head.len : 0;
+}
+
 bool
 output_kept(const struct future *f, enum output_stream which, struct bytes *out)
 {

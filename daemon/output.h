@@ -44,6 +44,8 @@ unsigned output_pack_pairs(struct future *f, struct buf *b);
 void output_next_attempt(struct future *f);
 /* What of a final future's stream is in memory and not in its value, copied. False if there is none. */
 bool output_kept(const struct future *f, enum output_stream which, struct bytes *out);
+/* Its length; 0 if there is none. */
+uint64_t output_kept_length(const struct future *f, enum output_stream which);
 /* Whether all of a stream is in a file, and the path that it has then (any thread). */
 bool output_is_file(const struct future *f, enum output_stream which);
 void output_path(uint64_t id, enum output_stream which, char *path, size_t size);

@@ -314,7 +314,6 @@ replay_task(struct replay *r, const struct replay_task *t)
 	future_init(f, t->id, k->spec, args);
 	f->filed = t->args_bytes ? 1 << PAYLOAD_ARGS : 0;
 	f->submitted_us = clock_from_wall(t->submitted);
-	f->stored = true;
 	f->let_go = t->let_go;
 	registry_show(t->id, 1);
 	fate->future = f;
@@ -524,6 +523,7 @@ settle(struct replay *r)
 	for (size_t i = 0; i < r->count; i++) {
 		struct future *f = r->fate[i].future;
 		r->kept += r->fate[i].final;
+		store_restored(f);
 		if (r->fate[i].final && !f->let_go)
 			retention_keep(f, f->spec->retain_us);
 	}

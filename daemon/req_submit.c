@@ -326,7 +326,7 @@ refuse_full(struct request *r)
 		request_fail(r, STATUS_QUEUE_FULL, 0, "limits.memory: as many bytes are held as may be");
 	else
 		request_fail(r, STATUS_STORE, 0, "limits.store: the store has %llu bytes, and may have %llu; nothing that is finished and seen is left to forget",
-		    (unsigned long long)(store_counts().bytes + output_spilled()), (unsigned long long)server_config()->limit_store);
+		    (unsigned long long)(store_held() + output_spilled()), (unsigned long long)server_config()->limit_store);
 	return NULL;
 }
 

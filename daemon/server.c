@@ -53,7 +53,7 @@
 
 enum phase { SERVING, FINISHING, STOPPING, ENDING, OVER };
 
-enum { HOSTS_GRACE_S = 5, ENDING_LIMIT_S = 15, START_LIMIT_S = 600, EVICT_AT_ONCE = 1000 };
+enum { HOSTS_GRACE_S = 5, ENDING_LIMIT_S = 15, START_LIMIT_S = 600, EVICT_AT_ONCE = 100 };
 
 static struct config *config; /* the newest */
 static struct config **old;    /* earlier ones: pools may still use them */
@@ -140,21 +140,27 @@ server_uptime(void)
 static uint64_t
 on_disk(void)
 {
-	return store_is_durable() ? store_counts().bytes + output_spilled() : 0;
+	return store_is_durable() ? store_held() + output_spilled() : 0;
+}
+
+static bool
+is_above_limits(void)
+{
+	return block_total() > config->limit_memory || on_disk() > config->limit_store;
 }
 
 bool
 server_is_full(void)
 {
-	while ((block_total() > config->limit_memory || on_disk() > config->limit_store) && turn_budget()) {
+	while (is_above_limits() && turn_budget()) {
 		unsigned n = quota_evict(EVICT_AT_ONCE); /* who holds more than a share goes first */
 		if (!n)
 			n = retention_evict(EVICT_AT_ONCE, NULL);
 		turn_count(n, 0);
-		if (!n || block_total() <= config->limit_memory) /* what is forgotten leaves the disk with the next commit */
+		if (!n)
 			break;
 	}
-	return block_total() > config->limit_memory || on_disk() > config->limit_store;
+	return is_above_limits();
 }
 
 bool
@@ -169,7 +175,7 @@ server_is_ready(char *why, size_t size)
 		snprintf(why, size, "the store cannot be written: %s", failing);
 		return false;
 	}
-	if (server_is_full()) {
+	if (is_above_limits()) {
 		snprintf(why, size, "as many bytes are held as may be (limits.memory, limits.store)");
 		return false;
 	}

@@ -220,6 +220,8 @@ slot_take_back(struct future *f)
 		slot_look(f);
 		return false;
 	}
+	if (!f->at.slot->host->uses_board && stream_waits(&f->at.slot->stream))
+		stream_unsay(&f->at.slot->stream); /* it would not look whether it may run the task */
 	f->attempt--;
 	if (f->stored)
 		store_touch(f->at.slot);

@@ -31,7 +31,7 @@
 #include "proto/buf.h"
 #include "proto/pack.h"
 
-enum { BEHIND_NOTES = 200000, IDS_AHEAD = 20000, TIDY_AFTER_MS = 1000, TIDY_STEP_MS = 20 };
+enum { BEHIND_NOTES = 20000, IDS_AHEAD = 20000, TASK_BYTES = 64, RESULT_BYTES = 64, TIDY_AFTER_MS = 1000, TIDY_STEP_MS = 20 };
 static const uint64_t BEHIND_BYTES = UINT64_C(64) << 20;
 
 static bool
@@ -49,7 +49,7 @@ static struct store_counts counts;
 static struct batch current, given;
 static struct slot *touched;
 static uint64_t specs, gates, pools; /* rows given */
-static uint64_t ids_noted;
+static uint64_t ids_noted, held;
 static uint64_t given_us, latency_us;
 static void (*given_done)(bool good, const char *why);
 
@@ -504,11 +504,25 @@ store_rows_taken(uint64_t s, uint64_t g, uint64_t p)
 	gates = g > gates ? g : gates;
 }
 
+/* What its rows are about to cost. */
+static uint64_t
+record_size(const struct future *f)
+{
+	uint64_t size = TASK_BYTES + bytes_len(&f->args);
+
+	if (!future_is_final(f))
+		return size;
+	for (int i = 0; i < OUTPUT_STREAMS; i++)
+		size += output_kept_length(f, (enum output_stream)i);
+	return size + RESULT_BYTES + bytes_len(&f->value);
+}
+
 /* Told of: its arguments become a file if they are large. */
 static void
 mark_stored(struct future *f)
 {
 	f->stored = true;
+	held += record_size(f);
 	if (bytes_len(&f->args) < PAYLOAD_LARGE)
 		return;
 	f->filed |= 1 << PAYLOAD_ARGS;
@@ -612,6 +626,7 @@ store_finish(struct future *f)
 	counts.finished++;
 	if (!f->stored)
 		return;
+	held += record_size(f) - TASK_BYTES - bytes_len(&f->args); /* of the result */
 	for (int i = 0; i < OUTPUT_STREAMS; i++) {
 		note_file(f, (enum output_stream)i);
 		note_output(f, (enum output_stream)i);
@@ -630,6 +645,27 @@ store_finish(struct future *f)
 	}
 	if (f->more)
 		n->more = share(&f->more->rusage);
+}
+
+void
+store_restored(struct future *f)
+{
+	f->stored = true;
+	held += record_size(f);
+}
+
+void
+store_undo(struct future *f)
+{
+	if (f->stored)
+		held -= record_size(f);
+	f->stored = false;
+}
+
+uint64_t
+store_held(void)
+{
+	return held;
 }
 
 void
@@ -658,6 +694,7 @@ store_forget(struct future *f)
 {
 	counts.forgotten++;
 	if (f->stored) {
+		held -= record_size(f);
 		note(NOTE_GONE, f->id)->count = f->filed;
 		current.large |= f->filed != 0;
 	}
@@ -720,11 +757,11 @@ note_slots(void)
 		struct note_sent sent[BOARD_ENTRIES];
 		const struct future *f;
 		size_t n = 0;
-		struct bytes held;
+		struct bytes copy;
 		TAILQ_FOREACH(f, &s->sent, link)
 			if (f->stored && n < BOARD_ENTRIES)
 				sent[n++] = (struct note_sent){ .id = f->id, .attempt = f->attempt, .entry = f->sequence };
-		if (!bytes_copy(&held, sent, n * sizeof *sent))
+		if (!bytes_copy(&copy, sent, n * sizeof *sent))
 			return false;
 		DL_DELETE2(touched, s, touched_prev, touched_next);
 		s->touched = false;
@@ -733,7 +770,7 @@ note_slots(void)
 		struct note *row = note(NOTE_SENT, 0);
 		row->u.sent.host = s->host->number;
 		row->u.sent.slot = s->index;
-		row->bytes = held;
+		row->bytes = copy;
 		s->noted = true;
 	}
 	return true;

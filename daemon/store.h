@@ -58,6 +58,8 @@ const char *store_kind(void);
 /* Whether it outlives the daemon. */
 bool store_is_durable(void);
 struct store_counts store_counts(void);
+/* Bytes of the records of stored futures, payloads in them: what limits.store bounds. */
+uint64_t store_held(void);
 
 /* ---- what happened; each is nothing for futures that are not stored ---- */
 
@@ -82,6 +84,9 @@ void store_again(struct future *f);
 void store_finish(struct future *f);
 void store_see(struct future *f);
 void store_let_go(struct future *f);
+/* It is stored since an earlier daemon; it could not be stored after all. */
+void store_restored(struct future *f);
+void store_undo(struct future *f);
 /* It runs, and somebody is told that it will be cancelled: then it will, though the daemon should end before it has. */
 void store_killed(struct future *f);
 /* It is not to be had any more, and nobody needs it. */

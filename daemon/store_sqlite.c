@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/clock.h"
 #include "daemon/fault.h"
 #include "daemon/owner.h"
 #include "daemon/payload.h"
@@ -26,7 +27,7 @@
 #include "daemon/replay.h"
 #include "daemon/spec.h"
 
-enum { SCHEMA = 1, APPLICATION = 0x66757464, CHECKPOINT_PAGES = 4000, BACKUP_PAGES = 200, TIDY_PAGES = 2000, PAGE = 4096 };
+enum { SCHEMA = 1, APPLICATION = 0x66757464, CHECKPOINT_PAGES = 4000, BACKUP_PAGES = 200, TIDY_PAGES = 2000, SIZE_ASKED_US = 20000, PAGE = 4096 };
 
 static const char schema[] =
     "CREATE TABLE daemon (name TEXT PRIMARY KEY, value) WITHOUT ROWID;\n"
@@ -602,8 +603,14 @@ commit(const struct batch *b, bool again, char *why, size_t size)
 static uint64_t
 used_bytes(void)
 {
+	static uint64_t used, asked_us;
+	uint64_t now = clock_read();
+
+	if (asked_us && now - asked_us < SIZE_ASKED_US) /* it costs as much as a small commit */
+		return used;
+	asked_us = now;
 	int64_t pages = pragma("PRAGMA page_count"), unused = pragma("PRAGMA freelist_count");
-	return pages > unused ? (uint64_t)(pages - unused) * PAGE : 0;
+	return used = pages > unused ? (uint64_t)(pages - unused) * PAGE : 0;
 }
 
 /* Pages that nothing uses any more go back to the file system, some at a time. */

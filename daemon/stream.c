@@ -425,6 +425,15 @@ stream_say_buffer(struct stream *s, struct evbuffer *from)
 		said->failed = true;
 }
 
+void
+stream_unsay(struct stream *s)
+{
+	s->said.len = 0;
+	free_buffer(&s->before);
+	free_buffer(&s->held);
+	commit_delist(&s->commit);
+}
+
 static size_t
 length(const struct evbuffer *b)
 {

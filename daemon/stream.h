@@ -97,6 +97,8 @@ void stream_hang_up(struct stream *s);
 struct buf *stream_say(struct stream *s);
 /* The same for what no commit can make untrue: it goes before whatever waits for one. A whole message at a time. */
 struct buf *stream_say_now(struct stream *s);
+/* Forgets what was said and has not been released by a commit; for a stream that says one message at a time. */
+void stream_unsay(struct stream *s);
 /* Says these bytes, by reference where that is cheaper. */
 void stream_say_bytes(struct stream *s, struct bytes b);
 /* Appends what another buffer holds (moved, not copied). */

@@ -421,3 +421,32 @@ def test_short_tasks_share_their_commits(daemon, client):
     before = client.call("stats")["store"]["batches"]
     client.call("wait", [client.call("map", "native", "noop", [[]] * 4000)])
     assert client.call("stats")["store"]["batches"] - before < 1000
+
+
+@pytest.mark.config(limits={"store": "4MiB"})
+def test_at_its_bound_the_store_forgets_what_is_finished_and_seen_and_then_refuses(daemon, client):
+    def fill(how_many, **options):
+        return [client.call("submit", "native", "echo", [os.urandom(200000)], options) for _ in range(how_many)]
+    old = fill(5)
+    client.call("wait", old)
+    for n in range(30):  # more than fits: the oldest go
+        last = fill(1)
+        client.call("wait", last)
+    refused("ExpiredFutureError", client.call, "result", old[0])
+    assert client.call("state", last) == ["FINISHED"]
+    client.call("pause", "native")
+    kept = []
+    with pytest.raises(helpers.RpcError) as caught:
+        for n in range(200):
+            kept += fill(1)
+    assert caught.value.type == "StoreError" and "limits.store" in caught.value.error["message"]
+    assert client.call("state", kept) == ["PENDING"] * len(kept)  # never a pending one
+    client.call("cancel", kept)
+    client.call("release", kept)
+
+    def again():
+        try:
+            return fill(1)
+        except helpers.RpcError:
+            return None
+    eventually(again)
