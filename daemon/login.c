@@ -24,6 +24,7 @@ static const char not_accepted[] = "hello: token: not accepted (none, wrong, exp
 
 static struct login *waited;
 static unsigned waited_count;
+static uint64_t accepted_total, refused_total;
 static uint64_t max_waited = 256, hello_us = 10 * SECOND;
 
 /* ---- slowing ---- */
@@ -72,6 +73,7 @@ note_failure(const struct login *l, const char *why)
 		pause *= 2;
 	s->last_us = now ? now : 1;
 	s->failures++;
+	refused_total++;
 	s->untold++;
 	if (!s->logged_us || now - s->logged_us >= LOG_EVERY) {
 		log_warn("login", "%llu: %s refused: %s%s", (unsigned long long)l->conn->id, l->from, why,
@@ -166,6 +168,18 @@ login_waited_for(void)
 	return waited_count;
 }
 
+uint64_t
+login_accepted(void)
+{
+	return accepted_total;
+}
+
+uint64_t
+login_refused(void)
+{
+	return refused_total;
+}
+
 /* ---- deciding ---- */
 
 static void
@@ -234,6 +248,7 @@ become(struct login *l, uint32_t msgid, struct owner *o)
 		leave(l);
 		timer_unset(&l->timer);
 		l->state = LOGIN_KNOWN;
+		accepted_total++;
 		stream_set_limit(&c->stream, conn_message_limit());
 		log_info("login", "%llu: %s is %s, %s", (unsigned long long)c->id, l->from, o->name, role_name(c->role));
 	}

@@ -64,5 +64,8 @@ bool login_is_expired(const struct login *l);
 bool login_is_still_good(struct login *l, const struct config_listen *listen, struct ssl_ctx_st *context);
 /* How many are waited for. */
 unsigned login_waited_for(void);
+/* How many were let in, and refused or lost before that, since the start. */
+uint64_t login_accepted(void);
+uint64_t login_refused(void);
 
 #endif

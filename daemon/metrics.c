@@ -13,6 +13,7 @@
 #include "daemon/clock.h"
 #include "daemon/conn.h"
 #include "daemon/future.h"
+#include "daemon/login.h"
 #include "daemon/output.h"
 #include "daemon/pool.h"
 #include "daemon/server.h"
@@ -245,6 +246,9 @@ say_daemon(void)
 	single("futured_failures_unseen", "gauge", "Failed futures whose error nobody has looked at.", (double)t.unseen);
 	single("futured_connections", "gauge", "Open connections.", conn_count());
 	single("futured_connections_total", "counter", "Connections accepted.", (double)traffic.accepted);
+	single("futured_connections_unauthenticated", "gauge", "Network connections that have not said who they are.", login_waited_for());
+	single("futured_logins_total", "counter", "Network connections that said who they are.", (double)login_accepted());
+	single("futured_logins_refused_total", "counter", "Network connections that did not, or failed to.", (double)login_refused());
 	single("futured_connections_refused_total", "counter", "Connections refused for want of room.", (double)traffic.refused);
 	single("futured_received_bytes_total", "counter", "Bytes read from clients.", (double)traffic.received);
 	single("futured_sent_bytes_total", "counter", "Bytes that clients took.", (double)traffic.sent);

@@ -3,6 +3,7 @@ import os
 import socket
 import ssl
 import subprocess
+import time
 
 import pytest
 
@@ -223,3 +224,49 @@ def test_a_key_that_others_may_read_is_refused(launch, tmp_path):
     daemon.spawn()
     assert daemon.await_end() == 1
     assert "others may not read" in daemon.log()
+
+
+def test_one_who_reads_late_gets_every_byte(launch):
+    """What the socket did not take is offered again, while more comes behind it."""
+    net = Network(launch, listeners=("tls",), limits={"output": "1MiB"})
+    token = net.tokens.add("ci")
+    net.reload()
+    client = net.tls(token, patience=60)
+    blobs = {msgid: bytes([msgid % 251]) * (40000 + 7919 * msgid) for msgid in range(2, 100)}
+    data = memoryview(b"".join(rpc.request(msgid, "ping", blob) for msgid, blob in blobs.items()))
+    for msgid in blobs:
+        client.expect(msgid)
+    stuck = 0
+    while data:  # more than both buffers take: the daemon stops reading, and goes on when there is room
+        try:
+            data = data[client.socket.send(data[:16384]):]
+        except (ssl.SSLWantWriteError, ssl.SSLWantReadError):
+            stuck += 1
+            client.pump(time.monotonic() + 1)
+    for msgid, blob in blobs.items():
+        assert client.answer(msgid) == blob
+    assert stuck
+    polite = net.tls(token)
+    assert polite.call("ping", 1) == 1
+
+
+def test_many_who_never_read_are_bounded(launch):
+    """What they are owed stays within limits.output each, and others are served."""
+    net = Network(launch, listeners=("tls",), limits={"output": "256KiB"})
+    token = net.tokens.add("ci")
+    net.reload()
+    polite = net.tls(token)
+    before = net.daemon.rss()
+    deaf = [net.tls(token) for _ in range(10)]
+    data = b"".join(rpc.request(i, "ping", b"x" * 60000) for i in range(1, 200))
+    for client in deaf:
+        client.socket.setblocking(False)
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[client.socket.send(view[:16384]):]
+        except (ssl.SSLWantWriteError, BlockingIOError):
+            pass  # it is read from no more
+        assert len(view) > 0
+        assert polite.call("ping", 1) == 1
+    assert net.daemon.rss() - before < 10 * 4 * 2**20
