@@ -230,7 +230,7 @@ install: all
 	install -m 644 client/futured.h client/futured_event.h worker/futured_task.h $(D)/include
 	install -d $(D)/lib/futured/python/futured
 	install -m 644 client/python/futured/*.py $(D)/lib/futured/python/futured
-	install -m 644 README.md SECURITY.md docs/*.md proto/PROTOCOL.md config/futured.yaml $(D)/share/doc/futured
+	install -m 644 README.md SECURITY.md docs/*.md docs/*.svg proto/PROTOCOL.md config/futured.yaml $(D)/share/doc/futured
 	for f in examples/*/*.c examples/*/*.lua examples/*/*.py; do install -D -m 644 $$f $(D)/share/doc/futured/$$f || exit 1; done
 	sed 's:\.\./build/modules:$(PREFIX)/lib/futured/modules:g' examples/demo.yaml >$(D)/share/doc/futured/examples/demo.yaml
 	for page in docs/*.[1-8] $(B)/man/*.[1-8]; do install -D -m 644 $$page $(D)/share/man/man$${page##*.}/$${page##*/} || exit 1; done
