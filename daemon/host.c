@@ -407,7 +407,7 @@ host_was_killed(const struct host *h)
 void
 host_suspect(struct host *h)
 {
-	if (h->state != HOST_READY || h->killed)
+	if ((h->state != HOST_READY && h->state != HOST_STARTING) || h->killed)
 		return;
 	for (unsigned i = 0; i < h->slots; i++)
 		h->slot[i]->leaving = true; /* no more tasks */
@@ -419,7 +419,7 @@ on_timer(struct timer *t)
 {
 	struct host *h = container(t, struct host, timer);
 	if (h->state == HOST_STARTING)
-		host_kill(h, "it was not ready in time");
+		host_kill(h, clock_now() - h->started_us < READY_SECONDS * SECOND ? "it closed its sockets before it was ready" : "it was not ready in time");
 	else if (h->state == HOST_ENDING)
 		host_kill(h, NULL);
 	else if (h->state == HOST_READY)

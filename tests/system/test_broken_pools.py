@@ -137,3 +137,12 @@ def test_a_worker_killed_while_it_starts_is_replaced(launch, tmp_path):
     client = daemon.client()
     assert client.call("call", "late", "add", [1, 2]) == 3
     assert "no message" in daemon.log()
+
+
+def test_a_worker_that_closes_its_control_socket_while_it_starts_is_replaced(launch, tmp_path):
+    mark = str(tmp_path / "mark")
+    script = "[ -e %s ] || { : >%s; exec 3>&-; exec sleep 1000; }; exec %s" % (mark, mark, os.path.join(BUILD, "libexec", "futured-worker"))
+    daemon = launch({"pools": {"late": {"kind": "process", "runtime": ["/bin/sh", "-c", script], "modules": [MODULE % "work"], "workers": 1}}})
+    client = daemon.client()
+    assert client.call("call", "late", "add", [1, 2]) == 3
+    assert "closed its sockets" in daemon.log()
