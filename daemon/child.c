@@ -168,7 +168,7 @@ spawn(const struct launch *l, const int *fds, int err)
 	CRASH_POINT(before_spawn);
 	pid_t pid = vfork();
 	if (pid == 0) {
-		const struct become_fds at = { .fd = mine, .out = STDERR_FILENO, .err = err };
+		const struct become_fds at = { .fd = mine, .out = STDERR_FILENO, .err = err, .program = -1 };
 		failed = become_joined(l->cgroup) ? become(&l->become, &at) : errno;
 		if (!failed) {
 			execve(l->argv[0], l->argv, l->env);

@@ -1,16 +1,21 @@
 #include "daemon/launch.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon/box.h"
 #include "daemon/fault.h"
 #include "daemon/identity.h"
+#include "daemon/log.h"
 #include "daemon/pool.h"
 #include "daemon/program.h"
 #include "daemon/run.h"
@@ -18,7 +23,7 @@
 #include "proto/pack.h"
 #include "proto/worker.h"
 
-enum { UMASK_DEFAULT = 022, FILES_BESIDE = 256, COMMON_MAX = 8 };
+enum { UMASK_DEFAULT = 022, FILES_BESIDE = 256, COMMON_MAX = 8, EXECUTABLE = 0x10 /* MFD_EXEC */ };
 
 bool
 launch_find(const char *name, char *path, size_t size)
@@ -163,7 +168,7 @@ limit(struct become *b, int resource, uint64_t value)
 
 /* A command's limits are its own and come with it; a host of functions has them itself. */
 static void
-prepare_become(const struct config_pool *c, unsigned slots, const struct box *box, struct become *b)
+prepare_become(const struct config_pool *c, unsigned slots, const struct box *box, bool boxed, struct become *b)
 {
 	uint32_t fds = WORKER_SLOT_FD - WORKER_CONTROL_FD + slots + 1; /* and the lock */
 
@@ -171,7 +176,7 @@ prepare_become(const struct config_pool *c, unsigned slots, const struct box *bo
 	if (b->files < fds + FILES_BESIDE)
 		b->files = fds + FILES_BESIDE;
 	if (c->kind == CONFIG_COMMAND) {
-		b->fds += box ? WORKER_BOX_FDS : 0;
+		b->fds += boxed ? WORKER_BOX_FDS : 0;
 		return;
 	}
 	if (c->umask != CONFIG_NO_UMASK)
@@ -187,6 +192,57 @@ prepare_become(const struct config_pool *c, unsigned slots, const struct box *bo
 	limit(b, RLIMIT_STACK, c->limit[CONFIG_LIMIT_STACK]);
 }
 
+/* A command host of another user holds descriptors of its box that this user could not open: with cgroup.procs alone it could put any process of ours
+ * there, and end it. Its tasks have the same user, and so could take them from it, as from any process of theirs, from the moment of its exec on; but not
+ * from one whose program they may not read. */
+static int sealed = -2; /* -2: not tried */
+
+static int
+copy_program(const char *path)
+{
+	int from = open(path, O_RDONLY | O_CLOEXEC), to = memfd_create("futured-worker", MFD_CLOEXEC | EXECUTABLE), copy = -1;
+	char self[40];
+	ssize_t n = -1;
+
+	if (to < 0 && errno == EINVAL) /* a kernel before 6.3: all are */
+		to = memfd_create("futured-worker", MFD_CLOEXEC);
+	while (from >= 0 && to >= 0 && (n = sendfile(to, from, NULL, 1 << 30)) > 0)
+		;
+	snprintf(self, sizeof self, "/proc/self/fd/%d", to);
+	if (n == 0)
+		copy = open(self, O_RDONLY | O_CLOEXEC); /* what is open for writing cannot be executed */
+	if (copy >= 0 && fchmod(copy, 0111)) {
+		close(copy);
+		copy = -1;
+	}
+	if (from >= 0)
+		close(from);
+	if (to >= 0)
+		close(to);
+	return copy;
+}
+
+int
+launch_sealed_worker(void)
+{
+	char path[PATH_MAX + 64];
+
+	if (sealed != -2)
+		return sealed;
+	sealed = launch_find("futured-worker", path, sizeof path) ? copy_program(path) : -1;
+	if (sealed < 0)
+		log_warn("launcher", "no unreadable copy of futured-worker (%s): tasks of other users are killed process by process", strerror(errno));
+	return sealed;
+}
+
+void
+launch_forget_sealed_worker(void)
+{
+	log_warn("launcher", "the unreadable copy of futured-worker cannot be executed: tasks of other users are killed process by process");
+	close(sealed);
+	sealed = -1;
+}
+
 bool
 launch_prepare(const struct pool *p, unsigned slots, const struct box *box, struct launch *out)
 {
@@ -199,9 +255,12 @@ launch_prepare(const struct pool *p, unsigned slots, const struct box *box, stru
 	}
 	out->argv = make_argv(&p->config->runtime, identity_env(i)[0] + strlen("PATH="));
 	out->identity = identity_place(i);
-	out->env = make_env(p, slots, box && p->config->kind == CONFIG_COMMAND);
+	bool boxed = box && p->config->kind == CONFIG_COMMAND;
+	out->program = boxed && out->identity >= 0 ? launch_sealed_worker() : -1;
+	boxed = boxed && (out->identity < 0 || out->program >= 0);
+	out->env = make_env(p, slots, boxed);
 	out->cgroup = box && !FAULT(box_not_joined) ? box_procs(box) : -1;
-	prepare_become(p->config, slots, box, &out->become);
+	prepare_become(p->config, slots, box, boxed, &out->become);
 	if (out->argv && out->argv[0] && out->env)
 		return true;
 	launch_clear(out);

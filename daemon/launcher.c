@@ -84,7 +84,7 @@ bool
 launcher_start(const struct launch_list *list, char *why, size_t size)
 {
 	char path[4200], *argv[] = { path, NULL }, *env[] = { NULL };
-	struct launch l = { .argv = argv, .env = env, .cgroup = -1, .identity = -1, .become = { .fds = 2, .umask = 077, .files = 4 * LAUNCH_FDS } };
+	struct launch l = { .argv = argv, .env = env, .cgroup = -1, .program = -1, .identity = -1, .become = { .fds = 2, .umask = 077, .files = 4 * LAUNCH_FDS } };
 	int pair[2] = { -1, -1 }, fds[2] = { -1, -1 };
 	bool started = false;
 
@@ -199,7 +199,7 @@ pid_t
 launcher_spawn(const struct launch *l, const int *fds, int err)
 {
 	struct launch_order o = { .magic = LAUNCH_MAGIC, .verb = LAUNCH_START, .identity = (uint32_t)l->identity, .fds = LAUNCH_FD_FIRST + l->become.fds,
-		.has_cgroup = l->cgroup >= 0, .become = l->become };
+		.has_cgroup = l->cgroup >= 0, .has_program = l->program >= 0, .become = l->become };
 	int all[LAUNCH_FDS], plan = plan_file(l);
 	struct launch_answer a = { .pid = -1 };
 
@@ -213,6 +213,7 @@ launcher_spawn(const struct launch *l, const int *fds, int err)
 	all[LAUNCH_FD_PLAN] = plan;
 	all[LAUNCH_FD_ERR] = err;
 	all[LAUNCH_FD_CGROUP] = l->cgroup >= 0 ? l->cgroup : err;
+	all[LAUNCH_FD_PROGRAM] = l->program >= 0 ? l->program : err;
 	memcpy(all + LAUNCH_FD_FIRST, fds, l->become.fds * sizeof *fds);
 	bool answered = ask(&o, all, &a);
 	int error = errno;
@@ -221,6 +222,8 @@ launcher_spawn(const struct launch *l, const int *fds, int err)
 		return a.pid;
 	if (answered && a.pid > 0)
 		waitpid(a.pid, NULL, 0);
+	if (answered && a.error == EACCES && l->program >= 0)
+		launch_forget_sealed_worker();
 	errno = error;
 	return -1;
 }

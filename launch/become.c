@@ -16,7 +16,7 @@ enum { FIRST = 3, SIGNALS = 64 };
 static bool
 place_descriptors(const struct become *b, const struct become_fds *f)
 {
-	int above = FIRST + (int)b->fds;
+	int last = FIRST + (int)b->fds, above = last + 1;
 
 	for (uint32_t i = 0; i < b->fds; i++)
 		if ((f->fd[i] = fcntl(f->fd[i], F_DUPFD, above)) < 0)
@@ -27,7 +27,10 @@ place_descriptors(const struct become *b, const struct become_fds *f)
 	for (uint32_t i = 0; i < b->fds; i++)
 		if (dup2(f->fd[i], FIRST + (int)i) < 0)
 			return false;
-	return syscall(SYS_close_range, (unsigned)above, ~0U, 0) == 0;
+	int program = f->program >= 0 ? fcntl(f->program, F_DUPFD, above) : -1;
+	if (f->program >= 0 && (program < 0 || dup3(program, last, O_CLOEXEC) < 0))
+		return false;
+	return syscall(SYS_close_range, (unsigned)(program >= 0 ? above : last), ~0U, 0) == 0;
 }
 
 /* Every signal at its default, those that libc keeps for itself too, and none blocked. */

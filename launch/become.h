@@ -29,6 +29,7 @@ struct become {
 struct become_fds {
 	int *fd;               /* b->fds of them */
 	int out, err;          /* become 1 and 2 */
+	int program;           /* is left as the one behind those, close-on-exec, for execveat; -1: none */
 };
 
 /* The first step, while we are still who we were: joins the cgroup whose cgroup.procs this is (-1: none). False with errno. */

@@ -124,7 +124,8 @@ read_plan(int fd)
 static _Noreturn void
 start(const struct launch_order *o)
 {
-	struct become_fds at = { .fd = fds + LAUNCH_FD_FIRST, .out = fds[LAUNCH_FD_ERR], .err = fds[LAUNCH_FD_ERR] };
+	struct become_fds at = { .fd = fds + LAUNCH_FD_FIRST, .out = fds[LAUNCH_FD_ERR], .err = fds[LAUNCH_FD_ERR],
+		.program = o->has_program ? fds[LAUNCH_FD_PROGRAM] : -1 };
 	char **env;
 
 	errno = 0;
@@ -141,7 +142,10 @@ start(const struct launch_order *o)
 		;
 	*shared = become(&o->become, &at);
 	if (!*shared) {
-		execve(strings[0], strings, env + 1);
+		if (o->has_program)
+			syscall(SYS_execveat, 3 + (int)o->become.fds, "", strings, env + 1, AT_EMPTY_PATH);
+		else
+			execve(strings[0], strings, env + 1);
 		*shared = errno;
 	}
 	_exit(127);

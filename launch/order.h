@@ -38,18 +38,20 @@ struct launch_list {
 };
 
 enum launch_verb {
-	LAUNCH_START,  /* descriptors: plan, err (becomes 1 and 2), cgroup.procs or /dev/null, and then those that become 3, 4, … */
+	LAUNCH_START,  /* descriptors: plan, err (becomes 1 and 2), cgroup.procs, program, and then those that become 3, 4, … */
 	LAUNCH_SIGNAL, /* descriptor: a pidfd */
 };
 
-enum { LAUNCH_FD_PLAN, LAUNCH_FD_ERR, LAUNCH_FD_CGROUP, LAUNCH_FD_FIRST };
+enum { LAUNCH_FD_PLAN, LAUNCH_FD_ERR, LAUNCH_FD_CGROUP, LAUNCH_FD_PROGRAM, LAUNCH_FD_FIRST };
 
 struct launch_order {
 	uint32_t magic, verb;
 	uint32_t identity;      /* its place in the list */
 	uint32_t signal;        /* LAUNCH_SIGNAL */
 	uint32_t fds;           /* descriptors that come with it, in all */
-	uint32_t has_cgroup;
+	uint32_t has_cgroup;    /* else the descriptor is any */
+	uint32_t has_program;   /* likewise; it is what is executed, else the path that argv begins with */
+	uint32_t zero;
 	struct become become;   /* LAUNCH_START */
 };
 

@@ -1,6 +1,7 @@
 /* futured-worker: the program that runs tasks. The kind of its pool, which the hello names, says what runs them. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "worker/command.h"
 #include "worker/host.h"
@@ -26,6 +27,7 @@ main(void)
 	struct host host;
 	int status = 1;
 
+	prctl(PR_SET_NAME, "futured-worker", 0L, 0L, 0L); /* one that is executed by descriptor has a number for a name */
 	if (host_open(&host)) {
 		for (i = 0; i < count && strcmp(runtimes[i].kind, host.kind) != 0; i++)
 			;

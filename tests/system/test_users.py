@@ -352,6 +352,19 @@ def test_a_task_of_the_daemons_own_user_cannot_look_into_it_or_the_launcher(kept
     assert out(plain.client(), "shell", *sh(LOOK % (plain.pid, plain.pid))) == "seen\nseen\nend\n"
 
 
+def test_a_task_cannot_look_into_its_worker(users):
+    """It holds descriptors of its cgroup that its user could not open: with them any process could be put there and killed. The positive control is a
+    worker of functions, which holds none, and which its tasks are in anyway."""
+    client = users().client()
+    script = "ls /proc/%s/fd 2>/dev/null; cat /proc/%s/environ 2>/dev/null; cat /proc/%s/maps 2>/dev/null; echo end"
+    attach = "import ctypes; print(ctypes.CDLL(None).ptrace(16, %s, 0, 0))"
+    boxed = "/task" in out(client, "other", "cat", ["/proc/self/cgroup"])
+    if boxed:
+        assert out(client, "other", *sh(script.replace("%s", "$PPID"))) == "end\n"
+        assert out(client, "other", "/usr/bin/python3", ["-c", "import os; " + attach.replace("%s", "os.getppid()")]) == "-1\n"
+    assert client.call("call", "py", "os.system", ["ls /proc/$PPID/fd >/dev/null"]) == 0
+
+
 def test_a_host_of_another_user_cannot_write_what_the_next_daemon_believes(users):
     """The lock's descriptor, which every host holds."""
     daemon = users()
@@ -396,9 +409,9 @@ def a_list(*identities, magic=MAGIC, count=None):
     return struct.pack("=2I", magic, len(identities) if count is None else count) + packed.ljust(64 * 268, b"\0")
 
 
-def an_order(verb=START, identity=0, signal=0, fds=3, has_cgroup=0, magic=MAGIC, plan=None):
-    """As C lays it out: six numbers, then the struct become."""
-    return struct.pack("=6I", magic, verb, identity, signal, fds, has_cgroup) + (become() if plan is None else plan)
+def an_order(verb=START, identity=0, signal=0, fds=4, has_cgroup=0, magic=MAGIC, plan=None):
+    """As C lays it out: eight numbers, then the struct become."""
+    return struct.pack("=8I", magic, verb, identity, signal, fds, has_cgroup, 0, 0) + (become() if plan is None else plan)
 
 
 class Launcher:
@@ -454,7 +467,7 @@ def plan(*argv, env=("A=1",)):
 
 def started(launcher, *argv, order=None):
     read, write = os.pipe()
-    launcher.say(order or an_order(), [plan(*argv), write, write])
+    launcher.say(order or an_order(), [plan(*argv), write, write, write])
     os.close(write)
     pid, error = launcher.answer()
     if pid > 0:
@@ -481,15 +494,15 @@ def test_a_list_that_it_must_not_take_ends_it(launcher, listed):
     assert launcher(listed).ended()[0] == 1
 
 
-@pytest.mark.parametrize("order", [an_order(identity=1), an_order(identity=2**32 - 1), an_order(verb=2), an_order(magic=0), an_order(fds=2), an_order(fds=4),
-                                   an_order(fds=1101, plan=become(fds=1098)), an_order(fds=2, plan=become(fds=2**32 - 1)), an_order(plan=become(limits=9)),
+@pytest.mark.parametrize("order", [an_order(identity=1), an_order(identity=2**32 - 1), an_order(verb=2), an_order(magic=0), an_order(fds=3), an_order(fds=5),
+                                   an_order(fds=1101, plan=become(fds=1097)), an_order(fds=3, plan=become(fds=2**32 - 1)), an_order(plan=become(limits=9)),
                                    an_order(verb=SIGNAL, fds=3), an_order(verb=SIGNAL, fds=1, signal=65), an_order()[:-1], an_order() + b"x", b"x"],
                          ids=lambda o: None)
 def test_an_order_that_makes_no_sense_ends_it(launcher, order):
     """Nothing is done, and nothing more can be asked."""
     one = launcher()
     read, write = os.pipe()
-    one.say(order, [plan("/bin/echo", "done"), write, write])
+    one.say(order, [plan("/bin/echo", "done"), write, write, write])
     os.close(write)
     assert one.ended()[0] == 1
     assert os.read(read, 10) == b""
@@ -498,7 +511,7 @@ def test_an_order_that_makes_no_sense_ends_it(launcher, order):
 
 def test_more_descriptors_than_announced_end_it(launcher):
     one = launcher()
-    one.say(an_order(), [0, 0, 0, 0])
+    one.say(an_order(), [0, 0, 0, 0, 0])
     assert one.ended()[0] == 1
 
 
@@ -509,7 +522,7 @@ def test_a_plan_that_makes_no_sense_harms_only_who_is_the_user_already(launcher,
     one = launcher()
     memory = os.memfd_create("plan")
     os.write(memory, bytes_)
-    one.say(an_order(), [memory, 2, 2])
+    one.say(an_order(), [memory, 2, 2, 2])
     pid, error = one.answer()
     assert error != 0
     os.waitpid(pid, 0)
