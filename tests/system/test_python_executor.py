@@ -715,3 +715,19 @@ if __name__ == "__main__":
     ended = subprocess.run(["/usr/bin/python3", str(script), str(tmp_path / "go")], env=env, capture_output=True, text=True, timeout=60)
     assert (ended.stdout.splitlines(), ended.stderr) == (
         ["this process was forked from the one whose executor it was", "the child's: 8", "7", "the parent's: 32"], "")
+
+
+def test_a_script_that_ends_right_after_its_submits_has_made_them(shared_daemon, tmp_path):
+    """Those that were to travel together, too; the pool is not the script's own, so nothing waits for them."""
+    script = """
+import futured, sys
+pool = futured.Executor(pool="py")
+pool.submit("time.sleep", 0.01)
+for n in range(20):
+    pool.submit("os.mkdir", "%s/%d" % (sys.argv[1], n))
+"""
+    env = {**os.environ, "PYTHONPATH": os.path.join(helpers.ROOT, "client", "python"), "FUTURED_ADDRESS": "unix:" + shared_daemon.address}
+    for attempt in range(5):
+        (tmp_path / str(attempt)).mkdir()
+        subprocess.run(["/usr/bin/python3", "-c", script, str(tmp_path / str(attempt))], env=env, check=True, timeout=60)
+        eventually(lambda: len(os.listdir(tmp_path / str(attempt))) == 20, 10)

@@ -16,6 +16,7 @@ import socket
 import struct
 import sys
 import threading
+import time
 import weakref
 
 import msgpack
@@ -427,6 +428,16 @@ def connection(address=None):
         else:
             found.introduce_again()
         return found
+
+
+def flush_all():
+    """At the end of the interpreter: what was submitted and is still held is sent."""
+    for c in list(_all.values()):
+        while c.out and not c.held and c.lost is None:
+            c.flush()
+            time.sleep(0.001)  # or somebody else is sending it
+        if c.sending.acquire(timeout=5):
+            c.sending.release()
 
 
 def _forget():

@@ -12,7 +12,7 @@ import weakref
 import msgpack
 
 from futured import chunk, errors, mainmodule
-from futured.connection import UINT32, connection
+from futured.connection import UINT32, connection, flush_all
 from futured.future import Future, Group
 from futured.results import Results
 from futured.worker import CALL, INITIALIZE, dumps
@@ -397,6 +397,7 @@ def _at_exit():
     """As in the standard library, the interpreter's end waits for what was submitted, here to pools of our own."""
     global _exiting
     _exiting = True
+    flush_all()
     for group in list(_groups):
         if group.bound:
             for f in list(group)[:1]:
