@@ -6,7 +6,7 @@
 #include "client/fut/list.h"
 #include "client/fut/reach.h"
 
-enum { CANCEL_ASK = OPTION_LONG, CANCEL_GRACE, BLOCK = 100000 };
+enum { CANCEL_ASK = OPTION_LONG, CANCEL_GRACE, BLOCK = 100000, ASK_MOST = 1000 };
 
 struct some {
 	uint64_t *ids;
@@ -36,8 +36,28 @@ find_some(struct fut *f, struct list_filter filter, bool running, struct some *s
 	return status == EXIT_OK && running ? list_each(f, &filter, on_future, s) : status;
 }
 
+/* What it is, where it was not cancelled; NULL where that is not to be had, or not worth another question. */
+static const char *
+say_state(struct fut *f, uint64_t id, size_t among)
+{
+	enum futured_state state;
+
+	if (among > ASK_MOST || f->quiet || futured_state(f->c, id, &state) != FUTURED_OK)
+		return "is not pending any more; --kill stops a running one";
+	switch (state) {
+	case FUTURED_RUNNING:
+		return "is running; --kill stops it";
+	case FUTURED_FINISHED:
+		return "has finished already";
+	case FUTURED_STATE_CANCELLED:
+		return "was cancelled already";
+	default:
+		return "is not cancelled";
+	}
+}
+
 static void
-say_cancelled(struct fut *f, uint64_t id, bool cancelled, enum futured_how how)
+say_cancelled(struct fut *f, uint64_t id, bool cancelled, enum futured_how how, size_t among)
 {
 	if (f->json)
 		printf("{\"id\": %" PRIu64 ", \"cancelled\": %s}\n", id, cancelled ? "true" : "false");
@@ -46,7 +66,7 @@ say_cancelled(struct fut *f, uint64_t id, bool cancelled, enum futured_how how)
 	else if (how == FUTURED_CANCEL_ASK)
 		fut_note(f, "%" PRIu64 " was asked to stop, if it runs", id);
 	else
-		fut_note(f, "%" PRIu64 " is not pending any more%s", id, how == FUTURED_CANCEL_PENDING ? "; --kill stops a running one" : "");
+		fut_note(f, "%" PRIu64 " %s", id, say_state(f, id, among));
 }
 
 static int
@@ -61,7 +81,7 @@ cancel_some(struct fut *f, const struct some *s, enum futured_how how, double gr
 		if (futured_cancel(f->c, s->ids + at, n, how, grace, cancelled + at) != FUTURED_OK)
 			status = fut_lost(f);
 		for (size_t i = at; status == EXIT_OK && i < at + n; i++)
-			say_cancelled(f, s->ids[i], cancelled[i], how);
+			say_cancelled(f, s->ids[i], cancelled[i], how, s->n);
 	}
 	for (size_t i = 0; i < s->n && status == EXIT_OK; i++)
 		if (!cancelled[i] && how != FUTURED_CANCEL_ASK)

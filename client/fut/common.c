@@ -236,7 +236,8 @@ has_traceback(const struct futured_error *e)
 void
 fut_say_error(const struct fut *f, const struct futured_error *e)
 {
-	fut_say(f, "%.*s: %.*s", (int)e->type_len, e->type, (int)e->message_len, e->message);
+	fut_say(f, "%.*s: %.*s%s", (int)e->type_len, e->type, (int)e->message_len, e->message,
+		e->status == FUTURED_UNKNOWN_POOL ? "; `fut pool ls` lists the pools" : "");
 	if (has_traceback(e) && !f->quiet) {
 		text_visible(stderr, e->traceback, e->traceback_len, TEXT_LINES);
 		if (e->traceback[e->traceback_len - 1] != '\n')

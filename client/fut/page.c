@@ -240,7 +240,7 @@ print_usage(struct fut *f, struct futured_value map)
 		fputs(" user, ", stdout);
 		print_span(stdout, number_or(usage, "stime", 0));
 		fputs(" system", stdout);
-		if (futured_find_number(usage, "maxrss", &rss)) {
+		if (futured_find_number(usage, "maxrss", &rss) && rss > 0) {
 			size = show_size(rss);
 			printf(", %s of memory", size);
 			free(size);

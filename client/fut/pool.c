@@ -127,7 +127,7 @@ pool_show(struct fut *f, struct args *a)
 				status = EXIT_OK;
 			}
 	if (status != EXIT_OK)
-		fut_say(f, "UnknownPoolError: there is no pool '%s'; `fut pool ls` lists them", a->operands[1]);
+		fut_say(f, "UnknownPoolError: there is no pool '%s'; `fut pool ls` lists the pools", a->operands[1]);
 	futured_reply_free(reply);
 	return status;
 }

@@ -64,7 +64,7 @@ reach(struct fut *f, enum reach how)
 			return start_own(f);
 		fut_say(f, "no daemon answers, and --no-start or FUTURED_NO_START forbids to start one (%s)", futured_error_text(f->c));
 	} else if (status == FUTURED_NO_DAEMON && !is_named(f))
-		fut_say(f, "no daemon answers (%s); `fut daemon start` starts yours", futured_error_text(f->c));
+		fut_say(f, "no daemon answers; run, submit, call and map start yours, and so does `fut daemon start` (%s)", futured_error_text(f->c));
 	else if (status == FUTURED_NO_DAEMON)
 		fut_say(f, "no daemon answers (%s)", futured_error_text(f->c));
 	else if (status != FUTURED_OK)

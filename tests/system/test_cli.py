@@ -515,8 +515,13 @@ def test_cancel_of_a_running_one_needs_kill(fut, daemon, gate):
     gate.await_start()
     done = fut.run("cancel", future)
     assert done.returncode == 1 and b"--kill" in done.stderr
+    assert b"%s is running" % future.encode() in done.stderr
     assert fut.run("cancel", "--kill", future).returncode == 0
     assert fut.run("wait", future).returncode == 125
+    again, over = fut.run("cancel", future), fut.submit("true")
+    assert again.returncode == 1 and b"was cancelled already" in again.stderr
+    fut.ok("wait", over)
+    assert b"has finished already" in fut.run("cancel", over).stderr
 
 
 def test_cancel_by_tag_and_pool(fut, daemon, client):
@@ -709,7 +714,7 @@ def test_a_command_in_a_pool_of_functions_is_told_how_to_call_one(fut, daemon, v
 
 def test_a_refusal_of_map_is_said_once(sf):
     done = sf.run("map", "-p", "nosuch", "true", ":::", "a", "b")
-    assert done.returncode == 1 and done.stderr == b"fut: UnknownPoolError: there is no pool 'nosuch'\n"
+    assert done.returncode == 1 and done.stderr == b"fut: UnknownPoolError: there is no pool 'nosuch'; `fut pool ls` lists the pools\n"
     assert [line["status"] for line in sf.json("map", "-p", "nosuch", "true", ":::", "a", "b")] == [125, 125]
 
 
