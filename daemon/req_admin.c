@@ -117,7 +117,7 @@ req_hello(struct request *r)
 	while (request_methods[methods].name)
 		methods++;
 	struct buf *b = request_result(r);
-	pack_map(b, 6);
+	pack_map(b, 7);
 	pack_key(b, "protocol");
 	pack_uint(b, 1);
 	pack_key(b, "server");
@@ -126,6 +126,8 @@ req_hello(struct request *r)
 	pack_cstr(b, server_instance());
 	pack_key(b, "identity");
 	pack_cstr(b, r->conn->owner->name);
+	pack_key(b, "role");
+	pack_cstr(b, role_name(r->conn->role));
 	pack_key(b, "limits");
 	pack_map(b, 1);
 	pack_key(b, "message");

@@ -717,8 +717,8 @@ core_start(void)
 	FILE *f = fopen(path, "w");
 	MUST(f != NULL);
 	fprintf(f, "listen: unix:%s/s\nstate_dir: %s/state\ncgroup: none\nretain: 20ms\nlog: {level: %s, tasks: all}\nstore: %s\nsync: \"off\"\n"
-		   "limits: {message: 64KiB, queue: 300, memory: 8MiB, requests: 100, output: 256KiB, connections: 100}\nclient_pools: {workers: 3, max: 3}\n"
-		   "pools:\n  shell: {kind: command, workers: 2, output: 32KiB, spill: 256KiB, grace: 1ms}\n  one: {kind: command, workers: 1, timeout: 50ms}\n"
+		   "limits: {message: 64KiB, queue: 300, memory: 8MiB, requests: 100, output: 256KiB, connections: 100, user: {pending: 40, bytes: 256KiB}}\nclient_pools: {workers: 3, max: 3}\n"
+		   "pools:\n  shell: {kind: command, workers: 2, output: 32KiB, spill: 256KiB, grace: 1ms}\n  one: {kind: command, workers: 1, timeout: 50ms, shared: true}\n"
 		   "  fn: {kind: process, workers: 2, runtime: [fake], max_tasks_per_worker: 20, idle_timeout: 20ms, grace: 1ms}\n"
 		   "  thr: {kind: thread, workers: 3, runtime: [fake], grace: 1ms}\n  lua: {kind: interpreter, workers: 2, grace: 1ms}\n",
 	    directory, directory, getenv("FUTURED_FUZZ_LOG") ? "debug" : "error", store ? store : "memory");

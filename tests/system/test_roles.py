@@ -34,7 +34,8 @@ def role(client):
 @pytest.mark.parametrize("uid, expected", [(0, "admin"), (BOSS, "admin"), (ANN, "user"), (MONITOR, "read-only"), (DAEMON, "user")],
                          ids=["root", "one named in admins", "anybody", "one named in read_only", "the daemon's own user"])
 def test_roles_in_a_shared_daemon(house, uid, expected):
-    assert role(connect(house, uid)) == expected
+    client = connect(house, uid)
+    assert client.call("hello", {"protocol": 1})["role"] == expected == role(client)
 
 
 def test_its_own_user_is_an_admin_in_a_personal_daemon(launch):
