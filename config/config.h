@@ -89,6 +89,7 @@ struct config_pool {
 	struct config_strings env;     /* "NAME=value" */
 	struct config_principals allow; /* who may use it */
 	bool shared;                   /* all of them may look at its futures */
+	uint64_t max_priority;         /* of submits by others than admins */
 	struct config_strings lock;    /* options of submits that are refused */
 	char *user, *group;            /* names or numbers; NULL: the daemon's */
 	uint32_t umask;                /* CONFIG_NO_UMASK: none; a task's own then, else 022 */

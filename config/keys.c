@@ -218,6 +218,10 @@ const struct key pool_keys[POOL_KEYS] = {
 	[POOL_SHARED] = {"shared", .type = KEY_BOOL, POOL(shared), .standard = "false", .kinds = KEY_ALL_KINDS, .reloadable = true,
 	 .help = "Whether whoever may use the pool may also look at all futures in it, and take their values. Only their\n"
 		 "owners and admins change them."},
+	[POOL_MAX_PRIORITY] = {"max_priority", .type = KEY_COUNT, POOL(max_priority), .max = 32767, .standard = "32767",
+	 .kinds = KEY_ALL_KINDS, .reloadable = true,
+	 .help = "The highest priority that others than admins may ask for. With 0 nobody goes before the others, who\n"
+		 "then all take turns."},
 	[POOL_LOCK] = {"lock", .type = KEY_TEXTS, POOL(lock), .example = "[cwd, env]", .kinds = COMMAND,
 	 .why_not = "its tasks have no such options", .reloadable = true,
 	 .help = "Options that a submit may not have: cwd, env, umask, nice, limits, stdin. The pool's hold."},

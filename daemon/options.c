@@ -47,6 +47,18 @@ unsupported(struct request *r, const char *name, const struct pool *p, const cha
 	return false;
 }
 
+/* A task may ask for less than its pool allows, never for more. */
+static bool
+beyond_pool(struct request *r, const char *name, const struct pool *p, const char *which, double bound, const struct reader *got)
+{
+	struct reader at = *got;
+	double n = 0;
+
+	read_number(&at, &n);
+	request_fail(r, STATUS_PERMISSION, 0, "%s: %s: expected %s %.15g, as pool %s has it, got %.15g", r->method->name, name, which, bound, p->name, n);
+	return false;
+}
+
 static bool
 read_name(struct request *r, const char *name, struct reader *v, struct reading *to)
 {
@@ -87,6 +99,8 @@ read_priority(struct request *r, const char *name, struct reader *v, struct read
 	int64_t n;
 	if (!option_int(r, name, v, -32768, 32767, &n))
 		return false;
+	if (n > (int64_t)to->s->spec->pool->config->max_priority && r->conn->role != ROLE_ADMIN)
+		return beyond_pool(r, name, to->s->spec->pool, "at most", (double)to->s->spec->pool->config->max_priority, v);
 	to->s->spec->priority = (int32_t)n;
 	return true;
 }
@@ -230,18 +244,6 @@ read_kwargs(struct request *r, const char *name, struct reader *v, struct readin
 }
 
 /* ---- command pools only: what goes into the run message ---- */
-
-/* A task may ask for less than its pool allows, never for more. */
-static bool
-beyond_pool(struct request *r, const char *name, const struct pool *p, const char *which, double bound, const struct reader *got)
-{
-	struct reader at = *got;
-	double n = 0;
-
-	read_number(&at, &n);
-	request_fail(r, STATUS_PERMISSION, 0, "%s: %s: expected %s %.15g, as pool %s has it, got %.15g", r->method->name, name, which, bound, p->name, n);
-	return false;
-}
 
 static struct buf *
 run_pair(struct reading *to, const char *name)

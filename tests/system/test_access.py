@@ -323,3 +323,15 @@ def test_a_locked_option_is_refused_to_all(launch, verb, option):
         pool = client.call("open_pool", {"like": "shell"})
         refused("PermissionError", client.call, "submit", pool, "true", [], {option: OPTIONS[option]})
         client.call("close_pool", pool)
+
+
+def test_a_priority_above_the_pools_is_for_admins(launch):
+    daemon = launch_shared(launch, {"pools": {"shell": {"kind": "command", "workers": 1, "max_priority": 5}}})
+    ann, root = connect(daemon, ANN), connect(daemon, 0)
+    for priority in (-32768, 4, 5):
+        ann.call("submit", "shell", "true", [], {"priority": priority})
+    for verb, args in (("submit", []), ("map", [[]]), ("call", [])):
+        assert "5" in refused("PermissionError", ann.call, verb, "shell", "true", args, {"priority": 6})["message"]
+    pool = ann.call("open_pool", {"like": "shell"})
+    refused("PermissionError", ann.call, "submit", pool, "true", [], {"priority": 6})
+    root.call("submit", "shell", "true", [], {"priority": 32767})

@@ -63,6 +63,7 @@ pool_equal(const struct config_pool *a, const struct config_pool *b)
 	strings_equal(&a->env, &b->env);
 	principals_equal(&a->allow, &b->allow);
 	assert_int_equal(a->shared, b->shared);
+	assert_int_equal(a->max_priority, b->max_priority);
 	strings_equal(&a->lock, &b->lock);
 	text_equal(a->user, b->user);
 	text_equal(a->group, b->group);
