@@ -2,6 +2,7 @@
  * write. The end: end of file or a protocol error ─► pending calls are abandoned, watches end, bound futures are cancelled over turns ─► freed. */
 #include "daemon/conn.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -483,6 +484,16 @@ note_wait(struct conn *c)
 
 /* ---- reading ---- */
 
+/* Strangers have one line a second for each address; whoever is known has one for each such event. */
+static void
+tell_end(struct conn *c, const char *why)
+{
+	if (c->login && c->login->state != LOGIN_KNOWN)
+		login_failed(c->login, why);
+	else
+		log_about(LOG_LEVEL_INFO, "conn", ABOUT(c), "%llu: %s, closed", (unsigned long long)c->id, why);
+}
+
 static bool
 on_frame(struct stream *st, const uint8_t *bytes, size_t len)
 {
@@ -491,8 +502,13 @@ on_frame(struct stream *st, const uint8_t *bytes, size_t len)
 	if (c->login && c->login->state == LOGIN_REFUSED)
 		return true;
 	if (!request_handle(c, bytes, len)) {
-		log_about(LOG_LEVEL_INFO, "conn", ABOUT(c), "%llu: protocol error, closed", (unsigned long long)c->id);
+		tell_end(c, "protocol error");
 		conn_end(c, "protocol error");
+		return false;
+	}
+	if (c->login && !login_may_go_on(c->login)) {
+		tell_end(c, "too many messages without saying who it is");
+		conn_end(c, "too many messages");
 		return false;
 	}
 	note_wait(c);
@@ -510,7 +526,7 @@ on_partial(struct stream *st, const uint8_t *bytes, size_t len)
 
 	if (request_check(c, bytes, len))
 		return true;
-	log_about(LOG_LEVEL_INFO, "conn", ABOUT(c), "%llu: protocol error, closed", (unsigned long long)c->id);
+	tell_end(c, "protocol error");
 	conn_end(c, "protocol error");
 	return false;
 }
@@ -519,13 +535,16 @@ static void
 on_end(struct stream *st, enum stream_end how, enum frame_verdict verdict)
 {
 	struct conn *c = container(st, struct conn, stream);
+	char why[256];
 
 	if (how == STREAM_BAD) {
 		request_protocol_error(c, frame_verdict_text(verdict));
-		log_about(LOG_LEVEL_INFO, "conn", ABOUT(c), "%llu: %s, closed", (unsigned long long)c->id, frame_verdict_text(verdict));
+		tell_end(c, frame_verdict_text(verdict));
 	}
-	if (how == STREAM_INSECURE)
-		login_failed_handshake(c->login, tls_why(st->tls));
+	if (how == STREAM_INSECURE) {
+		snprintf(why, sizeof why, "the TLS handshake failed: %s", tls_why(st->tls));
+		login_failed(c->login, why);
+	}
 	c->heard_end = how == STREAM_EOF;
 	conn_end(c, how == STREAM_INSECURE ? "the TLS handshake failed" : how == STREAM_EOF ? "end of file" : how == STREAM_NOMEM ? "out of memory" : "protocol error");
 }

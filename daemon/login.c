@@ -29,7 +29,7 @@ static uint64_t max_waited = 256, hello_us = 10 * SECOND;
 
 /* ---- slowing ---- */
 
-enum { SOURCES = 1024, PLACES = 4, DOUBLED_MOST = 5 };
+enum { SOURCES = 1024, PLACES = 4, DOUBLED_MOST = 5, MESSAGES_MOST = 10 };
 static const uint64_t PAUSE_FIRST = 200 * MS, PAUSE_MOST = 5 * SECOND, FORGIVEN = 60 * SECOND, LOG_EVERY = 1 * SECOND;
 
 /* Who failed lately. A table of fixed size: where many fail at once, the longest ago is forgotten. */
@@ -209,12 +209,15 @@ login_refuse(struct login *l, uint32_t msgid, const char *answer, const char *wh
 }
 
 void
-login_failed_handshake(struct login *l, const char *why)
+login_failed(struct login *l, const char *why)
 {
-	char text[256];
+	note_failure(l, why);
+}
 
-	snprintf(text, sizeof text, "the TLS handshake failed: %s", why);
-	note_failure(l, text);
+bool
+login_may_go_on(struct login *l)
+{
+	return l->state != LOGIN_WAITED_FOR || ++l->messages <= MESSAGES_MOST;
 }
 
 void

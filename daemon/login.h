@@ -37,6 +37,7 @@ struct login {
 	int64_t expires;                    /* … and until when, in seconds since the epoch */
 	uint32_t msgid;                     /* REFUSED: what the answer will be to … */
 	const char *answer;                 /* … and what it says */
+	unsigned messages;                  /* that came before it was known */
 	struct timer timer;
 	struct login *next, *prev;          /* not known yet, oldest first */
 };
@@ -50,8 +51,10 @@ void login_free(struct login *l);
 
 /* The TLS handshake is done. */
 void login_shaken(struct login *l);
-/* The TLS handshake failed, the connection ends: to be told once in a while. */
-void login_failed_handshake(struct login *l, const char *why);
+/* It ends without having said who it is, because of this: to be told once in a while. */
+void login_failed(struct login *l, const char *why);
+/* It has said something. False: too much, without saying who it is. */
+bool login_may_go_on(struct login *l);
 /* hello says this (NULL: nothing) as its token. True: the connection has an owner. False: it has been refused, or will be. */
 bool login_hello(struct login *l, uint32_t msgid, const char *token, size_t len);
 /* Refuses it: `answer` (a constant) is said after a pause, to this msgid. `why` is for the log. */

@@ -458,3 +458,52 @@ def test_handshakes_do_not_keep_others_waiting(launch):
     for s in made:
         s.close()
     assert not left and answered >= 2
+
+
+def test_strangers_do_not_fill_the_log(launch):
+    """900 from one address: a line a second."""
+    net = Network(launch, listeners=("tcp", "tls"))
+    begun = time.monotonic()
+    for listener, garbage in (("tcp", b"GET / HTTP/1.1\r\n\r\n"), ("tcp", b"\xc1"), ("tls", b"GET / HTTP/1.1\r\n\r\n")):
+        for s in crowd(net, 300, garbage, listener):
+            eventually(lambda: wants_nothing_more(s))
+            s.close()
+    log = net.daemon.log()
+    assert 1 <= log.count("refused: ") <= 2 + time.monotonic() - begun and len(log.splitlines()) < 40, log
+
+
+def test_a_stranger_has_few_attempts_of_any_kind(launch):
+    net = Network(launch, listeners=("tcp",))
+    client = net.tcp()
+    with pytest.raises((rpc.Closed, rpc.RpcError)):
+        for _ in range(100):
+            with pytest.raises(rpc.RpcError) as caught:
+                client.call("hello", {"protocol": 2})
+            assert caught.value.type == "ValueError"
+    token = net.tokens.add("ci")
+    net.reload()
+    client = net.tcp()
+    for _ in range(5):
+        with pytest.raises(rpc.RpcError):
+            client.call("hello", {"protocol": 2})
+    assert hello(client, token)["identity"] == "token:ci"
+
+
+@pytest.mark.long
+def test_a_message_that_never_ends_makes_way_for_others(launch):
+    """While there is room it may take its time; when there is none, it goes after ten seconds."""
+    net = Network(launch, listeners=("tcp",), limits={"connections": 4, "user": {"connections": 4}})
+    token = net.tokens.add("ci")
+    net.reload()
+    for c in list(net.daemon.clients):
+        c.close()
+    known = [net.tcp(token) for _ in range(4)]
+    known[0].send(rpc.request(7, "ping", "x" * 1000)[:-1])
+    eventually(lambda: known[1].call("stats")["connections"] == 4)
+    assert not by_token(net, "tcp", token, None)
+    select.select([], [], [], 10.5)
+    assert known[1].call("ping", 1) == 1
+    with connect(net):
+        known[0].await_close()
+    assert known[2].call("ping", 1) == 1
+    assert "a message has not come to its end" in net.daemon.log()
