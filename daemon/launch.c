@@ -256,8 +256,8 @@ launch_prepare(const struct pool *p, unsigned slots, const struct box *box, stru
 	out->argv = make_argv(&p->config->runtime, identity_env(i)[0] + strlen("PATH="));
 	out->identity = identity_place(i);
 	bool boxed = box && p->config->kind == CONFIG_COMMAND;
-	out->program = boxed && out->identity >= 0 ? launch_sealed_worker() : -1;
-	boxed = boxed && (out->identity < 0 || out->program >= 0);
+	out->program = boxed && out->identity >= 0 && !FAULT(worker_readable) ? launch_sealed_worker() : -1;
+	boxed = boxed && (out->identity < 0 || out->program >= 0 || FAULT(worker_readable));
 	out->env = make_env(p, slots, boxed);
 	out->cgroup = box && !FAULT(box_not_joined) ? box_procs(box) : -1;
 	prepare_become(p->config, slots, box, boxed, &out->become);

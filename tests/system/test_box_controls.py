@@ -65,6 +65,12 @@ def test_a_lock_that_hosts_may_write_is_seen(faulty):
 
 
 @test_boxes.needs_cgroups
+def test_a_worker_that_tasks_can_look_into_is_seen(faulty):
+    with pytest.raises(AssertionError):
+        test_users.test_a_task_cannot_look_into_its_worker(lambda: faulty("worker_readable", test_users.POOLS))
+
+
+@test_boxes.needs_cgroups
 def test_a_host_outside_its_cgroup_is_seen(faulty):
     daemon = faulty("box_not_joined")
     client = daemon.client()
