@@ -232,6 +232,7 @@ install: all
 	install -m 644 client/python/futured/*.py $(D)/lib/futured/python/futured
 	install -m 644 README.md SECURITY.md docs/*.md docs/*.svg proto/PROTOCOL.md config/futured.yaml $(D)/share/doc/futured
 	for f in examples/*/*.c examples/*/*.lua examples/*/*.py; do install -D -m 644 $$f $(D)/share/doc/futured/$$f || exit 1; done
+	install -m 644 examples/team.yaml $(D)/share/doc/futured/examples
 	sed 's:\.\./build/modules:$(PREFIX)/lib/futured/modules:g' examples/demo.yaml >$(D)/share/doc/futured/examples/demo.yaml
 	for page in docs/*.[1-8] $(B)/man/*.[1-8]; do install -D -m 644 $$page $(D)/share/man/man$${page##*.}/$${page##*/} || exit 1; done
 	install -d $(addprefix $(D)/lib/,systemd/system systemd/user sysusers.d tmpfiles.d) $(D)/share/doc/futured/systemd

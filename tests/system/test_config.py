@@ -101,7 +101,7 @@ CASES = broken()
 
 def chosen():
     """Every tenth, and for each of a handful of keys the first case that is about it."""
-    found = dict.fromkeys(n for n in range(0, len(CASES), 10) if "an absolute path" not in CASES[n][0][0])  # a file has a directory
+    found = dict.fromkeys(range(0, len(CASES), 10))
     for key in HANDFUL:
         found[next(i for i, (expected, _) in enumerate(CASES) if re.search(r"\b%s\b" % key, expected[0].split(" ")[1]))] = None
     return sorted(n for n in found if "expected an absolute path" not in CASES[n][0][0])  # a file has a directory, a text has not
@@ -112,6 +112,16 @@ def is_as_expected(line, expected, path):
     start, _, rest = text.partition(" ... ")
     start = "%s:%s: %s" % (path, place, start)
     return line.startswith(start) and rest in line[len(start):]
+
+
+def test_the_example_of_a_shared_daemon_is_good_and_each_pools_user_is_why(write):
+    with open(os.path.join(helpers.ROOT, "examples", "team.yaml")) as f:
+        text = f.read()
+    path = write(text.encode())
+    assert futured("-t", "-c", path).returncode == 0
+    for pool in re.findall(r" user: \w+,", text):
+        run = futured("-t", "-c", write(text.replace(pool, "", 1).encode()))
+        assert run.returncode == 1 and "shared_uid: expected true" in run.stderr
 
 
 def test_the_table_is_there():
