@@ -423,6 +423,7 @@ const struct verb verb_daemon = {
 		    "  fut daemon stop            # running tasks get a moment, then are killed; pending ones stay in the store\n"
 		    "  fut daemon stop --wait     # once all is done\n"
 		    "  fut daemon backup copy.db  # a copy of the store; sqlite3 copy.db 'select * from futures'\n"
+		    "  fut daemon config          # what holds: every key, as futured.yaml(5) has them\n"
 		    "  fut --json daemon stats    # counters\n"
 		    "  (umask 077; fut daemon token ci --expires 90d --tokens /etc/futured/tokens >ci.token)",
 	.options = daemon_options,

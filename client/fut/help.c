@@ -1,12 +1,58 @@
 /* Help, from the tables that are parsed by. */
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "client/fut/args.h"
 #include "client/fut/common.h"
+#include "client/fut/text.h"
+
+enum { HELP_COLUMN = 30, HELP_COLUMN_NARROW = 8, NARROW = 64, WIDTH_LEAST = 40 };
+
+/* As wide as the terminal; where there is none, nothing is broken into lines. */
+static size_t
+width_of(FILE *out)
+{
+	struct winsize w;
+
+	if (isatty(fileno(out)) != 1)
+		return SIZE_MAX;
+	return ioctl(fileno(out), TIOCGWINSZ, &w) == 0 && w.ws_col >= WIDTH_LEAST ? w.ws_col : 80;
+}
+
+/* Words from column `at` on; further lines begin at `indent`. */
+static void
+print_words(FILE *out, const char *text, size_t len, size_t at, size_t indent)
+{
+	const char *end = text + len;
+	size_t width = width_of(out);
+	bool first = true;
+
+	while (text < end) {
+		size_t blanks = strspn(text, " "), word = strcspn(text + blanks, " ");
+		char copy[512];
+
+		if ((size_t)(end - text) < blanks + word)
+			word = (size_t)(end - text) - blanks;
+		snprintf(copy, sizeof copy, "%.*s", (int)word, text + blanks);
+		if (!first && at + blanks + text_width(copy) > width) {
+			fprintf(out, "\n%*s", (int)indent, "");
+			at = indent;
+			blanks = 0;
+		}
+		fprintf(out, "%*s%s", (int)blanks, "", copy);
+		at += blanks + text_width(copy);
+		text += strspn(text, " ") + word;
+		first = false;
+	}
+	fputc('\n', out);
+}
 
 static void
 print_options(const struct option_row *row, FILE *out)
 {
+	size_t column = width_of(out) < NARROW ? HELP_COLUMN_NARROW : HELP_COLUMN;
+
 	for (; row != NULL && row->key != 0; row++) {
 		char text[64];
 		int len = 0;
@@ -19,15 +65,51 @@ print_options(const struct option_row *row, FILE *out)
 			len += snprintf(text + len, sizeof text - (size_t)len, "--%s", row->name);
 		if (row->value != NULL)
 			snprintf(text + len, sizeof text - (size_t)len, " %s", row->value);
-		fprintf(out, "  %-27s %s%s\n", text, strlen(text) > 27 ? "\n                              " : "", row->help);
+		if (strlen(text) > 27 || column < HELP_COLUMN)
+			fprintf(out, "  %s\n%*s", text, (int)column, "");
+		else
+			fprintf(out, "  %-27s ", text);
+		print_words(out, row->help, strlen(row->help), column, column);
+	}
+}
+
+/* A command with a comment that does not fit beside it has it below; other lines are broken between words. */
+static void
+print_example(FILE *out, const char *line, size_t len)
+{
+	const char *comment = memmem(line, len, "  # ", 4);
+	char copy[512];
+
+	snprintf(copy, sizeof copy, "%.*s", (int)len, line);
+	if (text_width(copy) <= width_of(out))
+		fprintf(out, "%s\n", copy);
+	else if (comment == NULL)
+		print_words(out, line, len, 0, 4);
+	else {
+		size_t command = (size_t)(comment - line);
+
+		while (command > 0 && line[command - 1] == ' ')
+			command--;
+		fprintf(out, "%.*s\n      ", (int)command, line);
+		comment += 2;
+		print_words(out, comment, len - (size_t)(comment - line), 6, 8);
 	}
 }
 
 void
 help_verb(const struct verb *v, FILE *out)
 {
-	fprintf(out, "%s\n", v->examples);
-	fprintf(out, "\nfut %s%s %s\n  %s\n", v->name, v->options != NULL ? " [options]" : "", v->operands, v->summary);
+	const char *line = v->examples;
+
+	while (*line != '\0') {
+		size_t len = strcspn(line, "\n");
+
+		print_example(out, line, len);
+		line += len + (line[len] == '\n');
+	}
+	fprintf(out, "\nfut %s%s ", v->name, v->options != NULL ? " [options]" : "");
+	print_words(out, v->operands, strlen(v->operands), strlen(v->name) + 15, 6);
+	fprintf(out, "  %s\n", v->summary);
 	if (v->options != NULL) {
 		fprintf(out, "\nOptions:\n");
 		print_options(v->options, out);

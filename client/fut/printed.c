@@ -18,7 +18,8 @@ write_all(struct fut *f, int fd, const void *bytes, size_t len)
 		ssize_t n = write(fd, at, len);
 
 		if (n < 0 && errno != EINTR) {
-			fut_say(f, "cannot write: %s", strerror(errno));
+			if (errno != EPIPE) /* whoever read it has seen enough */
+				fut_say(f, "cannot write: %s", strerror(errno));
 			return false;
 		}
 		at += n > 0 ? n : 0;
@@ -150,7 +151,10 @@ print_piece(struct follow *w, const struct futured_output *o, const char *bytes,
 		printf("{\"id\": %" PRIu64 ", \"stream\": \"%s\", \"offset\": %" PRIu64 ", \"data\": ", w->id, o->stream, offset);
 		jsonout_printed(stdout, bytes, len);
 		fputs("}\n", stdout);
-		fflush(stdout);
+		if (fflush(stdout) != 0) {
+			w->failed = true;
+			w->status = fut_failed(w->f);
+		}
 	} else if (fd >= 0 && !write_all(w->f, fd, bytes, len)) {
 		w->failed = true;
 		w->status = fut_failed(w->f);
@@ -165,6 +169,8 @@ on_output(struct futured *c, uint64_t id, const struct futured_output *o, void *
 
 	(void)c;
 	(void)id;
+	if (w->failed)
+		return;
 	if (o->error != NULL) {
 		w->failed = true;
 		w->status = fut_refused(w->f, o->error);

@@ -90,11 +90,13 @@ draw(struct progress *p, uint64_t done, uint64_t failed, uint64_t total)
 			rate < 10, rate, left);
 	else
 		snprintf(text, sizeof text, "%" PRIu64 " done  %.*f/s", done, rate < 10, rate);
+	if ((int)strlen(bad) > wide / 2)
+		*bad = '\0';
 	width = wide - 1 - (int)strlen(text) - (int)strlen(bad) - 2;
 	fputs("\r", stderr);
 	if (total > 0 && width >= 10)
 		draw_bar(p, done, total, width < 40 ? width : 40);
-	fprintf(stderr, "%.*s", wide - 1, text);
+	fprintf(stderr, "%.*s", wide - 1 - (int)strlen(bad), text);
 	fprintf(stderr, "%s%s%s\033[K", paint_code(p->f->paint_err, PAINT_RED), bad, paint_end(p->f->paint_err));
 	fflush(stderr);
 	p->drawn = true;

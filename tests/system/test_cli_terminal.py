@@ -1,9 +1,12 @@
 """fut in a terminal: ^C, colours, progress, and what must not reach a screen."""
+import fcntl
 import os
+import struct
+import termios
 
 import pytest
 
-from cli_helper import Fut, Screen
+from cli_helper import FUT, Fut, Screen, Terminal
 from helpers import eventually
 
 
@@ -153,3 +156,69 @@ def test_a_task_goes_on_when_the_terminal_hangs_up(fut, daemon, client):
     (running,) = client.call("list", {"state": "RUNNING"})
     client.call("cancel", [running["id"]], {"running": "kill"})
     eventually(lambda: client.call("state", [running["id"]]) == ["CANCELLED"])
+
+
+@pytest.mark.parametrize("columns", [80, 50, 44])
+@pytest.mark.parametrize("verb", ["map", "run", "daemon", "ls"])
+def test_help_fits_the_terminal(sf, verb, columns):
+    screen = sf.terminal(verb, "-h", columns=columns)
+    assert screen.wait() == 0
+    text = screen.plain().decode().replace("\r", "")
+    words = [line for line in text.split("\n") if line.startswith("      ")]
+    assert words and all(len(line) <= columns for line in words), words
+
+
+@pytest.mark.parametrize("columns", [100, 60, 30, 20])
+def test_progress_fits_the_terminal(sf, columns):
+    screen = sf.terminal("map", "sh", "-c", "sleep 0.0{}; [ {} != 3 ]", ":::", *"1234567", columns=columns)
+    assert screen.wait() == 1
+    drawn = [part.decode() for line in screen.plain().split(b"\n") for part in line.split(b"\r") if b"/7" in part]
+    assert drawn and all(len(part) < columns for part in drawn), drawn
+
+
+def test_progress_follows_the_terminals_width(fut, daemon, gate):
+    screen = fut.terminal("map", "-j", "1", *gate.task()[:1], *gate.task()[1], ":::", *"abc", columns=100)
+    gate.await_start()
+    screen.until(b"0/3")
+    fcntl.ioctl(screen.fd, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 40, 0, 0))
+    gate.open()
+    gate.await_start()
+    at = len(screen.plain().rstrip(b"\r"))
+    screen.until(b"1/3")
+    gate.open(2)
+    assert screen.wait() == 0
+    drawn = [part.decode() for part in screen.plain()[at:].split(b"\r") if b"2/3" in part]
+    assert all(len(part) < 40 for part in drawn), drawn
+
+
+@pytest.mark.parametrize("env, painted", [({}, True), ({"NO_COLOR": "1"}, False)], ids=str)
+def test_progress_has_colours_where_they_are_wanted(sf, env, painted):
+    screen = sf.terminal("map", "sh", "-c", "sleep 0.2; : {}", ":::", *"12", env=env)
+    assert screen.wait() == 0 and b"/2" in screen.plain() and (b"\x1b[32m" in screen.seen) == painted
+
+
+def test_stopped_and_continued_run_ends_as_its_task_does(fut, daemon, gate):
+    script, args = gate.task(then="echo later; exit 9")
+    quoted = " ".join("'%s'" % word.replace("'", "'\\''") for word in (script, *args))
+    shell = Terminal(["/bin/bash", "--norc", "-i"], {**fut.env, "PS1": "ready> ", "PATH": os.path.dirname(FUT) + ":" + fut.env["PATH"]}, fut.directory)
+    shell.until(b"ready>").type(b"fut run %s\r" % quoted.encode())
+    gate.await_start()
+    shell.type(b"\x1a").until(b"Stopped")
+    gate.open()
+    fut.ok("ls")
+    shell.type(b"fg; echo status $?\r").until(b"later").until(b"status 9")
+    shell.type(b"exit\r")
+    assert shell.wait() == 0
+
+
+@pytest.mark.parametrize("args", [["run", "yes"], ["map", "seq", ":::", "300000", "300000"], ["ls", "--watch"], ["events"], ["logs", "-f", "1"], ["--json", "logs", "-f", "1"]], ids=" ".join)
+def test_a_reader_that_leaves_is_no_error(fut, daemon, args):
+    fut.submit("yes")
+    shell = "fut %s | head -n 1" % " ".join(args)
+    screen = Terminal(["/bin/bash", "-c", shell + "; echo ${PIPESTATUS[0]} quiet"], {**fut.env, "PATH": os.path.dirname(FUT) + ":" + fut.env["PATH"]}, fut.directory)
+    if args[0] == "events":
+        fut.submit("true")
+        fut.submit("true")
+    screen.until(b" quiet")
+    assert screen.wait() == 0 and b"fut:" not in screen.plain(), screen.plain()
+    fut.run("cancel", "--kill", "--grace", "0s", "--pool", "shell")
