@@ -181,13 +181,13 @@ fuzz:
 FUZZ_CC = clang
 $(B)/obj/libcore.a: $(addprefix $(B)/obj/tests/fuzz/,core.o mutate.o)
 $(B)/fuzz/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $(B)/obj/libcore.a $(DAEMON_A) $(CONFIG_A) $(LAUNCH_A) $(PROTO_A)
-	@mkdir -p $@.corpus $@.history
+	@mkdir -p $@.corpus
 	$(LINK) -fsanitize=fuzzer,address,undefined $^ $(DAEMON_LIBS)
 fuzzing: $(addprefix $(FUZZ),$(FUZZERS))
 	@/usr/bin/python3 tests/fuzz/seeds.py $(B)/fuzz
 	@! FUTURED_FUZZ_CONTROL=result $(FUZZ)session $(FUZZ)session.seeds/submit >/dev/null 2>&1 || { echo "no seed gets to a result"; exit 1; }
 	@! FUTURED_FUZZ_CONTROL=lost $(FUZZ)worker $(FUZZ)worker.seeds/die9 >/dev/null 2>&1 || { echo "no seed loses a worker"; exit 1; }
-	@for f in $^; do echo "  FUZZ  $$f for $(FUZZ_SECONDS) s"; rm -f $$f.history/*; \
+	@for f in $^; do echo "  FUZZ  $$f for $(FUZZ_SECONDS) s"; \
 		FUTURED_FUZZ_HISTORY=$$f.history $$f -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -len_control=20 -timeout=20 -detect_leaks=0 -close_fd_mask=3 -print_final_stats=1 \
 			-artifact_prefix=$$f. $$f.corpus $$f.seeds >$$f.log 2>&1 || { tail -60 $$f.log; exit 1; }; done
 

@@ -38,7 +38,7 @@
 #define MUST(condition) do { if (!(condition)) { fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); abort(); } } while (0)
 
 enum {
-	CLIENTS = 4, STEPS_MAX = 200, SLOTS_MAX = WORKER_SLOTS_MAX, WORKERS_KEPT = 8, RUNNING_MAX = 256, FIRST_PID = 5000000, KEPT_INPUTS = 512,
+	CLIENTS = 4, STEPS_MAX = 200, SLOTS_MAX = WORKER_SLOTS_MAX, WORKERS_KEPT = 8, RUNNING_MAX = 256, FIRST_PID = 5000000, KEPT_INPUTS = 4096, KEPT_BYTES = 4096,
 	SERVE_NOT_READY = 1, SERVE_NO_BOARD = 2, SERVE_FAIL = 4, SERVE_OUTPUT = 8, SERVE_ONE = 16, SERVE_CANCELLED = 32, SERVE_LARGE = 64, SERVE_CLAIM_ONLY = 128,
 };
 
@@ -76,39 +76,38 @@ static struct turn_item awake;
 static char directory[] = "/tmp/futured-fuzz-XXXXXX";
 static const char *control;
 
-/* ---- the inputs so far: a crash may rest on many ---- */
+/* ---- the inputs so far, of which a crash may be the sum: the last ones are in a file, whatever becomes of us ---- */
 
-void __sanitizer_set_death_callback(void (*callback)(void));
-
-static struct {
-	uint8_t *data;
-	size_t size;
-} kept[KEPT_INPUTS];
-static uint64_t inputs;
+static struct kept {
+	uint64_t number, size;
+	uint8_t data[KEPT_BYTES];
+} *kept;
 
 static void
-write_inputs(void)
+keep_open(void)
 {
-	const char *history = getenv("FUTURED_FUZZ_HISTORY");
-	char path[4096];
+	const char *path = getenv("FUTURED_FUZZ_HISTORY");
+	int fd = path ? open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) : -1;
 
-	for (uint64_t i = inputs > KEPT_INPUTS ? inputs - KEPT_INPUTS : 0; history && i < inputs; i++) {
-		snprintf(path, sizeof path, "%s/%08llu", history, (unsigned long long)i);
-		FILE *f = fopen(path, "w");
-		if (f) {
-			fwrite(kept[i % KEPT_INPUTS].data, 1, kept[i % KEPT_INPUTS].size, f);
-			fclose(f);
-		}
-	}
+	if (fd < 0 || ftruncate(fd, KEPT_INPUTS * sizeof *kept))
+		return;
+	kept = mmap(NULL, KEPT_INPUTS * sizeof *kept, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	MUST(kept != MAP_FAILED);
+	close(fd);
 }
 
 static void
 keep_input(const uint8_t *data, size_t size)
 {
-	uint64_t i = inputs++ % KEPT_INPUTS;
-	kept[i].data = realloc(kept[i].data, size + 1);
-	memcpy(kept[i].data, data, size);
-	kept[i].size = size;
+	static uint64_t inputs;
+	struct kept *k = kept ? &kept[inputs++ % KEPT_INPUTS] : NULL;
+
+	if (!k || size > sizeof k->data)
+		return;
+	k->number = inputs;
+	k->size = size;
+	if (size)
+		memcpy(k->data, data, size);
 }
 
 /* ---- in place of daemon/child.c ---- */
@@ -709,7 +708,7 @@ core_start(void)
 	}
 	const char *store = getenv("FUTURED_FUZZ_STORE");
 	control = getenv("FUTURED_FUZZ_CONTROL");
-	__sanitizer_set_death_callback(write_inputs);
+	keep_open();
 	MUST(mkdtemp(directory) != NULL);
 	atexit(remove_directory);
 	snprintf(path, sizeof path, "%s/futured.yaml", directory);

@@ -1,4 +1,7 @@
-"""Writes seeds for the fuzz targets: seeds.py DIRECTORY. Each target has its own below; what they know of the formats, the fuzzer need not find out."""
+"""Writes seeds for the fuzz targets: seeds.py DIRECTORY. Each target has its own below; what they know of the formats, the fuzzer need not find out.
+
+seeds.py --history FILE DIRECTORY writes the inputs that a target kept ($FUTURED_FUZZ_HISTORY), under names in their order: given to it as
+`fuzz_session DIRECTORY/*`, they happen again."""
 import os
 import re
 import struct
@@ -135,7 +138,20 @@ def configurations():
 TARGETS = {"session": sessions, "worker": workers, "frame": frames, "config": configurations}
 
 
+def history(path, directory):
+    os.makedirs(directory, exist_ok=True)
+    kept = open(path, "rb").read()
+    for at in range(0, len(kept), 16 + 4096):
+        number, size = struct.unpack_from("<QQ", kept, at)
+        if number:
+            with open(os.path.join(directory, "%012d" % number), "wb") as f:
+                f.write(kept[at + 16:at + 16 + size])
+
+
 def main():
+    if sys.argv[1] == "--history":
+        history(*sys.argv[2:])
+        return
     for target, seeds in TARGETS.items():
         directory = os.path.join(sys.argv[1], "fuzz_%s.seeds" % target)
         os.makedirs(directory, exist_ok=True)
