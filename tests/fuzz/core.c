@@ -38,7 +38,7 @@
 #define MUST(condition) do { if (!(condition)) { fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); abort(); } } while (0)
 
 enum {
-	CLIENTS = 4, STEPS_MAX = 200, SLOTS_MAX = WORKER_SLOTS_MAX, WORKERS_KEPT = 8, RUNNING_MAX = 256, FIRST_PID = 5000000, KEPT_INPUTS = 4096, KEPT_BYTES = 4096,
+	CLIENTS = 4, STEPS_MAX = 200, SLOTS_MAX = WORKER_SLOTS_MAX, WORKERS_KEPT = 8, RELOADS_MAX = 100, RUNNING_MAX = 256, FIRST_PID = 5000000, KEPT_INPUTS = 4096, KEPT_BYTES = 4096,
 	SERVE_NOT_READY = 1, SERVE_NO_BOARD = 2, SERVE_FAIL = 4, SERVE_OUTPUT = 8, SERVE_ONE = 16, SERVE_CANCELLED = 32, SERVE_LARGE = 64, SERVE_CLAIM_ONLY = 128,
 };
 
@@ -518,11 +518,12 @@ client_close(unsigned who)
 	clients[who] = -1;
 }
 
-/* A daemon that ends, and a file made wherever a client says, are not for one that goes on. */
+/* A daemon that ends, and a file made wherever a client says, are not for one that goes on; and each configuration that was once read is kept. */
 static bool
 is_too_much(const uint8_t *data, size_t len)
 {
-	return memmem(data, len, "shutdown", 8) || memmem(data, len, "backup", 6);
+	static unsigned reloads;
+	return memmem(data, len, "shutdown", 8) || memmem(data, len, "backup", 6) || (memmem(data, len, "reload", 6) && ++reloads > RELOADS_MAX);
 }
 
 static void
