@@ -1,5 +1,7 @@
 /* fut events: one JSON object per line, as things happen. */
+#include <poll.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "client/fut/args.h"
 #include "client/fut/reach.h"
@@ -17,6 +19,21 @@ on_event(struct futured *c, const char *method, struct futured_value params, voi
 		return;
 	writer_object(event);
 	fflush(stdout);
+}
+
+/* Until the daemon goes, or whoever reads us: that is heard without another event. */
+static int
+follow(struct fut *f)
+{
+	while (!ferror(stdout)) {
+		struct pollfd p[2] = { { futured_fd(f->c), futured_events(f->c), 0 }, { STDOUT_FILENO, 0, 0 } };
+
+		if (futured_process(f->c) != FUTURED_OK)
+			return fut_lost(f);
+		if (poll(p, 2, futured_timeout_ms(f->c)) > 0 && (p[1].revents & (POLLERR | POLLNVAL)) != 0)
+			break;
+	}
+	return EXIT_FAILED;
 }
 
 static int
@@ -46,9 +63,7 @@ events_main(struct fut *f, int argc, char **argv)
 		return status;
 	}
 	futured_reply_free(reply);
-	while (futured_step(f->c, -1) == FUTURED_OK && !ferror(stdout))
-		;
-	return ferror(stdout) ? EXIT_FAILED : fut_lost(f);
+	return follow(f);
 }
 
 static const struct option_row events_options[] = {
