@@ -39,6 +39,7 @@ METHODS = {
     "retry": [([], IDS)],
     "events": [({}, OPTIONS)],
     "reload": [],
+    "config": [],
     "stats": [],
     "failures": [({}, OPTIONS)],
     "drain": [(0, TIMEOUT), ({}, OPTIONS)],
