@@ -628,6 +628,7 @@ tidy(void)
 	if (given_back) /* the files become shorter when the log has been copied back */
 		sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 	given_back = false;
+	sqlite3_db_release_memory(db); /* nothing has been committed for a while: pages are cheap to read again */
 	return false;
 }
 
