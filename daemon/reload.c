@@ -26,6 +26,7 @@ tell(struct buf *b, unsigned *count, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
+	log_warn("reload", "%s", text);
 	pack_text(b, text, strlen(text));
 	++*count;
 }

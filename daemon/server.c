@@ -73,6 +73,23 @@ server_config(void)
 	return config;
 }
 
+/* The file as it is now; its mistakes are lines of the log. */
+static struct config *
+load_again(const char *path)
+{
+	char *text = NULL, *rest, *line;
+	size_t len = 0;
+	FILE *errors = open_memstream(&text, &len);
+	struct config *c = errors ? config_load(path, errors) : NULL;
+
+	if (errors)
+		fclose(errors);
+	for (line = strtok_r(text ? text : (char[]){ "" }, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+		log_error("reload", "%s", line);
+	free(text);
+	return c;
+}
+
 static bool
 reload(struct buf *told, char *why, size_t size)
 {
@@ -82,7 +99,7 @@ reload(struct buf *told, char *why, size_t size)
 
 	if (more)
 		old = more;
-	next = !more ? NULL : config->path ? config_load(config->path, stderr) : config_default();
+	next = !more ? NULL : config->path ? load_again(config->path) : config_default();
 	if (!next) {
 		snprintf(why, size, "%.300s has mistakes, which the log names; nothing was changed", config->path ? config->path : "the configuration");
 		return false;

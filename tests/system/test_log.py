@@ -1,6 +1,7 @@
 """The log: lines as text and as JSON, what they are about, and that nothing in them can harm a terminal."""
 import json
 import re
+import signal
 
 import conftest
 from helpers import eventually
@@ -44,12 +45,27 @@ def test_nothing_of_tasks_by_default(daemon, client):
 
 
 def test_a_reload_changes_the_form(daemon, client):
-    daemon.config["log"] = {"format": "json"}
+    rewrite(daemon, log={"format": "json"})
+    client.call("reload")
+    eventually(lambda: daemon.log().splitlines()[-1].startswith("{"))
+
+
+def rewrite(daemon, **changes):
+    daemon.config.update(changes)
     with open(daemon.config_path, "w") as f:
         for key, value in daemon.config.items():
             f.write("%s: %s\n" % (key, conftest.yaml(value)))
-    client.call("reload")
-    eventually(lambda: daemon.log().splitlines()[-1].startswith("{"))
+
+
+def test_what_a_reload_by_signal_could_not_apply_is_in_the_log(launch):
+    daemon = launch({"log": {"format": "json"}})
+    rewrite(daemon, state_dir=daemon.path("other"))
+    daemon.process.send_signal(signal.SIGHUP)
+    eventually(lambda: [line["message"] for line in entries(daemon, "reload")] == ["state_dir: needs a restart"])
+    rewrite(daemon, retain="never", nosuch=1)
+    daemon.process.send_signal(signal.SIGHUP)
+    eventually(lambda: len(entries(daemon, "reload")) == 3)
+    assert ["retain: expected" in line["message"] or "nosuch: expected" in line["message"] for line in entries(daemon, "reload")] == [False, True, True]
 
 
 EVIL = "\x1b[2J\x07\x00\n\r\t\x7f\x9b31m\u202e\"\\"
