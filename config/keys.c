@@ -135,7 +135,7 @@ const struct key config_keys[] = {
 	 .help = "Pending futures in all pools; auto is half of limits.queue."},
 	{"bytes", "user", .type = KEY_SIZE, CONFIG(limit_user_bytes), .min = KIB, .max = 16 * TIB, .standard = "auto",
 	 .example = "256MiB", .reloadable = true,
-	 .help = "Bytes of arguments and results held; auto is half of limits.memory."},
+	 .help = "Bytes of arguments and results held, in memory or in the store; auto is half of limits.memory."},
 	{"connections", "user", .type = KEY_AUTO, CONFIG(limit_user_connections), .min = 1, .max = 1000000, .standard = "auto",
 	 .example = "100", .reloadable = true,
 	 .help = "Connections at once; auto is half of limits.connections."},
