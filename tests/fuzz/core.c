@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -23,6 +24,7 @@
 #include "daemon/future.h"
 #include "daemon/host.h"
 #include "daemon/launch.h"
+#include "daemon/login.h"
 #include "daemon/pool.h"
 #include "daemon/registry.h"
 #include "daemon/server.h"
@@ -500,6 +502,18 @@ hear_client(int fd)
 			abort();
 }
 
+/* Number 2 comes over a network, and has to say who it is. Its socket is like the others': what differs is the login. */
+static void
+stranger_open(int fd)
+{
+	static const struct config_listen listen = { .address = "tcp:127.0.0.1:1", .auth = CONFIG_AUTH_TOKEN };
+	struct sockaddr_in from = { .sin_family = AF_INET, .sin_port = 1, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct login *login = login_new(&listen, (struct sockaddr *)&from);
+
+	MUST(login != NULL);
+	conn_new_remote(fd, login, NULL);
+}
+
 static void
 client_open(unsigned who)
 {
@@ -507,7 +521,10 @@ client_open(unsigned who)
 
 	MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == 0);
 	clients[who] = pair[0];
-	conn_new(pair[1], who == 3 ? 4242 : getuid());
+	if (who == 2)
+		stranger_open(pair[1]);
+	else
+		conn_new(pair[1], who == 3 ? 4242 : getuid());
 }
 
 static void
@@ -697,6 +714,19 @@ remove_directory(void)
 	nftw(directory, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
+/* Of the token fuzzfuzz…, 32 characters. */
+static void
+write_tokens(void)
+{
+	char path[200];
+
+	snprintf(path, sizeof path, "%s/tokens", directory);
+	FILE *f = fopen(path, "w");
+	MUST(f != NULL);
+	fputs("fuzz user never sha256:1ed0dbbf79ece3170918dbeb6628abd9cf385cf6aefc7d9b3f7225eb8e9044d3\n", f);
+	fclose(f);
+}
+
 void
 core_start(void)
 {
@@ -712,11 +742,12 @@ core_start(void)
 	keep_open();
 	MUST(mkdtemp(directory) != NULL);
 	atexit(remove_directory);
-	snprintf(path, sizeof path, "%s/futured.yaml", directory);
 	umask(077);
+	write_tokens();
+	snprintf(path, sizeof path, "%s/futured.yaml", directory);
 	FILE *f = fopen(path, "w");
 	MUST(f != NULL);
-	fprintf(f, "listen: unix:%s/s\nstate_dir: %s/state\ncgroup: none\nretain: 20ms\nlog: {level: %s, tasks: all}\nstore: %s\nsync: \"off\"\n"
+	fprintf(f, "listen: unix:%s/s\nstate_dir: %s/state\ncgroup: none\nretain: 20ms\nlog: {level: %s, tasks: all}\ntokens: tokens\nstore: %s\nsync: \"off\"\n"
 		   "limits: {message: 64KiB, queue: 300, memory: 8MiB, requests: 100, output: 256KiB, connections: 100, user: {pending: 40, bytes: 256KiB}}\nclient_pools: {workers: 3, max: 3}\n"
 		   "pools:\n  shell: {kind: command, workers: 2, output: 32KiB, spill: 256KiB, grace: 1ms}\n  one: {kind: command, workers: 1, timeout: 50ms, shared: true}\n"
 		   "  fn: {kind: process, workers: 2, runtime: [fake], max_tasks_per_worker: 20, idle_timeout: 20ms, grace: 1ms}\n"

@@ -74,6 +74,10 @@ def sessions():
     yield "after", run + say("submit", "fn", "f", [msgpack.ExtType(1, struct.pack(">Q", young()))], {"after": IDS}) + START * 2 + say("result", young()) + hear()
     yield "drain", run + say("drain", 0.01, {"pool": "shell"}) + START + say("drain", None) + turns() + hear()
     yield "hello", say("hello", {"protocol": 1, "client": "seed", "token": "x", "task": "0" * 32}) + say("ping", [1, 2]) + say("reload") + hear()
+    token = "fuzz" * 8
+    yield "stranger", say("ping", 1, who=2) + turns(9) + hear(2) + say("hello", {"protocol": 1, "token": token}, who=2) + say("submit", "fn", "f", [], who=2) + START + hear(2)
+    yield "refused", say("hello", {"protocol": 1, "token": "x" * 40}, who=2) + say("stats", who=2) + turns(9) * 30 + hear(2) + step(LEAVE, 2)
+    yield "twice", (say("hello", {"protocol": 2}, who=2) * 3 + say("hello", {"protocol": 1, "token": token}, who=2)) * 2 + say("hello", {"protocol": 1, "token": "y" * 32}, who=2) + turns() + hear(2)
     yield "options", say("submit", "shell", "sh", ["-c", "x"], {
         "name": "n", "tags": ["a", "b"], "priority": -3, "timeout": 1.5, "deadline": 2, "delay": 0.001, "retain": 0, "bound": True, "key": "k", "cwd": "/", "env": {"A": "b", "C": None},
         "stdin": b"in", "watch": True, "block": True, "nice": 1, "umask": 0o77, "limits": {"memory": 1 << 20}}) + START + hear() + step(LEAVE)
