@@ -161,12 +161,18 @@ with_unit(const char *text, const struct unit *unit, double *out)
 }
 
 bool
-args_duration(struct fut *f, const char *what, const char *text, double *out)
+args_is_duration(const char *text, double *out)
 {
 	static const struct unit units[] = { { "", 1 }, { "s", 1 }, { "ms", 1e-3 }, { "us", 1e-6 }, { "m", 60 }, { "min", 60 },
 		{ "h", 3600 }, { "d", 86400 }, { NULL, 0 } };
 
-	if (with_unit(text, units, out) && *out <= 1e9)
+	return with_unit(text, units, out) && *out <= 1e9;
+}
+
+bool
+args_duration(struct fut *f, const char *what, const char *text, double *out)
+{
+	if (args_is_duration(text, out))
 		return true;
 	args_wrong(f, "%s: expected seconds or a duration such as 500ms, 90s, 5m, 2h, got '%s'", what, text);
 	return false;

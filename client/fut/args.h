@@ -34,6 +34,8 @@ bool args_number(struct fut *f, const char *what, const char *text, double *out)
 bool args_int(struct fut *f, const char *what, const char *text, int64_t least, int64_t most, int64_t *out);
 /* Seconds, or with a unit: 500ms, 90s, 5m, 2h, 1d. */
 bool args_duration(struct fut *f, const char *what, const char *text, double *out);
+/* The same without a word. */
+bool args_is_duration(const char *text, double *out);
 /* Bytes, or with a unit: 64K, 64KiB, 1GiB. */
 bool args_size(struct fut *f, const char *what, const char *text, uint64_t *out);
 /* Ids: 12, 12-20, 12,15. Appends to *ids (grown with realloc). */

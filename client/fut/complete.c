@@ -270,7 +270,7 @@ offer_value(struct complete *c, const struct option_row *row)
 	static const char *const colors[] = { "auto", "always", "never", NULL };
 	static const char *const states[] = { "pending", "running", "cancelled", "finished", "succeeded", "failed", NULL };
 	static const char *const halts[] = { "never", "soon,fail=1", "soon,fail=10%", "now,fail=1", "now,success=1", NULL };
-	static const char *const limits[] = { "memory=", "cpu=", "files=", "file_size=", "core=", "stack=", "processes=", NULL };
+	static const char *const limits[] = { "memory=", "processes=", "cpus=", "cpu=", "files=", "file_size=", "core=", "stack=", NULL };
 
 	if (strcmp(row->value, "POOL") == 0)
 		each_pool(c, c->verb != NULL && row->key == 'p' && c->verb->flags & VERB_COMMAND ? offer_command_pool : offer_pool);

@@ -245,8 +245,10 @@ read_since(struct fut *f, const char *text, double *since)
 		*since = (double)mktime(&tm);
 		return true;
 	}
-	if (!args_duration(f, "--since", text, &ago))
+	if (!args_is_duration(text, &ago)) {
+		args_wrong(f, "--since: expected how long ago (10m), a time of today (14:30) or a day (2026-05-01), got '%s'", text);
 		return false;
+	}
 	*since = (double)now - ago;
 	return true;
 }

@@ -183,7 +183,7 @@ pool_resize(struct fut *f, struct args *a)
 	enum futured_status called;
 	int64_t n;
 
-	if (!args_int(f, "resize", a->operands[2], 0, 1 << 20, &n))
+	if (!args_int(f, "resize", a->operands[2], 1, 1024, &n))
 		return EXIT_USAGE;
 	called = futured_callf(f->c, &reply, "resize", "sI", a->operands[1], n);
 	return pool_simple(f, called, reply);

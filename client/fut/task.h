@@ -27,7 +27,7 @@ enum { TASK_ENV_CLEAR = OPTION_LONG, TASK_TIMEOUT, TASK_DEADLINE, TASK_DELAY, TA
 	{ TASK_RETAIN, "retain", "S", "keep it that long after it has finished" }, \
 	{ TASK_BLOCK, "block", NULL, "wait for room when the pool's queue is full" }, \
 	{ TASK_NICE, "nice", "N", "as nice(1)" }, \
-	{ TASK_LIMIT, "limit", "WHAT=N", "memory, cpu, files, file_size, core, stack or processes; may be repeated" }
+	{ TASK_LIMIT, "limit", "WHAT=N", "memory, processes, cpus, cpu, files, file_size, core or stack; may be repeated" }
 
 /* What was asked for. */
 struct task {

@@ -242,6 +242,10 @@ print_value(struct fut *f, const char *key, struct futured_value v)
 		text = show_time(t);
 		fputs(text, stdout);
 		free(text);
+	} else if (strcmp(key, "mean_run_time") == 0 && futured_value_number(v, &t)) {
+		text = show_span(t);
+		fputs(text, stdout);
+		free(text);
 	} else if (strcmp(key, "maxrss") == 0 && futured_value_number(v, &t)) {
 		text = show_size(t);
 		fputs(text, stdout);
@@ -261,7 +265,7 @@ print_field(struct fut *f, const char *key, struct futured_value v, int indent)
 
 	if (futured_value_type(v) == FUTURED_TYPE_NIL)
 		return;
-	printf("%*s%s%-12s%s ", indent, "", paint_code(f->paint_out, PAINT_DIM), key, paint_end(f->paint_out));
+	printf("%*s%s%-13s%s ", indent, "", paint_code(f->paint_out, PAINT_DIM), key, paint_end(f->paint_out));
 	/* A reason reads best as its sentence. */
 	if (futured_value_find(v, "code", &code) && futured_value_find(v, "message", &message)) {
 		print_value(f, key, message);

@@ -663,7 +663,8 @@ def test_ls_since_takes_spans_times_and_days(fut, daemon):
     for since in ("1h", "00:00", today, today + " 00:00", "1970-01-01"):
         assert fut.ok("ls", "--since", since, "--ids").decode().split() == [future], since
     assert fut.ok("ls", "--since", "2100-01-01", "--ids") == b""
-    assert fut.run("ls", "--since", "yesterday").returncode == 2
+    wrong = fut.run("ls", "--since", "yesterday")
+    assert wrong.returncode == 2 and b"14:30" in wrong.stderr and b"yesterday" in wrong.stderr
 
 
 def test_a_pool_can_be_held_and_resized(fut, daemon):
