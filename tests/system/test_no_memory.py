@@ -69,7 +69,15 @@ def look(client, seen):
     client.call("retry", [future])
 
 
-FLOWS = [greet, submit, submit_with_all, run_command, watch_many, cancel, look]
+def pipe(client, seen):
+    future = client.call("submit", "shell", "cat", [], {"stdin": True})
+    seen.append(future)
+    client.call("output", future, {"follow": True})
+    client.call("input", future, b"x" * 50000, {"eof": True})
+    client.call("result", future)
+
+
+FLOWS = [greet, submit, submit_with_all, run_command, watch_many, cancel, look, pipe]
 
 
 def stages(launch, tmp_path, config):
@@ -102,6 +110,8 @@ def nth_fails(launch, tmp_path, flow, config, step=1, most=MOST):
         assert steady.call("call", "cpu", "add", [n, 1]) == n + 1
         for future, state in zip(seen, steady.call("state", seen)):
             assert state in ("PENDING", "RUNNING", "FINISHED", "CANCELLED"), future
+        unheard = [f["id"] for state in ("PENDING", "RUNNING") for f in steady.call("list", {"state": state}) if f["id"] not in seen]
+        steady.call("cancel", unheard, {"running": "ask"})   # the connection ended before it was told their ids
         steady.call("cancel", seen, {"running": "ask"})   # one that waits for input that was refused would wait for ever
         assert steady.call("wait", seen, "ALL_COMPLETED", 20)["not_done"] == [], "n = %d: something hangs" % n
         steady.call("release", seen)
