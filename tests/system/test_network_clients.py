@@ -10,7 +10,7 @@ import pytest
 import cli_helper
 import helpers
 from helpers import eventually
-from tls_helper import Network, authority, issued
+from tls_helper import Network, authority, free_port, issued
 
 CONFIG = {"pools": {"shell": {"kind": "command", "workers": 2}, "py": {"kind": "process", "runtime": "python", "workers": 1}}}
 
@@ -118,7 +118,6 @@ def test_a_token_is_not_sent_in_plain_text(launch, token_file, net):
         hosts = [a for a in re.findall(r"\|-- (\S+)\n\s+/32 host LOCAL", f.read()) if not a.startswith("127.")]
     if not hosts:
         pytest.skip("this machine has no address beyond loopback")
-    from tls_helper import free_port
     port = free_port(hosts[0])
     daemon = launch({"listen": ["unix:" + os.path.join(net.directory, "other.sock"), {"address": "tcp:%s:%d" % (hosts[0], port), "plaintext": True}],
                      "tokens": net.tokens.path, "shared_uid": True}, start=False)
@@ -134,6 +133,26 @@ def test_a_unix_socket_is_never_told_the_token(net, token_file):
     os.chmod(token_file, 0o644)
     asked = cli_helper.Fut(net.directory, net.daemon.address, FUTURED_TOKEN_FILE=token_file)
     assert asked.ok("run", "--", "echo", "hi") == b"hi\n"
+
+
+def test_ipv6_and_a_name(launch, net, token_file):
+    """[::1] and localhost, which may be both."""
+    try:
+        port = free_port("::1")
+    except OSError:
+        pytest.skip("no IPv6 here")
+    cert, key = issued("server")
+    own = os.path.join(net.directory, "six.sock")
+    named = free_port()
+    daemon = launch({"listen": ["unix:" + own, {"address": "tls:[::1]:%d" % port, "cert": cert, "key": key}, "tcp:localhost:%d" % named],
+                     "tokens": net.tokens.path, "shared_uid": True}, start=False)
+    daemon.address = own
+    daemon.start()
+    asked = cli_helper.Fut(net.directory, None, FUTURED_TOKEN_FILE=token_file, FUTURED_TLS_CA=authority().cert)
+    assert asked.ok("-a", "tls:[::1]:%d" % port, "run", "--", "echo", "six") == b"six\n"
+    assert asked.ok("-a", "tcp:localhost:%d" % named, "run", "--", "echo", "name") == b"name\n"
+    done = python(net, program=PROGRAM, FUTURED_TOKEN_FILE=token_file, FUTURED_TLS_CA=authority().cert, address="tls:[::1]:%d" % port)
+    assert done.stdout == b"1024 1000.0 3000000\n", done.stderr
 
 
 # ---- fut daemon token ----
@@ -188,10 +207,10 @@ with futured.Executor(pool="py") as e:
 """
 
 
-def python(net, listener="tls", program=PROGRAM, **env):
+def python(net, listener="tls", program=PROGRAM, address=None, **env):
     scheme = "tcp" if listener == "tcp" else "tls"
     env = cli_helper.environment(net.directory, PYTHONPATH=os.path.join(helpers.ROOT, "client", "python"), PYTHONDONTWRITEBYTECODE="1",
-                                 FUTURED_ADDRESS="%s:127.0.0.1:%d" % (scheme, net.ports[listener]), **env)
+                                 FUTURED_ADDRESS=address or "%s:127.0.0.1:%d" % (scheme, net.ports[listener]), **env)
     return subprocess.run([sys.executable, "-c", program], env=env, cwd=net.directory, capture_output=True, timeout=60)
 
 

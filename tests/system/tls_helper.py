@@ -1,4 +1,5 @@
 """What tests of network listeners share: certificates made by openssl, tokens, free ports, and a client that speaks TLS."""
+import errno
 import functools
 import hashlib
 import os
@@ -95,8 +96,9 @@ def free_port(host="127.0.0.1"):
             try:
                 s.bind((host, port))
                 return port
-            except OSError:
-                pass
+            except OSError as e:
+                if e.errno != errno.EADDRINUSE:
+                    raise
 
 
 class Tokens:

@@ -337,6 +337,34 @@ the_examples_in_the_sample_name_real_keys(void **state)
 }
 
 static void
+every_kind_of_listener_is_read(void **state)
+{
+	struct config *c = parse_good("tokens: /t\nshared_uid: true\nlisten: [unix:/s, tcp:127.0.0.1:1, {address: tcp:h:2, plaintext: true}, 'tcp:[::1]:3',\n"
+		"  {address: tls:h:4, cert: /c}, {address: tls:h:5, cert: /c, key: /k, client_ca: /a, role: read-only},\n"
+		"  {address: tls:h:6, cert: /c, client_ca: /a, auth: token, min_version: 1.2}]\n");
+	static const enum config_auth auth[] = { CONFIG_AUTH_PEER, CONFIG_AUTH_TOKEN, CONFIG_AUTH_TOKEN, CONFIG_AUTH_TOKEN, CONFIG_AUTH_TOKEN,
+		CONFIG_AUTH_CERTIFICATE, CONFIG_AUTH_TOKEN };
+	const struct config_listen *l = c->listen;
+	size_t i;
+
+	(void)state;
+	assert_string_equal(c->tokens, "/t");
+	assert_true(config_is_shared(c));
+	assert_int_equal(c->listens, 7);
+	for (i = 0; i < c->listens; i++)
+		assert_int_equal(l[i].auth, auth[i]);
+	assert_string_equal(l[3].address, "tcp:[::1]:3");
+	assert_true(l[2].plaintext && !l[1].plaintext);
+	assert_string_equal(l[4].key, "/c"); /* in the same file */
+	assert_string_equal(l[4].min_version, "1.3");
+	assert_string_equal(l[5].key, "/k");
+	assert_string_equal(l[5].role, "read-only");
+	assert_string_equal(l[6].client_ca, "/a");
+	assert_string_equal(l[6].min_version, "1.2");
+	config_free(c);
+}
+
+static void
 every_kind_of_pool_is_read(void **state)
 {
 	struct config *c = parse_good("listen: [unix:/run/futured/futured.sock, /run/b.sock]\n"
@@ -622,6 +650,7 @@ main(void)
 		cmocka_unit_test(the_manual_has_every_key_and_its_default),
 		cmocka_unit_test(the_example_in_the_manual_is_good),
 		cmocka_unit_test(the_examples_in_the_sample_name_real_keys),
+		cmocka_unit_test(every_kind_of_listener_is_read),
 		cmocka_unit_test(every_kind_of_pool_is_read),
 		cmocka_unit_test(client_pools_is_a_bool_or_a_map),
 		cmocka_unit_test(http_is_for_this_machine),
