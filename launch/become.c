@@ -21,13 +21,13 @@ place_descriptors(const struct become *b, const struct become_fds *f)
 	for (uint32_t i = 0; i < b->fds; i++)
 		if ((f->fd[i] = fcntl(f->fd[i], F_DUPFD, above)) < 0)
 			return false;
+	int program = f->program >= 0 ? fcntl(f->program, F_DUPFD, above) : -1;
 	int out = fcntl(f->out, F_DUPFD, above), err = fcntl(f->err, F_DUPFD, above), null = open("/dev/null", O_RDONLY);
 	if (out < 0 || err < 0 || null < 0 || dup2(null, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0)
 		return false;
 	for (uint32_t i = 0; i < b->fds; i++)
 		if (dup2(f->fd[i], FIRST + (int)i) < 0)
 			return false;
-	int program = f->program >= 0 ? fcntl(f->program, F_DUPFD, above) : -1;
 	if (f->program >= 0 && (program < 0 || dup3(program, last, O_CLOEXEC) < 0))
 		return false;
 	return syscall(SYS_close_range, (unsigned)(program >= 0 ? above : last), ~0U, 0) == 0;

@@ -373,10 +373,11 @@ def test_processes_are_counted_for_the_task_alone_and_bind_root_too(handed_over)
 def test_processor_time_is_shared_out(handed_over):
     """By the kernel's own account of it, not by a clock."""
     client = handed_over(LIMITED).client()
-    script = "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; grep nr_throttled %s$(%s)/cpu.stat" % (UNIFIED, cgroup_of())
-    few = client.call("call", "one", *sh(script), {"limits": {"cpus": 0.1}})["stdout"].split()
+    stat = "%s$(%s)/cpu.stat" % (UNIFIED, cgroup_of())
+    until = "f=%s; i=0; while [ $i -lt %s ] && grep -q 'nr_throttled 0' $f; do i=$((i+1)); done; grep nr_throttled $f"
+    few = client.call("call", "one", *sh(until % (stat, 10**9)), {"limits": {"cpus": 0.1}})["stdout"].split()
     assert int(few[1]) > 0
-    assert int(client.call("call", "shell", *sh(script))["stdout"].split()[1]) == 0
+    assert int(client.call("call", "shell", *sh(until % (stat, 30)))["stdout"].split()[1]) == 0
 
 
 @needs_controllers
