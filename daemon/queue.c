@@ -23,7 +23,8 @@ struct level {
 	uint32_t index; /* in the heap, counted from 1; 0: empty */
 	uint64_t length;
 	struct lane *ring;  /* its head is served next */
-	struct lane *lanes; /* all of them */
+	struct lane *lanes; /* all of them; empty ones are kept for use again, up to a bound */
+	uint32_t lane_count;
 	UT_hash_handle hh;
 };
 
@@ -35,7 +36,7 @@ struct queue {
 	uint64_t next_order;
 };
 
-enum { LEVELS_KEPT = 64, PUSH_BACK_STEPS = 256, LANES_LOOKED_AT = 4096 };
+enum { LEVELS_KEPT = 64, LANES_KEPT = 16, PUSH_BACK_STEPS = 256, LANES_LOOKED_AT = 4096 };
 
 struct queue *
 queue_new(void)
@@ -160,6 +161,7 @@ lane_get(struct level *level, const struct owner *owner)
 	lane->owner = owner;
 	TAILQ_INIT(&lane->futures);
 	LL_PREPEND2(level->lanes, lane, next_of_level);
+	level->lane_count++;
 	return lane;
 }
 
@@ -260,6 +262,11 @@ take(struct queue *q, struct level *level, struct lane *lane, struct future *f)
 	if (!--lane->length) {
 		DL_DELETE(level->ring, lane);
 		lane->mixed = false;
+		if (level->lane_count > LANES_KEPT) {
+			LL_DELETE2(level->lanes, lane, next_of_level);
+			level->lane_count--;
+			free(lane);
+		}
 	}
 	if (level->length)
 		return;

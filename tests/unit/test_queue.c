@@ -108,6 +108,39 @@ owners_of_unequal_load_take_turns(void **state)
 	queue_free(q);
 }
 
+/* Owners come and go: what was kept for them does not stay. */
+static void
+a_thousand_owners_take_turns_and_leave_nothing_behind(void **state)
+{
+	enum { MANY = 1000, EACH = 3 };
+	static struct owner many[MANY];
+	static struct spec specs[MANY];
+	static struct future f[EACH][MANY];
+	struct queue *q = queue_new();
+
+	(void)state;
+	for (int round = 0; round < 2; round++) {
+		for (int i = 0; i < MANY; i++) {
+			specs[i].owner = &many[i];
+			for (int n = 0; n < EACH; n++) {
+				memset(&f[n][i], 0, sizeof f[n][i]);
+				f[n][i].spec = &specs[i];
+				f[n][i].order = queue_order(q, 1);
+				assert_true(queue_push(q, &f[n][i]));
+			}
+		}
+		for (int n = 0; n < EACH; n++)
+			for (int i = 0; i < MANY; i++)
+				popped_is(q, &f[n][i]);
+	}
+	for (int i = 0; i < MANY; i++) { /* one at a time: a new lane each, and none of them stays for long */
+		assert_true(queue_push(q, &f[0][i]));
+		queue_remove(q, &f[0][i]);
+	}
+	assert_int_equal(queue_length(q), 0);
+	queue_free(q);
+}
+
 static void
 one_who_comes_back_waits_for_its_turn(void **state)
 {
@@ -660,6 +693,7 @@ main(void)
 		cmocka_unit_test(an_empty_queue_has_nothing),
 		cmocka_unit_test(higher_priority_goes_first_and_equals_in_order),
 		cmocka_unit_test(owners_of_unequal_load_take_turns),
+		cmocka_unit_test(a_thousand_owners_take_turns_and_leave_nothing_behind),
 		cmocka_unit_test(one_who_comes_back_waits_for_its_turn),
 		cmocka_unit_test(one_from_the_middle_goes_and_the_rest_stays_in_order),
 		cmocka_unit_test(a_priority_that_empties_leaves_the_others_in_order),
