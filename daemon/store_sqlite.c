@@ -26,6 +26,7 @@
 #include "daemon/pool.h"
 #include "daemon/replay.h"
 #include "daemon/spec.h"
+#include "proto/board.h"
 
 enum { SCHEMA = 1, APPLICATION = 0x66757464, CHECKPOINT_PAGES = 4000, BACKUP_PAGES = 200, TIDY_PAGES = 2000, SIZE_ASKED_US = 20000, PAGE = 4096 };
 
@@ -787,12 +788,12 @@ read_gate(sqlite3_stmt *s, struct replay *to)
 static bool
 read_sent(sqlite3_stmt *s, struct replay *to)
 {
-	struct note_sent sent[64];
+	struct note_sent sent[BOARD_ENTRIES];
 	struct replay_text t = column(s, 2);
 	size_t count = t.len / sizeof *sent;
 
-	if (count > 64)
-		count = 64;
+	if (count > BOARD_ENTRIES)
+		count = BOARD_ENTRIES;
 	if (count)
 		memcpy(sent, t.at, count * sizeof *sent);
 	return replay_sent(to, (uint64_t)sqlite3_column_int64(s, 0), (uint32_t)sqlite3_column_int64(s, 1), sent, count);

@@ -19,7 +19,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { BOARD_ENTRIES = 64 };
+enum { BOARD_ENTRIES = 256 };
 
 enum board_state { BOARD_EMPTY, BOARD_SENT, BOARD_CLAIMED, BOARD_REVOKED, BOARD_STOP };
 

@@ -310,7 +310,7 @@ host_open(struct host *h)
 	}
 	setsid(); /* fails only where the daemon did it already */
 	if (!map_boards(h)) {
-		host_failed(h, "ValueError", "descriptor 4 is no file of claim boards, 1,024 bytes for each slot");
+		host_failed(h, "ValueError", "descriptor 4 is no file of claim boards, 4,096 bytes for each slot");
 		return false;
 	}
 	switch (channel_next(&h->control, CHANNEL_WAIT, &message, &elements)) {

@@ -19,7 +19,7 @@ import pytest
 import helpers
 from helpers import BUILD, ROOT, sh
 
-ENTRIES = 64
+ENTRIES = 256
 EMPTY, SENT, CLAIMED, REVOKED, STOP = range(5)
 MIB = 1024 * 1024
 PATIENCE = 30
@@ -99,7 +99,7 @@ class Wire:
 class Host:
     """A futured-worker that we started and whose daemon we are."""
 
-    def __init__(self, hello=None, prefix=(), board_size=1024, slots="1", greet=True):
+    def __init__(self, hello=None, prefix=(), board_size=4096, slots="1", greet=True):
         control, theirs_control = socket.socketpair()
         slot, theirs_slot = socket.socketpair()
         board = os.memfd_create("board")
@@ -287,11 +287,11 @@ def fifo(tmp_path):
 # ---- hello and ready ----
 
 def test_ready_says_what_the_host_can_do(host):
-    assert (host.ready["depth"], host.ready["stop"], host.ready["board"], host.ready["grow"]) == (64, True, True, False)
+    assert (host.ready["depth"], host.ready["stop"], host.ready["board"], host.ready["grow"]) == (ENTRIES, True, True, False)
     assert host.ready["name"] == "futured-worker" and host.ready["functions"] is None
 
 
-@pytest.mark.parametrize("hello", [{"protocol": 2}, {"kind": "dance"}, {"slots": 2}, {"board": 65}, {"message": 100},
+@pytest.mark.parametrize("hello", [{"protocol": 2}, {"kind": "dance"}, {"slots": 2}, {"board": ENTRIES + 1}, {"message": 100},
                                    {"message": "large"}, {"options": []}, {"kind": 7}])
 def test_a_hello_that_cannot_be_served_fails_with_a_reason(hosts, hello):
     host = hosts(greet=False)
@@ -950,7 +950,7 @@ def test_control_messages_are_checked(hosts, message):
     assert host.await_end() == 1
 
 
-@pytest.mark.parametrize("message", [["run", 0, 1, 1, "/bin/true", []], ["run", 64, 1, 1, "/bin/true", [], {}],
+@pytest.mark.parametrize("message", [["run", 0, 1, 1, "/bin/true", []], ["run", ENTRIES, 1, 1, "/bin/true", [], {}],
                                      ["run", -1, 1, 1, "/bin/true", [], {}], ["run", 0, 1, 1, b"/bin/true", [], {}],
                                      ["run", 0, 1, 1, "/bin/true", {}, {}], ["run", 0, 1, 1, "/bin/true", [], []],
                                      ["run", 0, "1", 1, "/bin/true", [], {}]])

@@ -5,7 +5,7 @@ import msgpack
 import pytest
 
 import helpers
-from worker_host import CLAIMED, REVOKED, Host
+from worker_host import CLAIMED, ENTRIES, REVOKED, Host
 
 EXAMPLE = os.path.join(helpers.ROOT, "examples", "lua", "tasks.lua")
 SCRIPT = """
@@ -66,7 +66,7 @@ def slot(start):
 
 def test_ready_says_what_the_host_can_do(start):
     ready = start(ready=False).ready()
-    assert (ready["depth"], ready["stop"], ready["grow"], ready["board"], ready["name"]) == (64, False, True, True, "lua")
+    assert (ready["depth"], ready["stop"], ready["grow"], ready["board"], ready["name"]) == (ENTRIES, False, True, True, "lua")
 
 
 def test_pool_without_a_script_has_exec_and_eval(tmp_path):

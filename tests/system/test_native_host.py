@@ -13,7 +13,7 @@ import msgpack
 import pytest
 
 import helpers
-from worker_host import CLAIMED, REVOKED, RINGS, SENT, Host, module
+from worker_host import CLAIMED, ENTRIES, REVOKED, RINGS, SENT, Host, module
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def ringed(request, start):
 def test_ready_says_what_the_host_can_do(start):
     for kind, grow in (("process", False), ("thread", True)):
         ready = start(kind, ready=False).ready()
-        assert (ready["depth"], ready["stop"], ready["grow"], ready["board"], ready["name"]) == (64, False, grow, True, "native")
+        assert (ready["depth"], ready["stop"], ready["grow"], ready["board"], ready["name"]) == (ENTRIES, False, grow, True, "native")
         assert "add" in ready["functions"] and "types" in ready["functions"]
 
 

@@ -19,7 +19,7 @@ import helpers
 TIMEOUT = 20
 WORKER = os.path.join(helpers.BUILD, "libexec", "futured-worker")
 MODULES = os.path.join(helpers.BUILD, "modules")
-BOARD_SIZE, ENTRIES, BOARDS = 1024, 64, 64
+BOARD_SIZE, ENTRIES, BOARDS = 4096, 256, 64
 RINGS, RING_SIZE, RING_BYTES, RING_HEADER = BOARDS * BOARD_SIZE, 16512, 16384, 128
 EMPTY, SENT, CLAIMED, REVOKED, STOP = range(5)
 

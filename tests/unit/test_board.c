@@ -23,7 +23,7 @@ a_fresh_board_is_empty_and_nothing_can_be_had_from_it(void **state)
 	static struct board board;
 
 	(void)state;
-	assert_int_equal(sizeof (struct board), 1024);
+	assert_int_equal(sizeof (struct board), 4096);
 	for (int i = 0; i < BOARD_ENTRIES; i++) {
 		struct board_entry *e = &board.entry[i];
 

@@ -24,7 +24,7 @@ import traceback
 import msgpack
 
 CONTROL, BOARDS, SLOT = 3, 4, 5  # descriptors
-DEPTH, ENTRY, BOARD = 64, 16, 1024  # entries of a claim board; bytes of one, and of all
+DEPTH, ENTRY, BOARD = 64, 16, 4096  # tasks taken ahead; bytes of a claim board's entry, and of all
 PIECE = 48 * 1024                # of output in one message, at most
 NESTED = 24                      # levels of a value
 TEXT = 256 * 1024                # characters of an error's texts, where they are too long
