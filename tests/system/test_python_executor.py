@@ -414,6 +414,24 @@ def test_what_was_sent_ahead_and_cancelled_never_runs_and_the_rest_runs_once(poo
     assert cancelled and sorted(ran) == sorted(done) and done == set(range(3000)) - cancelled
 
 
+def append_and_maybe_die(path, n):
+    append(path, n)
+    if n % 50 == 0:
+        print("printed", n)
+    if n % 500 == 499:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return n
+
+
+def test_workers_that_die_with_tasks_ahead_lose_the_one_that_ran(processes, tmp_path, capfd):
+    path = str(tmp_path / "ledger")
+    futures = [processes.submit(append_and_maybe_die, path, n) for n in range(3000)]
+    assert [n for n, f in enumerate(futures) if f.exception(60)] == list(range(499, 3000, 500))
+    with open(path) as ran:
+        assert sorted(map(int, ran)) == list(range(3000))
+    assert len(capfd.readouterr().out.splitlines()) == 60
+
+
 def test_the_package_alone_works_one_task_at_a_time(shared_daemon, tmp_path):
     """Without the library for claims."""
     shutil.copytree(os.path.join(helpers.ROOT, "client", "python", "futured"), str(tmp_path / "a" / "b" / "c" / "futured"))
