@@ -2,6 +2,7 @@
 import http.client
 import os
 import re
+import resource
 import signal
 import socket
 import stat
@@ -343,6 +344,24 @@ def test_silent_and_dripping_peers_are_few_and_go(watched):
         s.close()
     eventually(lambda: watched.get("/readyz") == (200, "ready\n"), 30)
     eventually(lambda: descriptors() < 40, 30)
+
+
+@pytest.mark.long
+def test_without_a_descriptor_left_it_waits_for_one_and_does_not_spin(watched):
+    assert watched.get("/healthz")[0] == 200
+    pid, (soft, hard) = watched.daemon.pid, resource.prlimit(watched.daemon.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/%d/fd" % pid))) + 1, hard))
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(20)
+        s.connect(watched.path)
+        s.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+        eventually(lambda: "http: cannot accept: Too many open files" in watched.daemon.log())
+        before = watched.daemon.cpu()
+        time.sleep(3)
+        assert watched.daemon.cpu() - before < 0.3
+        assert watched.daemon.log().count("http: cannot accept") < 8
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
+        assert s.recv(4096).startswith(b"HTTP/1.0 200")
 
 
 def test_many_one_after_the_other_leave_nothing(watched):

@@ -137,6 +137,18 @@ long = pytest.mark.long
 
 
 @long
+def test_nothing_is_enabled_by_installing_and_a_service_brings_its_socket(box):
+    def enabled(*units):
+        return box.systemctl("is-enabled", *units, check=False).stdout.split()
+    units = ["futured.service", "futured.socket", "futured@build.service", "futured@build.socket", "futured-tcp.socket"]
+    assert enabled(*units) == ["disabled"] * 5
+    box.systemctl("enable", "futured.service", "futured@build.service")
+    assert enabled(*units) == ["enabled"] * 4 + ["disabled"]
+    box.systemctl("disable", *units[:4])
+    assert enabled(*units) == ["disabled"] * 5
+
+
+@long
 def test_the_first_client_starts_the_daemon_through_its_socket(service):
     assert service.run("stat", "-c", "%a %G", SOCKET).stdout == "660 futured\n"
     assert service.show("ActiveState") == "inactive"
