@@ -14,8 +14,8 @@
 #define MS UINT64_C(1000)
 #define S (1000 * MS)
 
-const uint64_t histogram_bounds_us[HISTOGRAM_BOUNDS] = {
-	100, 500, MS, 5 * MS, 10 * MS, 50 * MS, 100 * MS, 500 * MS, S, 5 * S, 10 * S, 30 * S, 60 * S, 300 * S, 1800 * S, 3600 * S,
+const uint64_t histogram_bounds_us[HISTOGRAM_BOUNDS + 1] = {
+	100, 500, MS, 5 * MS, 10 * MS, 50 * MS, 100 * MS, 500 * MS, S, 5 * S, 10 * S, 30 * S, 60 * S, 300 * S, 1800 * S, 3600 * S, UINT64_MAX,
 };
 
 static struct histogram commits, lags;
@@ -82,18 +82,24 @@ void
 tally_change(const struct future *f, enum future_state from)
 {
 	struct tally *t = tally_of(f->spec->pool);
-	bool over = future_is_final(f);
-	uint64_t us = f->started_us && clock_now() > f->started_us ? clock_now() - f->started_us : 0;
 
-	if (f->state == FUTURE_RUNNING && f->attempt == 1)
-		histogram_add(&t->waits, f->started_us - f->submitted_us);
+	if (f->state == FUTURE_RUNNING) {
+		if (f->attempt == 1)
+			histogram_add(&t->waits, f->started_us - f->submitted_us);
+		return;
+	}
+	uint64_t us = f->started_us && clock_now() > f->started_us ? clock_now() - f->started_us : 0;
 	if (from == FUTURE_RUNNING)
 		histogram_add(&t->runs, us);
-	t->retried += f->state == FUTURE_PENDING;
-	t->cancelled += f->state == FUTURE_CANCELLED;
-	t->failed += f->state == FUTURE_FINISHED && f->failed;
-	t->succeeded += f->state == FUTURE_FINISHED && !f->failed;
-	if (over && logged != TALLY_LOG_NONE && (f->failed || logged == TALLY_LOG_ALL))
+	if (f->state == FUTURE_FINISHED && !f->failed)
+		t->succeeded++;
+	else if (f->state == FUTURE_FINISHED)
+		t->failed++;
+	else if (f->state == FUTURE_CANCELLED)
+		t->cancelled++;
+	else
+		t->retried++;
+	if (logged != TALLY_LOG_NONE && future_is_final(f) && (f->failed || logged == TALLY_LOG_ALL))
 		log_end(f, f->started_us ? &us : NULL);
 }
 
