@@ -260,7 +260,8 @@ class Account:
                 return
             if task.outcome[0] == "value" and (not marks.ended or marks.ended[-1] != marks.begun[-1]):
                 self.complain("future %d (%s) has a value, and its task began %s and ended %s", task.id, task.word, marks.begun, marks.ended)
-            if task.outcome[1] in ("TryAgain", "ExitError") and not marks.begun:
+            by_signal = task.outcome[0] == "error" and "'signal'" in task.outcome[2]   # killed before it could say that it had begun
+            if task.outcome[1] in ("TryAgain", "ExitError") and not marks.begun and not by_signal:
                 self.complain("future %d (%s) failed by itself and never began", task.id, task.word)
 
     def check_waiting(self, task):
