@@ -95,6 +95,7 @@ static sqlite3 *db;
 static char *db_path, *log_path;
 static struct place db_place, log_place; /* log_place: of the first commit; zero before */
 static struct {
+	bool known;        /* what an earlier daemon left in the log has been copied back */
 	int pages;         /* in the log, as of the last commit */
 	uint32_t salt[2];  /* the log's, which change when it begins anew */
 } logged;
@@ -275,10 +276,14 @@ configure(enum store_sync sync, char *why, size_t size)
 	char text[400];
 
 	snprintf(text, sizeof text,
-	    "PRAGMA locking_mode = EXCLUSIVE; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = %s;"
+	    "PRAGMA journal_mode = WAL; PRAGMA synchronous = %s;"
 	    "PRAGMA journal_size_limit = %d; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384;"
 	    "PRAGMA cell_size_check = ON",
 	    names[sync], 4 * CHECKPOINT_PAGES * PAGE);
+	if (!execute("PRAGMA locking_mode = EXCLUSIVE"))
+		return complain(why, size);
+	if (pragma("PRAGMA page_count") == 0 && !execute("PRAGMA auto_vacuum = INCREMENTAL")) /* once: it writes, and the disk may be full */
+		return complain(why, size);
 	return execute(text) || complain(why, size);
 }
 
@@ -341,10 +346,17 @@ cut_log(void)
 	sqlite3_file *f = log_file();
 	uint32_t salt[2];
 
-	if (!f || !read_salt(salt))
+	if (!f || !logged.known || !read_salt(salt))
 		return;
 	bool same = memcmp(salt, logged.salt, sizeof salt) == 0;
 	f->pMethods->xTruncate(f, same ? LOG_HEAD + (sqlite3_int64)logged.pages * (PAGE + LOG_FRAME_HEAD) : 0);
+}
+
+/* What is in the log is copied into the database and the log emptied, whatever it takes. */
+static bool
+recover(void)
+{
+	return sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) == SQLITE_OK;
 }
 
 static bool
@@ -369,6 +381,7 @@ close_store(void)
 	free(log_path);
 	db_path = log_path = NULL;
 	db_place = log_place = (struct place){ 0 };
+	logged.known = false;
 }
 
 static bool
@@ -384,6 +397,7 @@ open_store(const char *path, enum store_sync sync, char *why, size_t size)
 		if (db_path && asprintf(&log_path, "%s-wal", db_path) >= 0 && find_place(db_path, &db_place) &&
 		    configure(sync, inner, sizeof inner) && check_schema(inner, sizeof inner) && prepare(inner, sizeof inner)) {
 			sqlite3_wal_hook(db, on_logged, NULL);
+			logged.known = recover();
 			return true;
 		}
 	} else if (db) {
@@ -573,13 +587,6 @@ put_all(const struct batch *b)
 	return true;
 }
 
-/* After a failure: what is in the log is copied into the database and the log emptied, whatever it takes. */
-static bool
-recover(void)
-{
-	return sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) == SQLITE_OK;
-}
-
 static bool
 commit(const struct batch *b, bool again, char *why, size_t size)
 {
@@ -589,6 +596,7 @@ commit(const struct batch *b, bool again, char *why, size_t size)
 	}
 	if (again && !recover())
 		return complain(why, size);
+	logged.known |= again;
 	CRASH_POINT(before_commit);
 	if (step(BEGIN) && put_all(b) && step(COMMIT)) {
 		CRASH_POINT(after_commit);
@@ -852,8 +860,9 @@ replay(struct replay *to, char *why, size_t size)
 {
 	/* What nothing refers to any more, where the last daemon could not see to it. */
 	if (!execute("DELETE FROM specs WHERE id NOT IN (SELECT spec FROM tasks); DELETE FROM gates WHERE id NOT IN (SELECT gate FROM tasks);"
-		     "DELETE FROM results WHERE id NOT IN (SELECT id FROM tasks); DELETE FROM outputs WHERE id NOT IN (SELECT id FROM tasks)"))
-		return complain(why, size);
+		     "DELETE FROM results WHERE id NOT IN (SELECT id FROM tasks); DELETE FROM outputs WHERE id NOT IN (SELECT id FROM tasks)") &&
+	    !sqlite3_get_autocommit(db))
+		return complain(why, size); /* on a full disk it can wait: statements that failed have changed nothing */
 	return read_rows("SELECT name, value FROM daemon", to, read_daemon, why, size) &&
 	    read_rows("SELECT id, name, what FROM pools ORDER BY id", to, read_pool, why, size) &&
 	    read_rows("SELECT * FROM specs", to, read_spec, why, size) &&

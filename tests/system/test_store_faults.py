@@ -269,3 +269,47 @@ def test_damage_to_the_very_words_of_a_task_is_noticed(stage, launch):
     seen = {"refused": 0, "served": 0, "lost": 0}
     one_mutant(stage, "w3 became x3", words, seen)
     assert seen["lost"] == 1 and "x3" not in stage.marks() and "w3" not in stage.marks()
+
+
+def test_a_daemon_starts_on_a_full_disk(launch, tmp_path):
+    """And has all that was acknowledged; what is pending runs when there is room."""
+    stage = Stage(launch, tmp_path)
+    client = stage.client
+    client.call("pause", "one")
+    done = client.call("submit", "shell", *stage.mark("done"))
+    client.call("wait", [done])
+    waits = client.call("submit", "one", *stage.mark("waits"))
+    shims.fail(stage.disk, *FAULTS["full"])
+    accepted, _ = refusals(stage, "during")
+    stage.daemon.kill()
+    stage.daemon.clients.clear()
+    daemon = launch({"store": "sqlite:" + stage.path}, directory=stage.daemon.directory, env=stage.disk.env)
+    client = daemon.client(patience=20)
+    assert client.call("stats")["store"]["failing"]
+    refused("StoreError", client.call, "submit", "shell", *stage.mark("after"))
+    shims.heal(stage.disk)
+    assert client.call("result", done)["stdout"] == b"done\n"
+    assert client.call("result", waits)["stdout"] == b"waits\n"
+    for future, name in accepted.items():
+        assert client.call("result", future)["stdout"].decode() == name + "\n"
+    assert sorted(stage.marks()) == sorted(["done", "waits"] + list(accepted.values()))
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_first_commit_that_fails_costs_nothing_of_what_was_there(launch, tmp_path, fault):
+    """What the last daemon had committed lies in the log still, and is not cut off with what this one could not commit."""
+    stage = Stage(launch, tmp_path)
+    client = stage.client
+    done = [client.call("submit", "shell", *stage.mark("done%d" % n)) for n in range(5)]
+    client.call("wait", done)
+    stage.daemon.kill()
+    stage.daemon.clients.clear()
+    shims.fail(stage.disk, FAULTS[fault][0] & ~(shims.OPEN | shims.READ), FAULTS[fault][1])
+    daemon = launch({"store": "sqlite:" + stage.path}, directory=stage.daemon.directory, env=stage.disk.env, start=False)
+    daemon.spawn()
+    eventually(lambda: "cannot" in daemon.log() or daemon.process.poll() is not None, 10)
+    daemon.kill()
+    stage.daemon = daemon
+    stage.restart()
+    assert [stage.client.call("result", f)["stdout"] for f in done] == [b"done%d\n" % n for n in range(5)]
+    assert len(stage.marks()) == 5
