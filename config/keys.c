@@ -109,7 +109,8 @@ const struct key config_keys[] = {
 	 .standard = "4096", .reloadable = true, .help = "Connections at once."},
 	{"unauthenticated", "limits", .type = KEY_COUNT, CONFIG(limit_unauthenticated), .min = 1, .max = 1000000,
 	 .standard = "256", .reloadable = true,
-	 .help = "Network connections that have not said who they are; one more ends the oldest of them."},
+	 .help = "Network connections that have not said who they are; one more ends the oldest of the address that\n"
+		 "has the most."},
 	{"hello_timeout", "limits", .type = KEY_DURATION, CONFIG(limit_hello_us), .min = 1000, .max = LONGEST, .standard = "10s",
 	 .reloadable = true, .help = "How long a network connection may take to say it, from connecting on."},
 	{"idle_timeout", "limits", .type = KEY_DURATION, CONFIG(limit_idle_us), .max = LONGEST, .standard = "0", .reloadable = true,

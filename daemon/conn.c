@@ -410,6 +410,8 @@ conn_close(struct conn *c, const char *why)
 	if (conn_find(c->id) != c)
 		return;
 	log_about(LOG_LEVEL_DEBUG, "conn", ABOUT(c), "%llu: closed%s%s", (unsigned long long)c->id, why ? ": " : "", why ? why : "");
+	if (c->login)
+		login_end(c->login);
 	table[c->id % table_size] = NULL;
 	DL_DELETE(conns, c);
 	count--;

@@ -41,14 +41,22 @@ static struct source {
 	unsigned untold;    /* failures since the last line in the log */
 } sources[SOURCES];
 
-static struct source *
-source_get(const struct in6_addr *address)
+static uint32_t
+hash_of(const struct in6_addr *address)
 {
 	uint32_t hash = 2166136261u;
-	struct source *best = NULL;
 
 	for (unsigned i = 0; i < sizeof address->s6_addr; i++)
 		hash = (hash ^ address->s6_addr[i]) * 16777619u;
+	return hash;
+}
+
+static struct source *
+source_get(const struct in6_addr *address)
+{
+	uint32_t hash = hash_of(address);
+	struct source *best = NULL;
+
 	for (unsigned i = 0; i < PLACES; i++) {
 		struct source *s = &sources[(hash + i) % SOURCES];
 		if (s->last_us && memcmp(&s->address, address, sizeof *address) == 0)
@@ -115,6 +123,7 @@ login_new(const struct config_listen *listen, const struct sockaddr *from)
 		inet_ntop(AF_INET6, &in->sin6_addr, host, sizeof host);
 		snprintf(l->from, sizeof l->from, "[%s]:%u", host, ntohs(in->sin6_port));
 	}
+	l->bucket = hash_of(&l->source) % SOURCES;
 	return l;
 }
 
@@ -137,6 +146,22 @@ on_too_late(struct timer *t)
 	conn_close(l->conn, "it has not said who it is in time");
 }
 
+/* Who makes way: the oldest of the address that has the most, so that a flood from one does not sweep away who comes from another. */
+static struct login *
+most_expendable(void)
+{
+	static unsigned count[SOURCES];
+	struct login *l, *worst = NULL;
+
+	memset(count, 0, sizeof count);
+	DL_FOREACH(waited, l)
+		count[l->bucket]++;
+	DL_FOREACH(waited, l)
+		if (!worst || count[l->bucket] > count[worst->bucket])
+			worst = l;
+	return worst;
+}
+
 void
 login_begin(struct login *l, struct conn *c)
 {
@@ -146,9 +171,17 @@ login_begin(struct login *l, struct conn *c)
 	if (!FAULT(hello_without_deadline))
 		timer_set(&l->timer, l->since_us + hello_us, on_too_late);
 	if (waited_count > max_waited) {
-		note_failure(waited, "another came, and too many have not said who they are (limits.unauthenticated)");
-		conn_close(waited->conn, "too many have not said who they are");
+		struct login *first = most_expendable();
+		note_failure(first, "another came, and too many have not said who they are (limits.unauthenticated)");
+		conn_close(first->conn, "too many have not said who they are");
 	}
+}
+
+void
+login_end(struct login *l)
+{
+	leave(l);
+	timer_unset(&l->timer);
 }
 
 void
@@ -156,8 +189,7 @@ login_free(struct login *l)
 {
 	if (!l)
 		return;
-	leave(l);
-	timer_unset(&l->timer);
+	login_end(l);
 	free(l->certificate);
 	free(l);
 }

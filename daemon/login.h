@@ -4,7 +4,8 @@
  *         └──────► REFUSED       whatever was wrong: answered after a pause, and closed
  *
  * How a client is known is fixed by the listener. Until it is known, a connection has little of everything: bytes, time (limits.hello_timeout),
- * and places (limits.unauthenticated: one more ends the oldest). Whoever fails again and again waits longer for each answer. */
+ * and places (limits.unauthenticated: one more ends the oldest
+ * of the address that has the most). Whoever fails again and again waits longer for each answer. */
 #ifndef FUTURED_DAEMON_LOGIN_H
 #define FUTURED_DAEMON_LOGIN_H
 
@@ -30,6 +31,7 @@ struct login {
 	struct conn *conn;
 	const struct config_listen *listen; /* as it was when it came; configurations are kept as long as the daemon */
 	struct in6_addr source;             /* of IPv4 the mapped one, of IPv6 the network of 64 bits */
+	unsigned bucket;                    /* of the source, where those who are waited for are counted */
 	char from[64];                      /* "192.0.2.7:51234" */
 	uint64_t since_us;
 	char *certificate;                  /* the name in it; NULL: none asked for */
@@ -47,6 +49,8 @@ void login_set_limits(uint64_t unauthenticated, uint64_t hello_us);
 struct login *login_new(const struct config_listen *listen, const struct sockaddr *from);
 /* Its connection is open from now on: it is waited for. Ends the oldest where there are too many. */
 void login_begin(struct login *l, struct conn *c);
+/* Its connection is over: nothing is waited for any more. */
+void login_end(struct login *l);
 void login_free(struct login *l);
 
 /* The TLS handshake is done. */

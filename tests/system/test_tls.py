@@ -9,7 +9,7 @@ import pytest
 
 import rpc
 from helpers import eventually, refused, sh
-from tls_helper import V12, Authority, Network, TlsClient, authority, context, hello, issued
+from tls_helper import V12, Authority, Network, TlsClient, authority, context, free_port, hello, issued
 
 
 @pytest.fixture
@@ -202,7 +202,7 @@ def test_files_that_are_no_good_are_named_at_start(launch, tmp_path, what, why):
     bad = tmp_path / "bad.pem"
     bad.write_text("-----BEGIN NONSENSE-----\n")
     bad.chmod(0o600)
-    entry = {"address": "tls:127.0.0.1:1", "cert": issued("server")[0], "key": issued("server")[1], what: str(bad)}
+    entry = {"address": "tls:127.0.0.1:%d" % free_port(), "cert": issued("server")[0], "key": issued("server")[1], what: str(bad)}
     tokens = tmp_path / "tokens"
     tokens.touch(0o600)
     daemon = launch({"listen": ["unix:" + str(tmp_path / "s"), entry], "tokens": str(tokens), "shared_uid": True}, start=False)
@@ -218,7 +218,7 @@ def test_a_key_that_others_may_read_is_refused(launch, tmp_path):
     key.chmod(0o644)
     tokens = tmp_path / "tokens"
     tokens.touch(0o600)
-    daemon = launch({"listen": ["unix:" + str(tmp_path / "s"), {"address": "tls:127.0.0.1:1", "cert": issued("server")[0], "key": str(key)}],
+    daemon = launch({"listen": ["unix:" + str(tmp_path / "s"), {"address": "tls:127.0.0.1:%d" % free_port(), "cert": issued("server")[0], "key": str(key)}],
                      "tokens": str(tokens), "shared_uid": True}, start=False)
     daemon.expected_status = 1
     daemon.spawn()

@@ -209,6 +209,17 @@ def test_too_many_unknown_ones_end_the_oldest(launch):
     assert "limits.unauthenticated" in net.daemon.log()
 
 
+def test_a_flood_from_one_address_leaves_those_of_others_alone(launch):
+    net = Network(launch, listeners=("tcp",), limits={"unauthenticated": 8})
+    token = net.tokens.add("ci")
+    net.reload()
+    first = net.tcp(source="127.0.0.1")
+    flood = [net.tcp(source="127.0.0.9") for _ in range(50)]
+    flood[0].await_close()
+    flood[40].await_close()
+    assert hello(first, token)["identity"] == "token:ci"
+
+
 def test_an_idle_connection_is_closed_unless_it_waits(launch, tmp_path):
     net = Network(launch, listeners=("tcp",), limits={"idle_timeout": "100ms"})
     token = net.tokens.add("ci")
