@@ -120,9 +120,14 @@ def test_a_dry_run_needs_no_daemon(tmp_path):
 # Giving up early
 
 def test_halt_soon_lets_running_ones_finish(fut, daemon, gate):
-    script = '[ {} = bad ] && exit 1; [ {} = slow ] && { echo $$ >%s; read x <%s; }; echo {}' % (gate.started, gate.go)
+    begun = fut.directory + "/begun"
+    script = """case {} in
+        bad) until [ -e %s ]; do sleep 0.01; done; exit 1;;
+        slow) echo $$ >%s; : >%s; read x <%s;;
+    esac; echo {}""" % (begun, gate.started, begun, gate.go)
     process = fut.start("map", "--halt", "soon,fail=1", "--shell", script, ":::", "slow", "bad", *map(str, range(100)))
     gate.await_start()
+    fut.run("wait", "2")  # the bad one has failed
     gate.open()
     out, err = process.communicate(timeout=15)
     assert process.returncode == 1 and b"slow" in out and b"stopped early" in err

@@ -145,10 +145,10 @@ def test_it_survives_being_resized(fut, daemon):
     fut.ok("cancel", "--kill", "1")
 
 
-def test_chosen_rows_stay_on_the_screen(fut, daemon):
+def test_chosen_rows_stay_on_the_screen(fut, daemon, client):
     fut.ok("pool", "pause", "shell")
     for n in range(60):
-        fut.submit("-n", "task-%d-" % n, "true")
+        client.call("submit", "shell", "true", [], {"name": "task-%d-" % n})
     top = Top(fut)
     top.until("task-0-")
     top.press(*["down"] * 40)
@@ -180,9 +180,9 @@ def test_the_alternate_screen_is_left(fut, daemon):
 
 def test_stopped_and_continued_it_draws_again(fut, daemon):
     shell = Terminal(["/bin/bash", "--norc", "-i"], {**fut.env, "PS1": "ready> ", "PATH": os.path.dirname(FUT) + ":" + fut.env["PATH"]}, fut.directory)
-    shell.until(b"ready>").type(b"fut top\r").until(b"POOL")
+    shell.until(b"ready>", 30).type(b"fut top\r").until(b"POOL", 30)
     begun = shell.seen.count(b"\x1b[?1049h")
-    shell.type(b"\x1a").until(b"Stopped")
+    shell.type(b"\x1a").until(b"Stopped", 30)
     assert b"\x1b[?1049l" in shell.seen
     shell.type(b"fg\r")
     eventually(lambda: shell.read(0.1) is not None and shell.seen.count(b"\x1b[?1049h") > begun)
