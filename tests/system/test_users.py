@@ -94,7 +94,8 @@ def status(pid):
 
 
 def launcher_of(daemon):
-    return next(p for p in children(daemon.pid) if os.readlink("/proc/%d/exe" % p) == os.path.realpath(LAUNCHER))
+    """The kernel promises a whole list of children only of a process that stands still."""
+    return eventually(lambda: next((p for p in children(daemon.pid) if os.readlink("/proc/%d/exe" % p) == os.path.realpath(LAUNCHER)), None))
 
 
 def hosts_of(daemon):
