@@ -1,7 +1,7 @@
 /* Preloaded: the disk under the store, that is under the files whose path begins with FUTURED_SHIM_DISK. It fails when told to, is slow when told
  * to, and records what is written and synced, in order, so that a power cut can be made of any moment.
  *
- * Page: fail (bits of operations), error, skip, times, delay_us (of a sync), number (of operations so far), recording: int64 each. While
+ * Page: fail (bits of operations), error, skip, times, delay_us (of a sync), number (of operations so far), recording, syncs (so far): int64 each. While
  * `fail` has the bit of an operation, the first `skip` of them pass, then `times` fail with `error` (-1: all). A write that fails with ENOSPC has
  * written half.
  *
@@ -23,7 +23,7 @@ enum kind { OPEN = 1, WRITE = 2, SYNC = 4, TRUNCATE = 8, UNLINK = 16, READ = 32,
 enum { FILES = 4096 };
 
 struct page {
-	_Atomic int64_t fail, error, skip, times, delay_us, number, recording;
+	_Atomic int64_t fail, error, skip, times, delay_us, number, recording, syncs;
 };
 
 static struct page *page;
@@ -209,6 +209,7 @@ sync_it(int fd, long call)
 		int result = (int)syscall(call, fd);
 		if (result == 0)
 			record(SYNC, file_of[fd], 0, NULL, 0);
+		atomic_fetch_add(&page->syncs, result == 0);
 		return result;
 	}
 	return (int)syscall(call, fd);

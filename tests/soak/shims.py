@@ -10,7 +10,7 @@ from helpers import BUILD, is_sanitized
 FIELDS = {
     "malloc": ("left", "count", "failed"),
     "clock": ("wrong_us",),
-    "disk": ("fail", "error", "skip", "times", "delay_us", "number", "recording"),
+    "disk": ("fail", "error", "skip", "times", "delay_us", "number", "recording", "syncs"),
 }
 OPEN, WRITE, SYNC, TRUNCATE, UNLINK, READ = 1, 2, 4, 8, 16, 32
 

@@ -25,12 +25,15 @@ FAULTS = {
 class Stage:
     """A daemon whose store lies on a disk that the test rules."""
 
-    def __init__(self, launch, tmp_path):
+    def __init__(self, launch, tmp_path, program=None, fault=None):
         self.launch, self.directory = launch, str(tmp_path)
         self.path = os.path.join(self.directory, "store.db")
         self.disk = shims.disk(self.directory, self.path)
         self.ledger = os.path.join(self.directory, "ledger")
-        self.daemon = launch({"store": "sqlite:" + self.path}, env=self.disk.env)
+        self.daemon = launch({"store": "sqlite:" + self.path}, env={**self.disk.env, **({"FUTURED_FAULT": fault} if fault else {})}, start=False)
+        if program:
+            self.daemon.program = program
+        self.daemon.start()
         self.client = self.daemon.client(patience=20)
 
     def mark(self, word):
@@ -147,14 +150,52 @@ def test_a_store_that_is_taken_away_is_noticed(stage, how):
     assert stage.marks() == ["first", "after"]
 
 
-def test_a_late_sync_keeps_every_answer_back(stage):
-    """The positive control is the seeded fault gate_off: see test_store_faults_control."""
-    client = stage.client
-    stage.disk.delay_us = 300000
-    asked = client.request("submit", "shell", *stage.mark("late"))
-    number = stage.disk.number
-    client.answer(asked)
-    assert stage.disk.number > number, "the sync came first"
+def reveals(stage):
+    """What a client, or one that watches all events, hears before the sync that it rests on, while that takes 200 ms."""
+    client, watcher, early = stage.client, stage.daemon.client(patience=20), []
+    client.call("pause", "one")
+    old = [client.call("submit", "one", *stage.mark("old%d" % n)) for n in range(4)]
+    done = client.call("submit", "shell", *stage.mark("done"))
+    client.call("wait", [done])
+    again = client.call("submit", "shell", *sh("exit 3"))
+    client.call("wait", [again])
+    watcher.call("events")
+    asks = {"submit": ("submit", "one", *stage.mark("new")), "map": ("map", "one", "/bin/sh", [stage.mark("m")[1]] * 3),
+            "keyed": ("submit", "one", *stage.mark("keyed"), {"key": "k", "watch": True}), "cancel": ("cancel", old[:2]), "release": ("release", [done]),
+            "retry": ("retry", [again]), "open_pool": ("open_pool", {"like": "one", "workers": 1})}
+    for what, params in asks.items():
+        eventually(lambda: quiet(client, stage.disk))
+        watcher.pending_notifications()
+        watcher.notes.clear()
+        stage.disk.delay_us, before = 200000, stage.disk.syncs
+        msgid = client.request(*params)
+        while stage.disk.syncs == before and not client.answers[msgid] and not watcher.notes:
+            client.pump(0)
+            watcher.pump(0)
+        if stage.disk.syncs == before:
+            early.append(what)
+        stage.disk.delay_us = 0
+        client.answer(msgid)
+    return early
+
+
+def quiet(client, disk):
+    """Nothing is being committed any more."""
+    before = disk.number
+    client.call("ping")
+    os.sched_yield()
+    return disk.number == before and client.call("stats")["store"]["kind"] == "sqlite" and disk.number == before
+
+
+def test_nobody_hears_of_anything_before_it_is_on_the_disk(stage):
+    assert reveals(stage) == []
+
+
+@pytest.mark.long
+def test_a_daemon_without_the_gate_says_it_too_early(launch, tmp_path):
+    """The control."""
+    stage = Stage(launch, tmp_path, program=os.path.join(helpers.ROOT, "build-faults", "bin", "futured"), fault="gate_off")
+    assert {"submit", "map", "cancel", "release"} <= set(reveals(stage))
 
 
 # Damage
