@@ -28,7 +28,7 @@ FUT    := main verbs common args help text words jsonout jsonin writer list outc
           complete completion top topdata topdraw processes page
 UNIT   := buf utf8 frame reader message error board ring address config config_broken number client_core client_pack client_memory client_blocking \
           client_rules client_map client_reconnect client_event \
-          queue timer ids backlog registry watch gate key turn bytes future future_places retention cgroup
+          queue timer histogram ids backlog registry watch gate key turn bytes future future_places retention cgroup
 
 PKGS    = libevent_core msgpack yaml-0.1 sqlite3
 # fut is started for every single task: what the dynamic linker need not load it has sooner. FUT_LIBS="-lncursesw -ltinfo" where there are no archives.
