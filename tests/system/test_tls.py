@@ -49,7 +49,7 @@ def test_output_and_notifications_come_through(net):
     client = net.tls(token)
     future = client.call("submit", "shell", *sh("head -c 3000000 /dev/zero"), {"watch": True})
     note = client.notification("done")
-    assert note[0] == future and len(note[3]["stdout"]) == 1 << 20
+    assert note[0] == future and 900000 < len(note[3]["stdout"]) <= 1 << 20  # what is kept in memory, in whole reads
 
 
 def test_a_certificate_is_its_common_name(net):
