@@ -24,7 +24,7 @@ import traceback
 import msgpack
 
 CONTROL, BOARDS, SLOT = 3, 4, 5  # descriptors
-DEPTH, ENTRY, BOARD = 64, 16, 4096  # tasks taken ahead; bytes of a claim board's entry, and of all
+DEPTH, ENTRY = 64, 16            # tasks taken ahead, at most; bytes of a claim board's entry
 PIECE = 48 * 1024                # of output in one message, at most
 NESTED = 24                      # levels of a value
 TEXT = 256 * 1024                # characters of an error's texts, where they are too long
@@ -61,11 +61,11 @@ class Boards:
             self.address = ctypes.addressof(ctypes.c_char.from_buffer(self.memory))
         os.close(BOARDS)
 
-    def of(self, number):
-        """A function of (entry, id) for that slot: whether the task may run now."""
+    def of(self, number, entries):
+        """A function of (entry, id) for that slot: whether the task may run now. `entries`: of a board, as the daemon says."""
         if self.claim is None:
             return lambda entry, id: True
-        claim, board = self.claim, self.address + number * BOARD
+        claim, board = self.claim, self.address + number * entries * ENTRY
         return lambda entry, id: claim(board + entry * ENTRY, id)
 
 
@@ -399,7 +399,7 @@ class Host:
             fn(*arguments)
 
     def start_slot(self, sock, index):
-        slot = Slot(sock, self.unpickle, self.boards.of(index))
+        slot = Slot(sock, self.unpickle, self.boards.of(index, self.hello["board"]))
         self.slots.append(slot)
         begun = threading.Event()
 
@@ -460,7 +460,7 @@ class Host:
     def run_one(self, sock, messages):
         """One slot: in the main thread, where signal handlers and some libraries want to be."""
         global only
-        slot = only = Slot(sock, self.unpickle, self.boards.of(0))
+        slot = only = Slot(sock, self.unpickle, self.boards.of(0, self.hello["board"]))
         self.slots.append(slot)
         try:
             self.initialize()
@@ -475,7 +475,8 @@ class Host:
 
     def ready(self, grow, stderr=False):
         board = self.boards.claim is not None
-        self.tell("ready", {"depth": DEPTH if board else 1, "stop": False, "grow": grow, "board": board, "stderr": stderr, "name": "futured.worker",
+        depth = min(DEPTH, self.hello["board"]) if board else 1
+        self.tell("ready", {"depth": depth, "stop": False, "grow": grow, "board": board, "stderr": stderr, "name": "futured.worker",
                             "version": "Python %d.%d.%d" % sys.version_info[:3]})
 
 
