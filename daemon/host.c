@@ -206,8 +206,9 @@ host_new(struct pool *pool, unsigned slots, char *why, size_t why_size)
 
 	for (unsigned i = 0; fds && i < 2 + slots; i++)
 		fds[i] = -1;
-	if (h && fds) {
+	if (h) /* before anything can fail: 0 is a descriptor */
 		*h = (struct host){ .number = boards_next_number(), .pool = pool, .slots = slots, .err_fd = -1, .depth = 1, .child.pidfd = -1, .control.fd = -1, .started_us = clock_now() };
+	if (h && fds) {
 		fds[2 + slots] = lock_fd();
 		h->box = box_take(pool->config, box_why, sizeof box_why);
 		give_box(h, fds + 3 + slots);
