@@ -34,7 +34,9 @@ def descriptors():
 
 
 def connect(net, listener="tcp", source=None):
-    return socket.create_connection(("127.0.0.1", net.ports[listener]), 30, source and (source, 0))
+    s = socket.create_connection(("127.0.0.1", net.ports[listener]), 30, source and (source, 0))
+    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return s
 
 
 def crowd(net, count, greeting, listener="tcp"):

@@ -151,6 +151,7 @@ class TlsClient(rpc.Client):
 
     def _open(self, address):
         plain = socket.create_connection(self.where, rpc.PATIENCE, self.source and (self.source, 0))
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return self.tls.wrap_socket(plain, server_hostname="localhost")
 
     def _read(self):
