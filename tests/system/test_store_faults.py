@@ -301,8 +301,8 @@ def test_damage_to_the_very_words_of_a_task_is_noticed(stage, launch):
     """The control of the damage: a store whose checksums are right again runs the other command."""
     words = fill(stage)
     db = sqlite3.connect(stage.path)
-    future, args = db.execute("select id, args from tasks where instr(args, x'7733') > 0").fetchone()
-    db.execute("update tasks set args = ? where id = ?", (args.replace(b"w3", b"x3"), future))
+    future, args = db.execute("select id, args from tasks where instr(args, x'a27733') > 0").fetchone()  # the word itself, not a path with it
+    db.execute("update tasks set args = ? where id = ?", (args.replace(b"\xa2w3", b"\xa2x3"), future))
     db.commit()
     db.close()
     seen = {"refused": 0, "served": 0, "lost": 0}
