@@ -35,7 +35,7 @@ commit_is_gated(void)
 bool
 commit_is_open(void)
 {
-	return (!under_way && !failing && !later) || FAULT(gate_off);
+	return (!under_way && !failing && !later && !store_has_notes()) || FAULT(gate_off);
 }
 
 bool

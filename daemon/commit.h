@@ -27,7 +27,7 @@ struct commit_item {
 /* The store commits later than at once: the gate is used from here on. */
 void commit_use_gate(void);
 bool commit_is_gated(void);
-/* Whether what is said now may leave now. Asked after the turn's batch was given. */
+/* Whether what is said now may leave now: a socket may have room before the turn's batch was given, too. */
 bool commit_is_open(void);
 /* Whether the last batch could not be committed. */
 bool commit_is_failing(void);
