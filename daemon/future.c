@@ -458,6 +458,10 @@ future_undo(struct future *f)
 {
 	f->undone = true;
 	store_undo(f);
+	if (future_is_final(f)) { /* what it waited for had failed, say */
+		future_release(f);
+		return;
+	}
 	f->seen = true; /* whoever asked is told */
 	if (f->place == PLACE_SLOT && !slot_take_back(f))
 		return; /* a host that took what it was not told: it answers for a future that has gone */

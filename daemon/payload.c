@@ -59,6 +59,7 @@ payload_write(uint64_t id, enum payload_kind kind, const void *data, size_t len,
 	char name[40];
 
 	name_of(id, kind, name);
+	payload_remove(id, kind); /* of a commit that failed: it was counted */
 	int fd = openat(directory, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	bool good = fd >= 0 && write_all(fd, data, len, payload_pad(data)) && fdatasync(fd) == 0;
 	if (good) {

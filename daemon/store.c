@@ -657,8 +657,13 @@ store_restored(struct future *f)
 void
 store_undo(struct future *f)
 {
-	if (f->stored)
+	if (f->stored) {
 		held -= record_size(f);
+		if (f->filed || future_is_final(f)) { /* its files may be there, and its result be noted */
+			note(NOTE_GONE, f->id)->count = f->filed;
+			current.large |= f->filed != 0;
+		}
+	}
 	f->stored = false;
 }
 

@@ -50,6 +50,38 @@ def accepted(client, *task):
         return None
 
 
+@pytest.mark.parametrize("end", ["dependency", "map", "deadline"])
+def test_what_has_failed_already_can_still_be_refused(on_disk, end):
+    daemon, disk = on_disk
+    client = daemon.client(patience=20)
+    failed = client.call("submit", "shell", *sh("exit 1"))
+    client.call("wait", [failed])
+    before = client.call("stats")["futures"]
+    shims.fail(disk, shims.SYNC, errno.EIO)
+    if end == "dependency":
+        refused("StoreError", client.call, "submit", "shell", *sh("true"), {"after": [failed]})
+    elif end == "map":
+        refused("StoreError", client.call, "map", "shell", "/bin/true", [[], [], []], {"after": [failed], "key": "k", "watch": True})
+    else:
+        refused("StoreError", client.call, "submit", "shell", *sh("true"), {"deadline": 0, "delay": 1})
+    shims.heal(disk)
+    fine = eventually(lambda: accepted(client, "shell", *sh("true")), 10)
+    client.call("wait", [fine])
+    assert [f["id"] for f in client.call("list")] == [failed, fine]
+    assert client.call("stats")["futures"].get("unseen") == before.get("unseen")
+
+
+def test_arguments_of_what_was_refused_leave_no_file(on_disk):
+    daemon, disk = on_disk
+    client = daemon.client(patience=20)
+    client.call("pause", "native")
+    shims.fail(disk, shims.SYNC, errno.EIO)
+    refused("StoreError", client.call, "submit", "native", "echo", [b"x" * 1000000])
+    shims.heal(disk)
+    eventually(lambda: accepted(client, "shell", *sh("true")), 10)
+    eventually(lambda: payload_files(daemon) == [], what="no file of what was refused")
+
+
 @pytest.mark.skipif(not os.path.exists(FAULTY), reason="no build with faults: make FAULTS=1 all")
 def test_a_slow_reader_hears_nothing_before_its_commit(launch):
     """Its socket has room again in the very turn in which what it waits for is noted."""
