@@ -418,9 +418,9 @@ append_known(uint64_t *to, size_t at, const uint64_t *from, size_t count, bool a
 	return at;
 }
 
-/* Behind its own gate, where its arguments refer to others. *none: they do not. False without memory. */
+/* Behind its own gate, where its arguments refer to others. False without memory. */
 static bool
-place_behind_own(struct future *f, const struct known_gate *after, bool *none)
+hold_behind_own(struct future *f, const struct known_gate *after, bool *none)
 {
 	size_t refs = 0, count;
 	const uint64_t *ids = references(f, &refs);
@@ -445,62 +445,67 @@ place_behind_own(struct future *f, const struct known_gate *after, bool *none)
 	if (!f->more->own_gate)
 		return false;
 	gate_hold(f->more->own_gate, f);
-	gate_pass(f);
 	return true;
 }
 
 static bool
-place_behind_shared(struct future *f, struct known_gate *g)
+hold_behind_shared(struct future *f, struct known_gate *g)
 {
 	if (!g->gate) {
 		size_t known = append_known(g->ids, 0, g->ids, g->count, false);
 		g->count = known;
-		if (!known) {
-			future_make_ready(f);
+		if (!known)
 			return true;
-		}
 		if (!(g->gate = gate_new(g->ids, known, false)))
 			return false;
 	}
 	gate_hold(g->gate, f);
-	gate_pass(f);
 	return true;
 }
 
+/* Behind its gate, where it has one: for all of them before any comes to its end, as one that was let go is gone then. One that had begun has what it
+ * refers to by its own gate, too, as it may run again. */
 static bool
-place(struct replay *r, struct fate *fate)
+hold(const struct fate *fate)
+{
+	bool none;
+
+	if (fate->final || fate->damaged || fate->killed || fate->gone)
+		return true;
+	if (!hold_behind_own(fate->future, fate->gate, &none))
+		return false;
+	return !none || fate->begun || !fate->gate || hold_behind_shared(fate->future, fate->gate);
+}
+
+static void
+place(struct replay *r, const struct fate *fate)
 {
 	struct future *f = fate->future;
-	bool none;
 
 	r->waiting++;
 	if (fate->damaged) {
 		future_fail_with(f, STATUS_STORE, "its record in the store is damaged: it is not run");
-		return true;
+		return;
 	}
 	if (fate->killed) {
 		future_cancelled(f);
-		return true;
+		return;
 	}
 	if (fate->gone) { /* its pool went with the connection that had opened it */
 		future_cancelled(f);
-		return true;
+		return;
 	}
 	if (fate->begun) {
 		bool again = f->attempt <= f->spec->retries;
 		r->again += again;
 		r->lost += !again;
 		future_fail(f, error_bytes(STATUS_WORKER_LOST, f->id, "the daemon restarted while the task ran: what it did is not known"));
-		return true;
+		return;
 	}
-	if (!place_behind_own(f, fate->gate, &none))
-		return false;
-	if (!none)
-		return true;
-	if (fate->gate)
-		return place_behind_shared(f, fate->gate);
-	future_make_ready(f);
-	return true;
+	if (f->place == PLACE_GATE)
+		gate_pass(f);
+	else
+		future_make_ready(f);
 }
 
 static int
@@ -528,8 +533,10 @@ settle(struct replay *r)
 			retention_keep(f, f->spec->retain_us);
 	}
 	for (size_t i = 0; good && i < r->count; i++)
+		good = hold(&r->fate[i]);
+	for (size_t i = 0; good && i < r->count; i++)
 		if (!r->fate[i].final)
-			good = place(r, &r->fate[i]);
+			place(r, &r->fate[i]);
 	for (size_t i = 0; good && i < r->count; i++)
 		if (r->fate[i].final && r->fate[i].future->let_go)
 			future_release(r->fate[i].future);
@@ -565,8 +572,9 @@ clear(struct replay *r)
 static bool
 is_filed(uint64_t id, enum payload_kind kind)
 {
-	const struct future *f = registry_find(id);
-	return f && (f->filed & 1 << kind);
+	struct registry_page *page = registry_page(id);
+	const struct future *f = page ? registry_pinned(id) : NULL; /* one that is hidden may be needed by others */
+	return f && f->id == id && f->stored && (f->filed & 1 << kind);
 }
 
 bool

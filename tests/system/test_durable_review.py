@@ -82,6 +82,47 @@ def test_arguments_of_what_was_refused_leave_no_file(on_disk):
     eventually(lambda: payload_files(daemon) == [], what="no file of what was refused")
 
 
+def test_who_waits_for_what_was_let_go_and_is_lost_fails_with_it(daemon, client, reborn):
+    out, gate = daemon.path("ran"), daemon.gate()
+    first = client.call("submit", "one", *gate.task())
+    after = client.call("submit", "shell", *sh('echo ran >"$1"', out), {"after": [first]})
+    piped = client.call("submit", "shell", "/bin/cat", [], {"stdin": ref(first)})
+    gate.await_start()
+    assert client.call("release", [first]) == 1
+    again = reborn(daemon).client()
+    refused("DependencyError", again.call, "result", after)
+    refused("DependencyError", again.call, "result", piped)
+    assert not os.path.exists(out)
+
+
+def test_a_large_value_that_was_let_go_outlives_two_restarts(daemon, client, reborn):
+    big, gate = os.urandom(1 << 20), daemon.gate()
+    blocks = client.call("submit", "one", *gate.task(), {"retries": 9})
+    first = client.call("submit", "native", "echo", [big])
+    client.call("wait", [first])
+    needs = client.call("submit", "native", "echo", [ref(first)], {"after": [blocks]})
+    client.call("release", [first])
+    client.call("submit", "shell", *sh("true"))
+    daemon = reborn(daemon)
+    eventually(lambda: daemon.client().call("state", [blocks]) == ["RUNNING"])
+    assert "%d.value" % first in payload_files(daemon)
+    daemon = reborn(daemon)
+    gate.open(3)
+    assert daemon.client().call("result", needs) == big
+
+
+def test_what_had_begun_runs_again_with_what_it_refers_to(daemon, client, reborn):
+    gate = daemon.gate()
+    printed = client.call("submit", "shell", *sh("echo printed"))
+    client.call("wait", [printed])
+    piped = client.call("submit", "one", *gate.task(then="cat"), {"stdin": ref(printed), "retries": 3})
+    gate.await_start()
+    client.call("release", [printed])
+    again = reborn(daemon)
+    gate.open(2)
+    assert again.client().call("result", piped)["stdout"] == b"printed\n"
+
+
 @pytest.mark.skipif(not os.path.exists(FAULTY), reason="no build with faults: make FAULTS=1 all")
 def test_a_slow_reader_hears_nothing_before_its_commit(launch):
     """Its socket has room again in the very turn in which what it waits for is noted."""
