@@ -182,11 +182,14 @@ may_enter(struct request *r, const struct spec *spec, uint64_t count, uint64_t b
 
 /* ---- one future ---- */
 
-/* The arguments, out of the frame; large ones take the frame's memory along, and everything that points into it stays good. */
+/* The arguments, out of the frame; large ones take the frame's memory along, and everything that points into it stays good. Those of a retry are
+ * another future's. */
 static bool
 take_args(const struct request *r, const struct submission *s, struct bytes *args)
 {
-	if (s->args_len <= TAKEN_FROM)
+	bool in_frame = (uintptr_t)s->args >= (uintptr_t)r->frame && (uintptr_t)s->args < (uintptr_t)r->frame + r->frame_len;
+
+	if (s->args_len <= TAKEN_FROM || !in_frame)
 		return bytes_copy(args, s->args, s->args_len);
 	struct block *block = stream_take_frame(&r->conn->stream, r->frame, r->frame_len);
 	if (!block)

@@ -111,6 +111,14 @@ def test_a_large_value_that_was_let_go_outlives_two_restarts(daemon, client, reb
     assert daemon.client().call("result", needs) == big
 
 
+def test_large_arguments_are_tried_again_as_they_were(daemon, client):
+    big = os.urandom(100000)
+    first = client.call("submit", "native", "echo", [big])
+    client.call("wait", [first])
+    again, = client.call("retry", [first])
+    assert client.call("result", again) == big
+
+
 def test_what_had_begun_runs_again_with_what_it_refers_to(daemon, client, reborn):
     gate = daemon.gate()
     printed = client.call("submit", "shell", *sh("echo printed"))
