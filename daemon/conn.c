@@ -567,8 +567,12 @@ on_written(struct stream *st)
 			turn_schedule(TURN_FREE, &c->freeing, free_item);
 		return;
 	}
-	if (st->paused && stream_queued(st) < max_queued / 2 && !store_is_behind() && !(c->login && c->login->state == LOGIN_REFUSED))
-		stream_pause(st, false);
+	if (st->paused && stream_queued(st) < max_queued / 2 && !(c->login && c->login->state == LOGIN_REFUSED)) {
+		if (store_is_behind())
+			store_paused = true; /* now it is the store that it waits for */
+		else
+			stream_pause(st, false);
+	}
 	if (conn_has_room(c))
 		conn_wake(c);
 }
