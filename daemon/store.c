@@ -391,6 +391,8 @@ store_close(void)
 		news_event = NULL;
 	}
 	engine->close();
+	free(shared.backup);
+	shared.backup = NULL;
 	batch_clear(&given);
 	batch_clear(&current);
 	engine = &memory;
@@ -846,13 +848,14 @@ store_wait(void)
 	struct pollfd p = { .fd = news, .events = POLLIN };
 
 	pthread_mutex_lock(&mutex);
-	bool busy = shared.batch || shared.done;
+	while (shared.batch || shared.done) { /* news may be of a copy */
+		pthread_mutex_unlock(&mutex);
+		while (poll(&p, 1, -1) < 0 && errno == EINTR)
+			;
+		on_news(news, EV_READ, NULL);
+		pthread_mutex_lock(&mutex);
+	}
 	pthread_mutex_unlock(&mutex);
-	if (!busy)
-		return;
-	while (poll(&p, 1, -1) < 0 && errno == EINTR)
-		;
-	on_news(news, EV_READ, NULL);
 }
 
 bool

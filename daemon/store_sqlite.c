@@ -371,6 +371,13 @@ prepare(char *why, size_t size)
 static void
 close_store(void)
 {
+	if (backup.to) { /* half of a copy is none */
+		sqlite3_backup_finish(backup.copy);
+		unlink(sqlite3_db_filename(backup.to, "main"));
+		sqlite3_close(backup.to);
+	}
+	backup.to = NULL;
+	backup.copy = NULL;
 	for (int i = 0; i < STATEMENTS; i++) {
 		sqlite3_finalize(statements[i]);
 		statements[i] = NULL;

@@ -3,6 +3,7 @@ import errno
 import os
 import select
 import signal
+import sqlite3
 import sys
 
 import pytest
@@ -156,3 +157,17 @@ def test_a_slow_reader_hears_nothing_before_its_commit(launch):
     daemon.kill()
     daemon.clients.clear()
     assert launch(directory=daemon.directory).client().call("state", [future]) == ["CANCELLED"]
+
+
+def test_a_copy_is_whole_or_not_there_when_the_daemon_ends(daemon, client):
+    big = os.urandom(250000)
+    run = client.call("map", "native", "echo", [[big]] * 200)
+    client.call("wait", [run])
+    copy = daemon.path("copy.db")
+    client.request("backup", copy)
+    eventually(lambda: os.path.exists(copy))
+    daemon.stop()
+    if os.path.exists(copy):
+        with sqlite3.connect(copy) as db:
+            assert db.execute("select count(*) from futures").fetchone() == (200,)
+        db.close()
