@@ -39,6 +39,12 @@ commit_is_open(void)
 }
 
 bool
+commit_is_due(void)
+{
+	return !under_way && !failing && !later && store_has_notes();
+}
+
+bool
 commit_is_failing(void)
 {
 	return failing;

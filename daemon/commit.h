@@ -29,6 +29,8 @@ void commit_use_gate(void);
 bool commit_is_gated(void);
 /* Whether what is said now may leave now: a socket may have room before the turn's batch was given, too. */
 bool commit_is_open(void);
+/* Whether something is noted that no batch was begun for: that takes a turn, which is not to sleep before. */
+bool commit_is_due(void);
 /* Whether the last batch could not be committed. */
 bool commit_is_failing(void);
 /* To be told: until delisted. Both are harmless when done twice. */

@@ -570,6 +570,8 @@ flush(struct stream *s)
 	bool open = !s->gated || commit_is_open(), good;
 
 	CRASH_POINT(before_send);
+	if (!open && commit_is_due())
+		wants_flush(s);
 	turn_count(0, s->said.len);
 	good = !s->said.failed && !s->now.failed && push(s, &s->now);
 	if (open) {
