@@ -39,6 +39,7 @@ def slope(launch, store, rounds, keep=None, **more):
         if n == rounds // 2:
             with daemon.client() as client:
                 client.call("ping")
+            time.sleep(0.1)  # its connection is gone
             before = descriptors(daemon.pid)
     with daemon.client() as client:
         client.call("ping")
