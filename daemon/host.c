@@ -645,7 +645,7 @@ on_exit_(struct child *c, int status)
 	struct host *h = container(c, struct host, child);
 	struct pool *pool = h->pool;
 	enum host_state before = h->state;
-	bool was_of_use = false;
+	bool had_task = false;
 
 	stream_drain(&h->control);
 	for (unsigned i = 0; i < h->slots; i++)
@@ -659,7 +659,7 @@ on_exit_(struct child *c, int status)
 	child_kill_strays();
 	pool_hold(pool);
 	for (unsigned i = 0; i < h->slots; i++) {
-		was_of_use |= h->slot[i]->in_flight || h->slot[i]->served;
+		had_task |= h->slot[i]->in_flight != 0;
 		pool_remove_slot(pool, h->slot[i]);
 		slot_settle(h->slot[i], status);
 		rings_forget(&h->slot[i]->ring);
@@ -673,7 +673,7 @@ on_exit_(struct child *c, int status)
 	} else if (before == HOST_READY && !h->killed) {
 		log_about(LOG_LEVEL_WARN, "host", ABOUT(pool, c->pid), "pool %s: process %d died (%s %d)", pool->name, (int)c->pid,
 		    WIFSIGNALED(status) ? "signal" : "status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-		if (!was_of_use) /* a task that kills its worker costs itself only; one that dies of itself, before any task, costs a start */
+		if (!had_task) /* a task that kills its worker costs itself only; one that dies of itself costs a start */
 			pool_host_failed(pool, (struct bytes){ .len = 0 }, false);
 	}
 	pool_host_gone(pool, h);
