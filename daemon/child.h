@@ -5,6 +5,7 @@
 #define FUTURED_DAEMON_CHILD_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct launch;
@@ -31,6 +32,8 @@ void child_kill(struct child *c, int sig);
 void child_kill_strays(void);
 /* Whether any that we started is not reaped yet. */
 bool child_any(void);
+/* Resident bytes of any process; 0 if it is not there. */
+uint64_t child_rss(pid_t pid);
 /* Whether any stray was alive when last looked. */
 bool child_has_strays(void);
 

@@ -315,18 +315,13 @@ host_grow(struct host *h, unsigned slots)
 uint64_t
 host_rss(struct host *h)
 {
-	char path[64];
-	unsigned long long size, pages;
+	uint64_t rss;
 
 	if (clock_now() - h->rss_us < 50000)
 		return h->rss;
 	h->rss_us = clock_now();
-	snprintf(path, sizeof path, "/proc/%d/statm", (int)h->child.pid);
-	FILE *f = fopen(path, "re");
-	if (f && fscanf(f, "%llu %llu", &size, &pages) == 2)
-		h->rss = pages * (uint64_t)sysconf(_SC_PAGESIZE);
-	if (f)
-		fclose(f);
+	if ((rss = child_rss(h->child.pid)))
+		h->rss = rss;
 	return h->rss;
 }
 

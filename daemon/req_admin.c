@@ -7,6 +7,7 @@
 
 #include "config/config.h"
 #include "daemon/access.h"
+#include "daemon/child.h"
 #include "daemon/commit.h"
 #include "daemon/container.h"
 #include "daemon/events.h"
@@ -188,18 +189,6 @@ pack_counter(struct buf *b, const char *key, uint64_t value)
 	pack_uint(b, value);
 }
 
-static uint64_t
-resident(void)
-{
-	unsigned long long size, pages = 0;
-	FILE *f = fopen("/proc/self/statm", "re");
-	if (f && fscanf(f, "%llu %llu", &size, &pages) != 2)
-		pages = 0;
-	if (f)
-		fclose(f);
-	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
 static void
 pack_futures(struct buf *b, const struct future_totals *t)
 {
@@ -283,7 +272,7 @@ req_stats(struct request *r)
 	pack_counter(b, "failures", totals.unseen);
 	pack_counter(b, "bytes", block_total());
 	pack_counter(b, "spilled", output_spilled());
-	pack_counter(b, "rss", resident());
+	pack_counter(b, "rss", child_rss(getpid()));
 	pack_store(b);
 	pack_counter(b, "turns", turns.turns);
 	pack_counter(b, "turn_futures_max", turns.futures_max);
