@@ -32,8 +32,6 @@ void child_kill(struct child *c, int sig);
 void child_kill_strays(void);
 /* Whether any that we started is not reaped yet. */
 bool child_any(void);
-/* Resident bytes of any process; 0 if it is not there. */
-uint64_t child_rss(pid_t pid);
 /* Whether any stray was alive when last looked. */
 bool child_has_strays(void);
 

@@ -25,6 +25,7 @@
 #include "daemon/log.h"
 #include "daemon/output.h"
 #include "daemon/pool.h"
+#include "daemon/resident.h"
 #include "daemon/run.h"
 #include "daemon/slot.h"
 #include "proto/error.h"
@@ -320,7 +321,7 @@ host_rss(struct host *h)
 	if (clock_now() - h->rss_us < 50000)
 		return h->rss;
 	h->rss_us = clock_now();
-	if ((rss = child_rss(h->child.pid)))
+	if ((rss = resident_bytes(h->child.pid)))
 		h->rss = rss;
 	return h->rss;
 }

@@ -10,13 +10,13 @@
 #include <unistd.h>
 
 #include "daemon/bytes.h"
-#include "daemon/child.h"
 #include "daemon/clock.h"
 #include "daemon/conn.h"
 #include "daemon/future.h"
 #include "daemon/login.h"
 #include "daemon/output.h"
 #include "daemon/pool.h"
+#include "daemon/resident.h"
 #include "daemon/server.h"
 #include "daemon/store.h"
 #include "daemon/tally.h"
@@ -243,7 +243,7 @@ say_daemon(void)
 	single("futured_sent_bytes_total", "counter", "Bytes that clients took.", (double)traffic.sent);
 	single("futured_payload_bytes", "gauge", "Bytes of arguments and results held.", (double)block_total());
 	single("futured_spilled_bytes", "gauge", "Bytes of output on disk.", (double)output_spilled());
-	single("futured_resident_bytes", "gauge", "Memory of the daemon itself.", (double)child_rss(getpid()));
+	single("futured_resident_bytes", "gauge", "Memory of the daemon itself.", (double)resident_bytes(getpid()));
 	single("futured_turns_total", "counter", "Turns of the event loop.", (double)turn_gauges().turns);
 	begin("futured_loop_lag_seconds", "histogram", "How late a timer fires that is due once a second.");
 	histogram("futured_loop_lag_seconds", NULL, tally_lags());

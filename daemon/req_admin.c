@@ -7,7 +7,6 @@
 
 #include "config/config.h"
 #include "daemon/access.h"
-#include "daemon/child.h"
 #include "daemon/commit.h"
 #include "daemon/container.h"
 #include "daemon/events.h"
@@ -21,6 +20,7 @@
 #include "daemon/quota.h"
 #include "daemon/registry.h"
 #include "daemon/request.h"
+#include "daemon/resident.h"
 #include "daemon/run.h"
 #include "daemon/server.h"
 #include "daemon/slot.h"
@@ -272,7 +272,7 @@ req_stats(struct request *r)
 	pack_counter(b, "failures", totals.unseen);
 	pack_counter(b, "bytes", block_total());
 	pack_counter(b, "spilled", output_spilled());
-	pack_counter(b, "rss", child_rss(getpid()));
+	pack_counter(b, "rss", resident_bytes(getpid()));
 	pack_store(b);
 	pack_counter(b, "turns", turns.turns);
 	pack_counter(b, "turn_futures_max", turns.futures_max);
