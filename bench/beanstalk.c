@@ -10,8 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "bench/measure.h"
 
 static int fd;
 static FILE *in, *out;
@@ -23,15 +24,6 @@ must(int ok, const char *what)
 		return;
 	fprintf(stderr, "beanstalk: %s\n", what);
 	exit(1);
-}
-
-static double
-now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
 static unsigned long long

@@ -8,7 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "bench/measure.h"
 
 enum { SAMPLES_MAX = 1 << 20 };
 
@@ -22,15 +23,6 @@ must(gearman_return_t rc, const char *what)
 		return;
 	fprintf(stderr, "%s: %s\n", what, gearman_strerror(rc));
 	exit(1);
-}
-
-static double
-now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
 static void *
@@ -61,14 +53,6 @@ on_complete(gearman_task_st *task)
 	(void)task;
 	came++;
 	return GEARMAN_SUCCESS;
-}
-
-static int
-ascending(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
 }
 
 int

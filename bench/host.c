@@ -11,9 +11,9 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "bench/measure.h"
 #include "proto/board.h"
 #include "proto/buf.h"
 #include "proto/pack.h"
@@ -142,15 +142,6 @@ turn(struct driven *d, const char *program, long *to_send)
 			must(0, "a host ended");
 		}
 	}
-}
-
-static double
-now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
 int

@@ -15,9 +15,9 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "bench/measure.h"
 #include "proto/board.h"
 #include "proto/buf.h"
 #include "proto/pack.h"
@@ -38,15 +38,6 @@ die(const char *what)
 {
 	fprintf(stderr, "host_noop: %s: %s\n", what, strerror(errno));
 	exit(1);
-}
-
-static double
-now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
 static double

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "bench/measure.h"
 #include "client/futured.h"
 
 enum { SAMPLES_MAX = 1 << 20 };
@@ -29,23 +30,6 @@ must(enum futured_status status, const char *what)
 		return;
 	fprintf(stderr, "%s: %s: %s\n", what, futured_status_name(status), futured_error_text(c));
 	exit(1);
-}
-
-static double
-now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-static int
-ascending(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
 }
 
 static void

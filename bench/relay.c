@@ -11,8 +11,9 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "bench/measure.h"
 
 enum { SIZE = 32, ROOM = 256 * 1024 };
 
@@ -65,23 +66,6 @@ relay(int client, int worker)
 			put(came[i].data.fd == client ? worker : client, n);
 		}
 	}
-}
-
-static int
-ascending(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double
-now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
 int
