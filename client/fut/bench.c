@@ -3,9 +3,9 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "client/fut/args.h"
+#include "client/fut/clock.h"
 #include "client/fut/json.h"
 #include "client/fut/reach.h"
 
@@ -22,15 +22,6 @@ struct bench {
 	struct futured_reply *failed; /* the first answer that is an error */
 };
 
-static double
-now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 static int
 ascending(const void *a, const void *b)
 {
@@ -43,18 +34,18 @@ ascending(const void *a, const void *b)
 static int
 measure_trips(struct bench *b, double *median, double *p99)
 {
-	double *trip = need(malloc(SAMPLES_MAX * sizeof *trip)), end = now() + b->seconds, begin;
+	double *trip = need(malloc(SAMPLES_MAX * sizeof *trip)), end = clock_seconds() + b->seconds, begin;
 	struct futured_reply *reply = NULL;
 	int status = EXIT_OK;
 	size_t n = 0;
 
 	do {
-		begin = now();
+		begin = clock_seconds();
 		if (futured_call(b->f->c, b->method, b->params, -1, &reply) != FUTURED_OK)
 			status = fut_refused(b->f, reply);
 		futured_reply_free(reply);
-		trip[n++] = now() - begin;
-	} while (status == EXIT_OK && now() < end && n < SAMPLES_MAX);
+		trip[n++] = clock_seconds() - begin;
+	} while (status == EXIT_OK && clock_seconds() < end && n < SAMPLES_MAX);
 	qsort(trip, n, sizeof *trip, ascending);
 	*median = trip[n / 2];
 	*p99 = trip[n - 1 - n / 100];
@@ -81,7 +72,7 @@ on_answer(struct futured *c, const struct futured_reply *reply, void *data)
 	b->done++;
 	if (futured_reply_status(reply) != FUTURED_OK && b->failed == NULL)
 		b->failed = need(futured_reply_copy(reply));
-	if (b->failed == NULL && now() < b->until)
+	if (b->failed == NULL && clock_seconds() < b->until)
 		ask(b);
 }
 
@@ -89,7 +80,7 @@ on_answer(struct futured *c, const struct futured_reply *reply, void *data)
 static int
 measure_rate(struct bench *b, double *rate)
 {
-	double begin = now();
+	double begin = clock_seconds();
 	int status = EXIT_OK;
 
 	b->done = 0;
@@ -99,7 +90,7 @@ measure_rate(struct bench *b, double *rate)
 	while (b->in_flight > 0 && status == EXIT_OK)
 		if (futured_step(b->f->c, -1) != FUTURED_OK)
 			status = fut_lost(b->f);
-	*rate = (double)b->done / (now() - begin);
+	*rate = (double)b->done / (clock_seconds() - begin);
 	if (status == EXIT_OK && b->failed != NULL)
 		status = fut_refused(b->f, b->failed);
 	futured_reply_free(b->failed);

@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "client/fut/args.h"
+#include "client/fut/clock.h"
 #include "client/fut/common.h"
 #include "client/fut/json.h"
 #include "client/fut/reach.h"
@@ -50,15 +50,6 @@ daemon_start(struct daemon *d)
 	return status;
 }
 
-static double
-now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 static int
 daemon_ping(struct daemon *d)
 {
@@ -66,12 +57,12 @@ daemon_ping(struct daemon *d)
 	struct futured_reply *reply;
 	struct futured_pack *p = need(futured_pack_new());
 	enum futured_status called;
-	double begin = now(), took;
+	double begin = clock_seconds(), took;
 	int status = EXIT_OK;
 
 	futured_pack_str(p, "fut");
 	called = futured_call(f->c, "ping", p, d->timeout >= 0 ? d->timeout : 10, &reply);
-	took = now() - begin;
+	took = clock_seconds() - begin;
 	if (called != FUTURED_OK)
 		status = fut_refused(f, reply);
 	else if (f->json)
@@ -248,10 +239,10 @@ static int
 await_end(struct daemon *d, int pidfd)
 {
 	struct pollfd p = { .fd = pidfd, .events = POLLIN };
-	double end = now() + (d->timeout >= 0 ? d->timeout : 1e6);
+	double end = clock_seconds() + (d->timeout >= 0 ? d->timeout : 1e6);
 
 	for (;;) {
-		double left = end - now();
+		double left = end - clock_seconds();
 
 		if (left < 0) {
 			fut_say(d->f, "it has not ended yet");

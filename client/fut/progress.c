@@ -1,23 +1,14 @@
 /* The progress line of map: how much is done, how fast, how long it will take. */
 #include "client/fut/progress.h"
+#include "client/fut/clock.h"
 
 #include <inttypes.h>
 #include <string.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { EVERY_MS = 100 };
-
-static double
-now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 void
 progress_init(struct progress *p, const struct fut *f)
@@ -27,7 +18,7 @@ progress_init(struct progress *p, const struct fut *f)
 	memset(p, 0, sizeof *p);
 	p->f = f;
 	p->on = f->tty_err && !f->quiet && term != NULL && strcmp(term, "dumb") != 0;
-	p->begun = p->rate_at = now();
+	p->begun = p->rate_at = clock_seconds();
 }
 
 static int
@@ -77,7 +68,7 @@ draw_bar(const struct progress *p, uint64_t done, uint64_t total, int width)
 static void
 draw(struct progress *p, uint64_t done, uint64_t failed, uint64_t total)
 {
-	double rate = p->rate > 0 ? p->rate : (double)done / (now() - p->begun + 1e-9);
+	double rate = p->rate > 0 ? p->rate : (double)done / (clock_seconds() - p->begun + 1e-9);
 	char text[200], left[40] = "", bad[40] = "";
 	int wide = columns(), width;
 
@@ -109,7 +100,7 @@ progress_show(struct progress *p, uint64_t done, uint64_t failed, uint64_t total
 
 	if (!p->on)
 		return;
-	at = now();
+	at = clock_seconds();
 	measure(p, at, done);
 	if (p->drawn && at - p->shown < EVERY_MS / 1000.0)
 		return;

@@ -14,6 +14,7 @@
 #include <curses.h>
 
 #include "client/fut/args.h"
+#include "client/fut/clock.h"
 #include "client/fut/reach.h"
 #include "client/fut/stop.h"
 #include "client/fut/text.h"
@@ -54,7 +55,7 @@ tell(struct top *t, const char *fmt, ...)
 	va_end(ap);
 	free(t->message);
 	t->message = text_escape(text, strlen(text), TEXT_LINE);
-	t->message_until = top_now() + MESSAGE_S;
+	t->message_until = clock_seconds() + MESSAGE_S;
 	free(text);
 }
 
@@ -392,7 +393,7 @@ draw(struct top *t)
 	struct top_screen *s = &t->screen;
 	char question[200];
 
-	if (t->message != NULL && top_now() > t->message_until) {
+	if (t->message != NULL && clock_seconds() > t->message_until) {
 		free(t->message);
 		t->message = NULL;
 	}
@@ -419,7 +420,7 @@ run(struct top *t, int stop)
 
 	while (!t->over) {
 		struct pollfd p[2] = { { STDIN_FILENO, POLLIN, 0 }, { stop, POLLIN, 0 } };
-		double now = top_now();
+		double now = clock_seconds();
 		int key;
 
 		if (now >= next) {
@@ -429,7 +430,7 @@ run(struct top *t, int stop)
 		if (t->over)
 			break;
 		draw(t);
-		now = top_now();
+		now = clock_seconds();
 		if (poll(p, 2, now < next ? (int)((next - now) * 1000) + 1 : 0) < 0 && errno != EINTR)
 			break;
 		if ((signal = stop_take()) != 0)

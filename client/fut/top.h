@@ -43,7 +43,6 @@ struct top_look {
 /* False: the connection is lost (said when the screen is gone). `before` may be all zeros; rates and shares are since then. */
 bool top_ask(struct fut *f, struct processes *p, const struct top_look *before, struct top_look *look);
 void top_forget(struct top_look *look);
-double top_now(void);
 
 /* What a task printed: the last bytes of one stream, as lines. */
 struct top_output {

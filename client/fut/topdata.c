@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "client/fut/clock.h"
 #include "client/fut/list.h"
 #include "client/fut/text.h"
 #include "client/fut/top.h"
@@ -12,15 +13,6 @@
 enum { RUNNING_MOST = 1000, PENDING_MOST = 200, OUTPUT_MOST = 256 << 10 };
 enum { PATIENCE_S = 10 };
 #define RATE_S 0.9
-
-double
-top_now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 static double
 wall(void)
@@ -295,7 +287,7 @@ ask_stats(struct fut *f, struct top_look *look)
 bool
 top_ask(struct fut *f, struct processes *p, const struct top_look *before, struct top_look *look)
 {
-	*look = (struct top_look){ .at = top_now() };
+	*look = (struct top_look){ .at = clock_seconds() };
 	if (futured_daemon_pid(f->c) > 0)
 		processes_read(p);
 	return ask_stats(f, look) && ask_pools(f, before, look) && ask_tasks(f, "RUNNING", RUNNING_MOST, before, look, p) &&
