@@ -162,7 +162,7 @@ on_submitted(struct futured *c, const struct futured_reply *reply, void *data)
 	feed_begin(&r->feed, r->id);
 	if (!r->f->json)
 		r->following = futured_follow(c, r->id, "both", 0, on_output, r) == FUTURED_OK;
-	if (r->signal != 0)
+	if (r->signal != 0 && !r->left)
 		cancel(r);
 }
 
@@ -263,7 +263,10 @@ finish(struct run *r)
 	struct futured_error e;
 
 	if (r->left) {
-		fut_note(r->f, "left %" PRIu64 " to itself", r->id);
+		if (r->id != 0)
+			fut_note(r->f, "left %" PRIu64 " to itself", r->id);
+		else
+			fut_note(r->f, "left the task to itself before its id was told; `fut ls` has it");
 		return EXIT_SIGNALLED + r->signal;
 	}
 	sink_drain(&r->out.sink);

@@ -4,11 +4,13 @@ import os
 import re
 import select
 import signal
+import socket
 import subprocess
 import time
 
 import pytest
 
+import rpc
 from cli_helper import FUT, Fut, await_full
 from helpers import Hang, eventually, rss
 
@@ -497,6 +499,36 @@ def test_a_hangup_leaves_it(fut, daemon, client, gate):
     assert process.wait(5) == 129
     assert [m["state"] for m in client.call("list")] == ["RUNNING"]
     gate.open()
+
+
+def test_a_hangup_that_comes_with_the_id_leaves_it(sf):
+    """A peer that stops fut before it answers the submit, so that the signal and the answer are there in the same turn."""
+    path = os.path.join(sf.directory, "peer.sock")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        process = Fut(sf.directory, path).start("run", "true")
+        peer, _ = listener.accept()
+    said, unpacker = [], rpc.unpacker()
+
+    def heard(data):
+        unpacker.feed(data)
+        said.extend(unpacker)
+        return data
+    while not any(frame[2] == "submit" for frame in said):
+        assert heard(peer.recv(4096))
+        for _, msgid, method, *_ in said:
+            if method == "hello":
+                peer.sendall(rpc.pack([1, msgid, None, {"protocol": 1, "server": "a test", "instance": "x", "methods": [], "limits": {}}]))
+    process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, process.pid, os.WSTOPPED)
+    peer.sendall(rpc.pack([1, next(frame[1] for frame in said if frame[2] == "submit"), None, 7]))
+    process.send_signal(signal.SIGHUP)
+    process.send_signal(signal.SIGCONT)
+    assert process.wait(5) == 129 and b"left 7 to itself" in process.stderr.read()
+    while heard(peer.recv(4096)):
+        pass
+    assert "cancel" not in [frame[2] for frame in said]
 
 
 def test_interrupt_of_map_cancels_all(fut, daemon, client, gate):
