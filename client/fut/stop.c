@@ -51,6 +51,16 @@ stop_also(int signal)
 	catch(signal);
 }
 
+void
+stop_for(int signal)
+{
+	struct sigaction caught, sa = { .sa_handler = SIG_DFL };
+
+	sigaction(signal, &sa, &caught);
+	raise(signal);
+	sigaction(signal, &caught, NULL);
+}
+
 int
 stop_take(void)
 {

@@ -9,6 +9,8 @@
 int stop_begin(void);
 /* And this one. */
 void stop_also(int signal);
+/* Does what this one does by default, be it to stop us until SIGCONT; then it is caught as before. */
+void stop_for(int signal);
 /* Takes what has come: the number of the signal, 0 for none. One signal a call. */
 int stop_take(void);
 

@@ -1,7 +1,8 @@
 /* fut top: a live look at pools and tasks, and keys to act on them.
  *
  * Once a second everything is asked anew, in as many round trips as there are lists; between that, keys. However it ends (q, a signal, the
- * daemon gone, a failure of our own), the terminal gets back what it was before. ^Z is ncurses' own. */
+ * daemon gone, a failure of our own), the terminal gets back what it was before. So it does for ^Z, which comes as a signal among others:
+ * ncurses' own handler would lose one that comes while it draws. */
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -357,6 +358,8 @@ on_key(struct top *t, int key)
 {
 	long by;
 
+	if (key == KEY_RESIZE) /* ncurses' word: what asks goes on asking */
+		return;
 	if (t->screen.help) {
 		t->screen.help = false;
 		return;
@@ -411,6 +414,15 @@ draw(struct top *t)
 	s->message = NULL;
 }
 
+/* ^Z: the terminal is the shell's until we are continued. Its size may be another by then. */
+static void
+suspend(void)
+{
+	top_draw_pause();
+	stop_for(SIGTSTP);
+	top_draw_resume();
+}
+
 /* Returns the signal that ended it; 0: none, or ^C, which is as good as q. */
 static int
 run(struct top *t, int stop)
@@ -433,7 +445,10 @@ run(struct top *t, int stop)
 		now = clock_seconds();
 		if (poll(p, 2, now < next ? (int)((next - now) * 1000) + 1 : 0) < 0 && errno != EINTR)
 			break;
-		if ((signal = stop_take()) != 0)
+		signal = stop_take();
+		if (signal == SIGTSTP)
+			suspend();
+		else if (signal != 0)
 			return signal == SIGINT ? 0 : signal;
 		if ((p[0].revents & (POLLHUP | POLLERR)) != 0)
 			return SIGHUP;
@@ -461,6 +476,7 @@ top_main(struct fut *f, int argc, char **argv)
 		return status;
 	stop = stop_begin();
 	stop_also(SIGQUIT);
+	stop_also(SIGTSTP);
 	if (term == NULL || strcmp(term, "dumb") == 0 || !top_draw_begin(f->paint_out)) {
 		fut_say(f, "top: this terminal (TERM=%s) cannot be drawn on", term != NULL ? term : "");
 		return EXIT_FAILED;

@@ -75,6 +75,9 @@ struct top_screen {
 /* Begins the screen; top_draw_end may be called at any time after, and again. False: the terminal cannot do it. */
 bool top_draw_begin(bool colors);
 void top_draw_end(void);
+/* Between them the terminal is as it was before; it may have another size afterwards, and all is drawn anew. */
+void top_draw_pause(void);
+void top_draw_resume(void);
 void top_draw(struct top_screen *s);
 
 #endif

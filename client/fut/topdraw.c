@@ -4,6 +4,7 @@
 #include <curses.h>
 #include <inttypes.h>
 #include <locale.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -55,6 +56,21 @@ top_draw_end(void)
 	if (on)
 		endwin();
 	on = false;
+}
+
+void
+top_draw_pause(void)
+{
+	def_prog_mode();
+	endwin();
+}
+
+void
+top_draw_resume(void)
+{
+	reset_prog_mode();
+	raise(SIGWINCH); /* ncurses asks for the size anew, and getch tells of it */
+	clearok(curscr, TRUE);
 }
 
 /* ---- pieces ---- */

@@ -9,7 +9,6 @@ import termios
 import pytest
 
 from cli_helper import FUT, Fut, Screen, Terminal
-from helpers import eventually
 
 
 @pytest.fixture
@@ -181,13 +180,36 @@ def test_the_alternate_screen_is_left(fut, daemon):
 def test_stopped_and_continued_it_draws_again(fut, daemon):
     shell = Terminal(["/bin/bash", "--norc", "-i"], {**fut.env, "PS1": "ready> ", "PATH": os.path.dirname(FUT) + ":" + fut.env["PATH"]}, fut.directory)
     shell.until(b"ready>", 30).type(b"fut top\r").until(b"POOL", 30)
-    begun = shell.seen.count(b"\x1b[?1049h")
-    shell.type(b"\x1a").until(b"Stopped", 30)
-    assert b"\x1b[?1049l" in shell.seen
-    shell.type(b"fg\r")
-    eventually(lambda: shell.read(0.1) is not None and shell.seen.count(b"\x1b[?1049h") > begun)
+    for _ in range(5):   # each time while it draws: that was when ncurses' own handler was away
+        shell.type(b"\x1a").until(b"Stopped", 30)
+        assert shell.seen.rfind(b"\x1b[?1049l") > shell.seen.rfind(b"\x1b[?1049h")
+        shell.seen = b""
+        shell.type(b"fg\r").until(b"POOL", 30)
+        assert b"\x1b[?1049h" in shell.seen
     shell.type(b"q").until(b"ready>").type(b"exit 7\r")
     assert shell.wait() == 7
+
+
+def test_a_size_that_changed_while_it_was_stopped_is_seen(fut, daemon):
+    shell = Terminal(["/bin/bash", "--norc", "-i"], {**fut.env, "TERM": "vt100", "PS1": "ready> ", "PATH": os.path.dirname(FUT) + ":" + fut.env["PATH"]},
+                     fut.directory)
+    shell.until(b"ready>", 30).type(b"fut top\r").until(b"POOL", 30).type(b"\x1a").until(b"Stopped", 30)
+    fcntl.ioctl(shell.fd, termios.TIOCSWINSZ, struct.pack("HHHH", 10, 60, 0, 0))
+    shell.seen = b""
+    shell.type(b"fg\r").until(b"POOL", 30)
+    Screen(shell, 10, 60).until(lambda s: s.rstrip().split("\n")[-1].startswith("q quit") and s.count("\n") == 9)
+    shell.type(b"q").until(b"ready>").type(b"exit 7\r")
+    assert shell.wait() == 7
+
+
+def test_a_question_survives_being_resized(fut, daemon, client):
+    top = Top(fut)
+    top.until("POOL")
+    top.press("\t", "r").until("how many workers for shell?")
+    top.resize(20, 70)
+    top.until("how many workers for shell?")
+    top.press("7", "\r").until(lambda s: "0/7" in row(s, "shell  "))
+    top.press("q").end()
 
 
 def test_a_daemon_that_goes_is_told_on_a_restored_terminal(fut, daemon):
