@@ -76,8 +76,8 @@ class Terminal:
             os.chdir(cwd)
             if stdout is not None:
                 os.dup2(stdout, 1)
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))   # here: the program asks as soon as it runs
             os.execve(argv[0], argv, {k: v for k, v in env.items() if v is not None})
-        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.seen = b""
         self.status = None
 
