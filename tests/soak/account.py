@@ -25,7 +25,7 @@ class Task:
         self.releasing = self.released = False
         self.outcome = None      # as first heard
         self.life = None         # the daemon's life in which it was submitted
-        self.kills = 0           # how many kills there had been then
+        self.kills = 0           # how many kills were over then
 
     def value(self):
         text = self.word * (self.size // len(self.word) + 1)
@@ -66,7 +66,8 @@ class Account:
         self.lines = 0
         self.wrong = []
         self.life = 0            # how often the daemon was started
-        self.kills = 0
+        self.kills = 0           # how many have begun
+        self.striking = False    # the last of them is not over: it may yet meet what is submitted now
         self.top = 0             # the largest id acknowledged
         self.counts = {}
 
@@ -86,7 +87,7 @@ class Account:
         with self.lock:
             self.words.setdefault(task.word, task)
             if task.life is None:
-                task.life, task.kills = self.life, self.kills
+                task.life, task.kills = self.life, self.kills - self.striking
             return self.top
 
     def acknowledged(self, task, future, floor):
@@ -276,9 +277,14 @@ class Account:
         with self.lock:
             self.life += 1
 
-    def note_kill(self):
+    def kill_begins(self):
         with self.lock:
             self.kills += 1
+            self.striking = True
+
+    def kill_is_over(self):
+        with self.lock:
+            self.striking = False
 
     def size(self):
         return os.path.getsize(self.ledger_path) if os.path.exists(self.ledger_path) else 0

@@ -38,10 +38,12 @@ class Killer:
 
     def strike(self):
         """One kill; returns what it was: 'daemon' and 'all' end the daemon. Waits until there is somebody to kill."""
+        self.book.kill_begins()
         what = self._strike()
         while what == "nobody":
             time.sleep(0.01)
             what = self._strike()
+        self.book.kill_is_over()
         self.counts[what] = self.counts.get(what, 0) + 1
         return what
 
@@ -51,7 +53,6 @@ class Killer:
         self.hosts_killed = [t for t in self.hosts_killed if now - t < 10]
         if what == "host" and len(self.hosts_killed) >= HOSTS_IN_10_S:
             what = "task"
-        self.book.note_kill()
         victims = {"host": self._hosts, "task": self._tasks}.get(what, list)()
         if what == "daemon":
             self.daemon.process.kill()
