@@ -118,8 +118,11 @@ def children(pid):
     """Its children, dead ones too."""
     found = []
     for thread in os.listdir("/proc/%d/task" % pid):
-        with open("/proc/%d/task/%s/children" % (pid, thread)) as f:
-            found += map(int, f.read().split())
+        try:
+            with open("/proc/%d/task/%s/children" % (pid, thread)) as f:
+                found += map(int, f.read().split())
+        except FileNotFoundError:   # this thread has ended
+            pass
     return found
 
 
