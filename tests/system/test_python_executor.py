@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -396,7 +397,8 @@ def test_a_result_that_cannot_be_pickled_costs_its_item_alone(pool):
     assert seen == [0, None, 2, 3]
 
 
-def append(path, n):
+def append(path, n, pause=0):
+    time.sleep(pause)
     with open(path, "ab", buffering=0) as f:
         f.write(b"%d\n" % n)
     return n
@@ -407,7 +409,7 @@ def test_what_was_sent_ahead_and_cancelled_never_runs_and_the_rest_runs_once(poo
     assert worker.find_claim() is not None  # else nothing is sent ahead
     path = str(tmp_path / "ledger")
     (tmp_path / "ledger").touch()
-    futures = [pool.submit(append, path, n) for n in range(3000)]
+    futures = [pool.submit(append, path, n, 0.001 * (n >= 2000)) for n in range(3000)]   # the last ones take their time: the cancels come before
     cancelled = {n for n in range(2999, 0, -3) if futures[n].cancel()}
     done = {f.result(30) for n, f in enumerate(futures) if n not in cancelled}
     ran = [int(line) for line in open(path)]
