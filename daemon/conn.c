@@ -41,6 +41,7 @@ enum {
 	RESERVED_LEAST = 32,           /* … and never fewer than so many */
 	FAREWELL_MS = 500,             /* a peer in a network reads what was said last, before the socket is closed with its own words unread */
 	FAREWELLS = 256,               /* … so many at once, at most */
+	LAST_WORDS_MS = 1000,          /* a peer that takes nothing for so long while the daemon ends has lost the rest */
 	STALLED_SECONDS = 30,          /* a peer that takes nothing for so long, with output waiting, is cut off */
 };
 
@@ -462,6 +463,25 @@ conn_resume_all(void)
 		if (c->stream.paused && stream_queued(&c->stream) < max_queued / 2 && !(c->login && c->login->state == LOGIN_REFUSED))
 			stream_pause(&c->stream, false);
 	}
+}
+
+static bool
+is_owed(const struct conn *c)
+{
+	return stream_queued(&c->stream) || !backlog_is_empty(&c->backlog) || c->events_said.len || follow_is_owed(c);
+}
+
+bool
+conn_any_owed(uint64_t since_us)
+{
+	const struct conn *c;
+
+	DL_FOREACH(conns, c) {
+		uint64_t moved_us = c->stream.moved_us > since_us ? c->stream.moved_us : since_us;
+		if (is_owed(c) && clock_now() - moved_us < LAST_WORDS_MS * 1000u)
+			return true;
+	}
+	return false;
 }
 
 void

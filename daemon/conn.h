@@ -96,6 +96,8 @@ void conn_set_limits(uint64_t message, uint64_t connections, uint64_t requests, 
 uint64_t conn_message_limit(void);
 /* Ends it now; what was said is written as far as the socket takes it. */
 void conn_close(struct conn *c, const char *why);
+/* Whether some that read, since `since_us` at least, have not been told all that they are owed. */
+bool conn_any_owed(uint64_t since_us);
 /* Ends all of them, at shutdown. */
 void conn_close_all(void);
 

@@ -106,6 +106,18 @@ follow_say(struct conn *c)
 	}
 }
 
+bool
+follow_is_owed(const struct conn *c)
+{
+	const struct follow *follow;
+
+	DL_FOREACH(c->follows, follow) {
+		if (future_is_final(follow->future))
+			return true;
+	}
+	return false;
+}
+
 void
 follow_clear(struct conn *c)
 {

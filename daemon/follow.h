@@ -13,6 +13,8 @@ struct conn;
 bool follow_add(struct conn *c, struct future *f, const uint64_t offset[OUTPUT_STREAMS]);
 /* Says what there is to say and room for. */
 void follow_say(struct conn *c);
+/* Whether there is something to say of a task that is over. */
+bool follow_is_owed(const struct conn *c);
 void follow_clear(struct conn *c);
 
 #endif

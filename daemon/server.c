@@ -63,7 +63,7 @@ static struct event *signals[4];
 static struct timer deadline, trim;
 static struct server_waiter *waiters;
 static char instance[33];
-static uint64_t started_us;
+static uint64_t started_us, ending_us; /* 0: it is not */
 
 #define SECOND UINT64_C(1000000)
 
@@ -485,6 +485,7 @@ enter(enum phase next)
 		timer_set(&deadline, now + config->stop_timeout_us, on_deadline);
 		break;
 	case ENDING:
+		ending_us = now;
 		service_stopping();
 		listener_close_all();
 		for (struct pool *p = pool_first(); p; p = p->next)
@@ -511,7 +512,8 @@ on_deadline(struct timer *t)
 		log_warn("server", "tasks still run after stop_timeout: they are killed");
 		kill_running();
 	} else if (phase == ENDING) {
-		log_error("server", "workers do not end: left behind");
+		if (hosts_left())
+			log_error("server", "workers do not end: left behind");
 		phase = OVER;
 	}
 }
@@ -594,7 +596,7 @@ look_whether_over(void)
 	}
 	if (phase == STOPPING && all_quiet())
 		enter(ENDING);
-	if (phase == ENDING && !hosts_left())
+	if (phase == ENDING && !hosts_left() && !conn_any_owed(ending_us))
 		phase = OVER;
 }
 
