@@ -1,24 +1,11 @@
+/* What closes a pool is part of the pool: closing must not fail for want of memory. */
 #include "daemon/closing.h"
-
-#include <stdlib.h>
 
 #include "daemon/container.h"
 #include "daemon/host.h"
 #include "daemon/pool.h"
 #include "daemon/registry.h"
 #include "daemon/slot.h"
-
-/* Cancels a pool's pending futures in slices; those in the queue first, then whoever else there is by walking the registry. */
-struct sweep {
-	struct turn_item item;
-	struct pool *pool; /* counted */
-	uint64_t at;
-};
-
-/* Waits for the pool to be empty, and takes it out of the table. */
-struct leaving {
-	struct pool_waiter waiter;
-};
 
 static bool
 cancel_pending(struct future *f)
@@ -29,39 +16,47 @@ cancel_pending(struct future *f)
 	return true;
 }
 
+/* In slices: those in the queue first, then whoever else there is by walking the registry. */
 static void
 sweep(struct turn_item *item)
 {
-	struct sweep *s = container(item, struct sweep, item);
-	struct pool *p = s->pool;
+	struct pool *p = container(item, struct pool, sweeping);
 	struct future *f;
+	bool end = false;
 
 	while (turn_budget() && (f = queue_peek(p->queue))) {
 		turn_count(1, 0);
 		cancel_pending(f);
 	}
-	while (turn_budget() && p->states[FUTURE_PENDING] && (s->at = registry_after(s->at + 1))) {
+	while (turn_budget() && p->states[FUTURE_PENDING] && !end) {
+		uint64_t id = registry_after(p->swept + 1);
 		turn_count(1, 0);
-		f = registry_find(s->at);
+		if ((end = !id))
+			break;
+		p->swept = id;
+		f = registry_find(id);
 		if (f->spec->pool == p)
 			cancel_pending(f);
 	}
-	if (p->states[FUTURE_PENDING] && s->at) {
-		turn_schedule(TURN_WORK, &s->item, sweep);
+	if (p->states[FUTURE_PENDING] && !end) {
+		turn_schedule(TURN_WORK, &p->sweeping, sweep);
 		return;
 	}
+	pool_wake(p);
 	pool_drop(p);
-	free(s);
 }
 
 void
 closing_cancel_pending(struct pool *p)
 {
-	struct sweep *s = calloc(1, sizeof *s);
-	if (!s)
-		return; /* they will run instead */
-	s->pool = pool_hold(p);
-	sweep(&s->item);
+	bool under_way = p->sweeping.scheduled;
+
+	pool_take_back_ahead(p);
+	p->swept = 0;
+	if (under_way)
+		return;
+	pool_hold(p);
+	sweep(&p->sweeping);
 }
 
 /* A thread cannot be stopped: its host is, with all that runs in it. */
@@ -95,9 +90,9 @@ closing_stop_running(struct pool *p, bool kill)
 static bool
 on_quiet(struct pool_waiter *w, struct pool *p)
 {
+	(void)w;
 	if (!pool_is_empty(p))
 		return false;
-	free(container(w, struct leaving, waiter));
 	pool_remove(p);
 	return true;
 }
@@ -119,9 +114,6 @@ closing_begin(struct pool *p, const struct closing *how)
 		pool_end_hosts(p, how->kill ? 0 : p->config->grace_us);
 	if (!first)
 		return;
-	struct leaving *l = calloc(1, sizeof *l);
-	if (!l)
-		return;
-	l->waiter.wake = on_quiet;
-	pool_wait_quiet(p, &l->waiter);
+	p->leaving.wake = on_quiet;
+	pool_wait_quiet(p, &p->leaving);
 }

@@ -690,7 +690,7 @@ anything_to_look_at(const struct pool *p)
 static bool
 takes_tasks(const struct pool *p)
 {
-	return !p->paused && !p->draining && !frozen && !p->gone;
+	return !p->paused && !p->draining && !frozen && !p->gone && !p->sweeping.scheduled;
 }
 
 static void

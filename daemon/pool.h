@@ -71,6 +71,9 @@ struct pool {
 	struct timer idle;
 	struct pool_waiter *room;   /* blocked submits, in order */
 	struct pool_waiter *quiet;  /* drains and closes: woken when nothing runs */
+	struct turn_item sweeping;  /* what is PENDING is being cancelled: nothing is handed over */
+	uint64_t swept;             /* … up to this id */
+	struct pool_waiter leaving; /* closed: goes when it is empty */
 	struct pool *next, *prev;   /* in the table */
 };
 

@@ -148,6 +148,19 @@ def test_terminate_and_kill_break_what_runs_and_cancel_what_waits(daemon, client
     eventually(lambda: not is_alive(pid))
 
 
+@pytest.mark.parametrize("how", ["cancel_futures", "terminate", "kill"])
+def test_a_queue_longer_than_a_turn_is_cancelled_to_its_end_and_none_of_it_begins(daemon, client, gate, how):
+    name, ledger = client.call("open_pool", {"like": "shell", "workers": 2}), daemon.path("ledger")
+    gates = [client.call("submit", name, *gate.task()) for _ in range(2)]
+    gate.await_start(), gate.await_start()
+    first, count = client.call("map", name, "sh", [["-c", 'echo ran >>"$0"; exec sleep 1000', ledger]] * 30000)
+    closing = client.request("close_pool", name, {how: True})
+    gate.open(2)
+    assert client.answer(closing) is None
+    assert set(client.call("state", [[first, count]])) == {"CANCELLED"} and lines(ledger) == []
+    assert client.call("state", gates) == ["FINISHED"] * 2
+
+
 def test_kill_does_not_wait_for_one_that_ignores_term(daemon, client, gate):
     name = client.call("open_pool", {"like": "shell", "workers": 1})
     future = client.call("submit", name, *gate.task(before="trap '' TERM"))

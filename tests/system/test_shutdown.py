@@ -53,6 +53,17 @@ def test_cancel_futures_cancels_what_waits(daemon, client, gate):
     assert lines(log) == ["ran"]
 
 
+def test_cancel_futures_cancels_a_queue_longer_than_a_turn(daemon, client, gate):
+    """In a pool that was paused, so that without it the queue would be run."""
+    log = daemon.path("log")
+    client.call("pause", "shell")
+    first, count = client.call("map", "shell", "sh", [["-c", 'echo never >>"$0"; sleep 1000', log]] * 30000, {"watch": True})
+    asked = client.request("shutdown", {"cancel_futures": True})
+    assert {client.notification("done")[1] for _ in range(count)} == {"CANCELLED"}
+    assert client.answer(asked) is None
+    assert daemon.await_end() == 0 and lines(log) == []
+
+
 def test_without_wait_it_answers_at_once_and_pending_work_still_runs(daemon, client, gate):
     log = daemon.path("log")
     client.call("submit", "one", *gate.task("echo a >>%s" % log))
@@ -183,6 +194,27 @@ def test_answers_already_made_are_still_sent_at_the_end(daemon, client):
     asked = client.request("shutdown", {"cancel_futures": True})
     assert len([client.notification("done") for _ in range(count)]) == count
     assert client.answer(asked) is None
+    assert daemon.await_end() == 0
+
+
+@pytest.mark.config(pools={"shell": {"kind": "command", "output": "16MiB"}})
+def test_a_large_answer_is_sent_to_its_end(daemon, client, gate):
+    future = client.call("submit", "shell", *gate.task("head -c 10000000 /dev/zero"))
+    gate.await_start()
+    asked = client.request("result", future)
+    other = daemon.client()
+    ending = other.request("shutdown")
+    gate.open()
+    other.answer(ending)
+    assert len(client.answer(asked)["stdout"]) == 10000000
+    assert daemon.await_end() == 0
+
+
+def test_who_does_not_read_does_not_keep_it_from_ending(daemon, client):
+    client.call("pause", "shell")
+    client.call("map", "shell", "true", [[]] * 30000, {"watch": True})
+    other = daemon.client()
+    assert other.call("shutdown", {"cancel_futures": True}) is None
     assert daemon.await_end() == 0
 
 
