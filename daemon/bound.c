@@ -73,17 +73,25 @@ bound_cancel(struct future *f)
 }
 
 static void
+cancel_next(struct leaving *l)
+{
+	uint64_t id;
+
+	if (!ids_next(&l->ids, &id))
+		return;
+	struct future *f = registry_find(id);
+	turn_count(1, 0);
+	if (f && f->spec->bound_to == l->conn_id)
+		bound_cancel(f);
+}
+
+static void
 cancel_slice(struct turn_item *item)
 {
 	struct leaving *l = container(item, struct leaving, item);
-	uint64_t id;
 
-	while (turn_budget() && ids_next(&l->ids, &id)) {
-		struct future *f = registry_find(id);
-		turn_count(1, 0);
-		if (f && f->spec->bound_to == l->conn_id)
-			bound_cancel(f);
-	}
+	while (turn_budget() && l->ids.at < l->ids.runs)
+		cancel_next(l);
 	if (l->ids.at < l->ids.runs) {
 		turn_schedule(TURN_WORK, &l->item, cancel_slice);
 		return;
@@ -106,15 +114,16 @@ release_pools(uint64_t conn_id)
 void
 bound_release(struct conn *c)
 {
-	struct leaving *l = c->bound_count ? calloc(1, sizeof *l) : NULL;
+	struct leaving now = { .conn_id = c->id, .ids = { .run = c->bound, .runs = c->bound_count, .size = c->bound_size } }, *l;
 
 	release_pools(c->id);
-	if (!l) {
-		free(c->bound);
+	c->bound = NULL;
+	if (!now.ids.runs || !(l = malloc(sizeof *l))) { /* without memory all at once */
+		while (now.ids.at < now.ids.runs)
+			cancel_next(&now);
+		ids_clear(&now.ids);
 		return;
 	}
-	l->conn_id = c->id;
-	l->ids = (struct ids){ .run = c->bound, .runs = c->bound_count, .size = c->bound_size };
-	c->bound = NULL;
+	*l = now;
 	turn_schedule(TURN_WORK, &l->item, cancel_slice);
 }
