@@ -4,6 +4,7 @@
 #include "worker/channel.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -11,7 +12,8 @@
 
 enum {
 	RECEIVE_MIN = 16 * 1024, /* room made before every receive */
-	KEEP_MAX = 1024 * 1024,  /* a buffer that grew beyond this for one message is given back */
+	KEEP_MAX = 1024 * 1024,  /* a buffer that grew beyond this is given back when what comes next is small, or nothing comes … */
+	KEEP_MS = 1000,          /* … for so long: fresh memory is slower than copying into it */
 };
 
 void
@@ -62,8 +64,27 @@ drop_used(struct channel *c)
 		return;
 	c->at = 0;
 	c->in.len = 0;
-	if (c->in.cap > KEEP_MAX)
+}
+
+static bool
+is_large(const struct channel *c)
+{
+	return c->in.cap > KEEP_MAX || c->out.cap > KEEP_MAX;
+}
+
+/* Gives large buffers back, as far as little or nothing is in them. */
+static void
+shrink(struct channel *c)
+{
+	struct buf small = { 0 };
+
+	if (c->out.len == 0)
+		buf_clear(&c->out);
+	if (c->in.len - c->at <= KEEP_MAX && buf_append(&small, c->in.data + c->at, c->in.len - c->at)) {
 		buf_clear(&c->in);
+		c->in = small;
+		c->at = 0;
+	}
 }
 
 /* Scans what has been received and not scanned yet. */
@@ -83,6 +104,8 @@ scan(struct channel *c, struct reader *message, uint32_t *elements)
 	if (verdict != FRAME_DONE)
 		return CHANNEL_BAD;
 	len = c->scanned;
+	if (len <= KEEP_MAX && is_large(c))
+		shrink(c);
 	reader_init(message, c->in.data + c->at, len);
 	c->at += len;
 	c->scanned = 0;
@@ -131,6 +154,14 @@ make_room(struct channel *c)
 	return buf_reserve(&c->in, room > RECEIVE_MIN ? room : RECEIVE_MIN);
 }
 
+static bool
+has_come(const struct channel *c, int timeout_ms)
+{
+	struct pollfd p = { .fd = c->fd, .events = POLLIN };
+
+	return poll(&p, 1, timeout_ms) != 0;
+}
+
 static enum channel_verdict
 receive(struct channel *c, enum channel_wait wait)
 {
@@ -147,6 +178,8 @@ receive(struct channel *c, enum channel_wait wait)
 	};
 	ssize_t got;
 
+	if (c->in.len == 0 && is_large(c) && !has_come(c, wait == CHANNEL_WAIT ? KEEP_MS : 0))
+		shrink(c);
 	if (!make_room(c))
 		return CHANNEL_BAD;
 	part.iov_base = c->in.data + c->in.len;
@@ -195,12 +228,10 @@ channel_flush(struct channel *c, enum channel_wait wait)
 		else if (errno != EINTR && errno != EAGAIN)
 			break;
 	}
-	if (c->out.failed || put < 0 || c->out.cap > KEEP_MAX) {
-		bool whole = !c->out.failed && c->sent == c->out.len;
-
+	if (c->out.failed || put < 0) {
 		buf_clear(&c->out);
 		c->sent = 0;
-		return whole ? CHANNEL_SENT : CHANNEL_GONE;
+		return CHANNEL_GONE;
 	}
 	c->out.len = 0;
 	c->sent = 0;

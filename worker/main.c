@@ -1,4 +1,5 @@
 /* futured-worker: the program that runs tasks. The kind of its pool, which the hello names, says what runs them. */
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -20,6 +21,10 @@ static const struct runtime runtimes[] = {
 	{ "interpreter", lua_serve },
 };
 
+/* What tasks and messages need for a moment goes back when it is freed, blocks of more than this at once; else malloc would raise its bounds with
+ * every large block that it sees, and keep them. */
+enum { MMAP_THRESHOLD = 4 << 20, TRIM_THRESHOLD = 16 << 20 };
+
 int
 main(void)
 {
@@ -27,6 +32,8 @@ main(void)
 	struct host host;
 	int status = 1;
 
+	mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD);
+	mallopt(M_TRIM_THRESHOLD, TRIM_THRESHOLD);
 	prctl(PR_SET_NAME, "futured-worker", 0L, 0L, 0L); /* one that is executed by descriptor has a number for a name */
 	if (host_open(&host)) {
 		for (i = 0; i < count && strcmp(runtimes[i].kind, host.kind) != 0; i++)

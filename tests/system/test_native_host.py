@@ -13,6 +13,7 @@ import msgpack
 import pytest
 
 import helpers
+import worker_host
 from worker_host import CLAIMED, ENTRIES, REVOKED, RINGS, SENT, Host, module
 
 
@@ -409,6 +410,17 @@ def test_tasks_children_hold_none_of_the_sockets(start):
     slot = start("process").slot
     assert slot.ask("shell", "exec ls -l /proc/self/fd") == ["ok", 0]
     assert b"pipe:" in slot.printed() and b"socket:" not in slot.printed() and b"boards" not in slot.printed()
+
+
+def test_memory_of_large_messages_is_kept_for_the_next_one_and_goes_when_none_comes(start):
+    slot = start("process", message=64 << 20).slot
+    text = b"x" * (20 << 20)
+    for _ in range(2):
+        assert slot.call("echo", text) == text
+    assert slot.call("echo", b"small") == b"small"
+    helpers.eventually(lambda: helpers.is_sanitized(worker_host.WORKER) or helpers.rss(slot.host.pid) < 16 << 20)   # what comes next is small
+    assert slot.call("echo", text) == text
+    helpers.eventually(lambda: helpers.is_sanitized(worker_host.WORKER) or helpers.rss(slot.host.pid) < 16 << 20)   # … or does not come
 
 
 # ---- the example modules ----
