@@ -16,7 +16,7 @@ B       := build$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(FAULTS),-faults)
 LAUNCH := become
 PROTO  := buf shape utf8 pack reader frame message status error address board ring
 CONFIG := config keys memory report tree number initargs listen principal setting check sample effect
-DAEMON := clock journal log timer turn bytes stream spec owner access quota errors key retention watch gate queue registry future \
+DAEMON := clock journal log timer turn spare bytes stream spec owner access quota errors key retention watch gate queue registry future \
           output input fill run answer rings slot cgroup box resident child launch identity launcher lock paths host pool program workers cpus closing bound backlog keyfile tokens tls login conn follow \
           events ids request methods walk await environment options submission mapping describe why listener inherit notify service tally metrics http \
           server reload store store_sqlite payload batch commit acceptance boards opened replay req_submit req_result req_cancel req_wait req_list req_output req_pool req_admin $(if $(FAULTS),fault)
@@ -28,7 +28,7 @@ FUT    := main verbs common args clock help text words jsonout jsonin writer lis
           complete completion top topdata topdraw processes page
 UNIT   := buf utf8 frame reader message error board ring address config config_broken number client_core client_pack client_memory client_blocking \
           client_rules client_map client_reconnect client_event \
-          queue timer histogram ids backlog registry watch gate key turn bytes future future_places retention cgroup
+          queue timer spare histogram ids backlog registry watch gate key turn bytes future future_places retention cgroup
 
 PKGS    = libevent_core msgpack yaml-0.1 sqlite3
 # fut is started for every single task: what the dynamic linker need not load it has sooner. FUT_LIBS="-lncursesw -ltinfo" where there are no archives.

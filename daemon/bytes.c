@@ -4,6 +4,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "daemon/spare.h"
+
 struct block {
 	uint32_t count;
 	size_t size;
@@ -55,6 +57,8 @@ block_drop(struct block *block)
 		total -= block->size - block->elsewhere;
 	if (block->mapped)
 		munmap(block->data, block->size);
+	else if (block->data != block->behind && !block->elsewhere)
+		spare_give(block->data);
 	else if (block->data != block->behind)
 		free(block->data);
 	free(block);

@@ -18,6 +18,7 @@
 #include "daemon/clock.h"
 #include "daemon/container.h"
 #include "daemon/fault.h"
+#include "daemon/spare.h"
 #include "daemon/tls.h"
 
 enum {
@@ -231,6 +232,15 @@ shake(struct stream *s)
 	}
 }
 
+/* A large frame that outgrows its buffer goes on in memory that another one had. False: there is no need for it, or no such memory. */
+static bool
+use_spare(struct stream *s, uint64_t needs)
+{
+	uint64_t size = s->in.len + needs;
+
+	return needs >= SPARE_LEAST && size > s->in.cap && size <= s->scan.limit && spare_use(&s->in, (size_t)size);
+}
+
 /* Reads once. True if there may be more to read. */
 static bool
 read_once(struct stream *s, unsigned max)
@@ -243,7 +253,7 @@ read_once(struct stream *s, unsigned max)
 		room = needs > READ_SIZE ? 4 * READ_SIZE : READ_SIZE;
 		if (needs < room && needs > READ_SIZE)
 			room = (size_t)needs; /* a large frame ends where its buffer ends: it can be taken whole */
-		if (!buf_reserve(&s->in, room)) {
+		if (!use_spare(s, needs) && !buf_reserve(&s->in, room)) {
 			end(s, STREAM_NOMEM, FRAME_MORE);
 			return false;
 		}
