@@ -41,8 +41,22 @@ on_answer(struct futured *c, const struct futured_reply *reply, void *data)
 
 	a->arrived = true;
 	a->status = connection_replied(c, reply);
-	if (a->wanted && (a->reply = futured_reply_copy(reply)) == NULL)
+	if (a->wanted && (a->reply = reply_keep(reply)) == NULL)
 		a->status = connection_failed(c, FUTURED_NO_MEMORY, NULL);
+}
+
+/* FUTURED_OK: it has arrived. */
+static enum futured_status
+await(struct futured *c, const struct answer *a, double deadline)
+{
+	enum futured_status status;
+
+	while (!a->arrived) {
+		status = futured_step(c, deadline_left(deadline));
+		if (!a->arrived && status != FUTURED_OK && (status != FUTURED_TIMEOUT || deadline_left(deadline) == 0))
+			return status;
+	}
+	return FUTURED_OK;
 }
 
 enum futured_status
@@ -58,17 +72,13 @@ futured_call(struct futured *c, const char *method, const struct futured_pack *p
 		*reply = NULL;
 	if (c->core.dispatching)
 		return connection_failed(c, FUTURED_INVALID_STATE, "a blocking call in a callback");
-	if ((status = futured_request(c, method, params, on_answer, &a, &msgid)) != FUTURED_OK)
+	core_borrow(&c->core);
+	status = futured_request(c, method, params, on_answer, &a, &msgid);
+	if (status == FUTURED_OK && (status = await(c, &a, deadline)) != FUTURED_OK)
+		futured_forget(c, msgid);
+	core_settle(&c->core);
+	if (status != FUTURED_OK)
 		return status;
-	while (!a.arrived) {
-		status = futured_step(c, deadline_left(deadline));
-		if (!a.arrived && status == FUTURED_TIMEOUT && deadline_left(deadline) > 0)
-			continue;
-		if (!a.arrived && status != FUTURED_OK) {
-			futured_forget(c, msgid);
-			return status;
-		}
-	}
 	if (reply != NULL)
 		*reply = a.reply;
 	return a.status;

@@ -406,8 +406,9 @@ static void
 write_some(struct futured *c)
 {
 	while (core_unsent(&c->core) > 0) {
-		ssize_t n = c->tls != NULL ? tls_send(c->tls, core_output(&c->core), core_unsent(&c->core)) :
-			send(c->fd, core_output(&c->core), core_unsent(&c->core), MSG_NOSIGNAL | MSG_DONTWAIT);
+		size_t len;
+		const uint8_t *at = core_output(&c->core, &len);
+		ssize_t n = c->tls != NULL ? tls_send(c->tls, at, len) : send(c->fd, at, len, MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (n < 0 && errno == EINTR)
 			continue;

@@ -16,7 +16,12 @@
 
 #include "proto/pack.h"
 
-enum { LIMIT_DEFAULT = (64 << 20) + 4096, SLOTS_MIN = 16 };
+enum {
+	LIMIT_DEFAULT = (64 << 20) + 4096,
+	SLOTS_MIN = 16,
+	LEND_MIN = 64 << 10, /* parameters from here on are borrowed, where they can be */
+	KEEP_OUT = 256 << 10,
+};
 
 void
 core_init(struct core *k, struct futured *owner)
@@ -49,7 +54,7 @@ core_restart(struct core *k)
 {
 	buf_clear(&k->in);
 	buf_clear(&k->out);
-	k->out_at = k->scanned = 0;
+	k->out_at = k->scanned = k->lent_len = 0;
 	k->queued = k->sent = 0;
 	k->held = false;
 	frame_scan_init(&k->scan, k->limit);
@@ -140,16 +145,14 @@ is_safe(const char *method, const struct futured_pack *params)
 	return futured_value_find(v, "key", &key) && futured_value_type(key) == FUTURED_TYPE_STR;
 }
 
-/* The bytes of a request behind what is in `b`; false, and `b` as before, without memory. */
+/* The bytes of a request behind what is in `b`, but for its parameters' own; false, and `b` as before, without memory. */
 static bool
-encode(struct buf *b, uint32_t msgid, const char *method, const struct futured_pack *params)
+encode_head(struct buf *b, uint32_t msgid, const char *method, const struct futured_pack *params)
 {
 	size_t before = b->len;
 
 	message_request(b, msgid, method);
 	pack_array(b, params == NULL ? 0 : params->values);
-	if (params != NULL && params->buf.len > 0)
-		pack_raw(b, params->buf.data, params->buf.len);
 	if (!b->failed)
 		return true;
 	b->failed = false; /* half a frame must not leave */
@@ -157,17 +160,76 @@ encode(struct buf *b, uint32_t msgid, const char *method, const struct futured_p
 	return false;
 }
 
+static bool
+encode(struct buf *b, uint32_t msgid, const char *method, const struct futured_pack *params)
+{
+	size_t before = b->len;
+
+	if (!encode_head(b, msgid, method, params))
+		return false;
+	if (params == NULL || buf_append(b, params->buf.data, params->buf.len))
+		return true;
+	b->failed = false;
+	b->len = before;
+	return false;
+}
+
+/* What was written moves out of the way of what comes, where it is more than that. */
+static void
+make_way(struct core *k)
+{
+	if (k->out_at < KEEP_OUT || k->out_at < k->out.len / 2)
+		return;
+	buf_drain(&k->out, k->out_at);
+	k->out_at = 0;
+}
+
+void
+core_borrow(struct core *k)
+{
+	k->borrows = true;
+}
+
+static bool
+settle(struct core *k)
+{
+	make_way(k);
+	if (k->lent_len > 0 && !buf_append(&k->out, k->lent, k->lent_len))
+		return false;
+	k->lent_len = 0;
+	return true;
+}
+
+void
+core_settle(struct core *k)
+{
+	k->borrows = false;
+	if (!settle(k))
+		core_end(k, FUTURED_NO_MEMORY, NULL); /* half a frame has left */
+}
+
 /* Puts a request where it belongs: into `out`, into its slot, or both. */
 static bool
 slot_write(struct core *k, struct core_request *s, const char *method, const struct futured_pack *params)
 {
+	bool lends = k->borrows && !k->keep && params != NULL && params->buf.len >= LEND_MIN;
 	struct buf frame = { 0 };
-	size_t before = k->out.len;
+	size_t before;
 
+	k->borrows = false;
+	if (!settle(k)) {
+		k->out.failed = false;
+		return false;
+	}
+	before = k->out.len;
 	if (!k->keep) {
-		if (!encode(&k->out, s->msgid, method, params))
+		if (!(lends ? encode_head : encode)(&k->out, s->msgid, method, params))
 			return false;
-		k->queued += k->out.len - before;
+		if (lends) {
+			k->lent = params->buf.data;
+			k->lent_len = params->buf.len;
+		}
+		k->queued += k->out.len - before + k->lent_len;
 		return true;
 	}
 	if (!encode(&frame, s->msgid, method, params)) {
@@ -243,31 +305,33 @@ core_forget(struct core *k, uint32_t msgid)
 size_t
 core_unsent(const struct core *k)
 {
-	return k->out.len - k->out_at;
+	return k->out.len - k->out_at + k->lent_len;
 }
 
 const uint8_t *
-core_output(const struct core *k)
+core_output(const struct core *k, size_t *len)
 {
-	return k->out.data + k->out_at;
+	*len = k->out.len - k->out_at;
+	if (*len > 0)
+		return k->out.data + k->out_at;
+	*len = k->lent_len;
+	return k->lent;
 }
 
 void
 core_sent(struct core *k, size_t len)
 {
-	enum { KEEP = 256 << 10 };
+	size_t own = k->out.len - k->out_at;
 
-	k->out_at += len;
 	k->sent += len;
-	if (k->out_at < k->out.len) {
-		if (k->out_at >= KEEP && k->out_at >= k->out.len / 2) {
-			buf_drain(&k->out, k->out_at);
-			k->out_at = 0;
-		}
+	if (len < own) {
+		k->out_at += len;
 		return;
 	}
+	k->lent += len - own;
+	k->lent_len -= len - own;
 	k->out_at = k->out.len = 0;
-	if (k->out.cap > KEEP)
+	if (k->out.cap > KEEP_OUT)
 		buf_clear(&k->out);
 }
 
@@ -280,6 +344,7 @@ on_response(struct core *k, const struct message *m)
 	struct core_request *s, was;
 
 	reply_read(&reply, m->error, m->result);
+	reply.frame = k->scanned == k->in.len ? &k->in : NULL;
 	if (m->msgid == 0) {
 		if (reply.status != FUTURED_OK) {
 			char text[sizeof k->reason];
@@ -397,6 +462,8 @@ core_input(struct core *k, size_t len)
 			break;
 		}
 		dispatch(k, k->in.data + begin, k->scanned - begin);
+		if (k->in.data == NULL) /* a reply has taken it: it was the last */
+			k->scanned = 0;
 		begin = k->scanned;
 	}
 	k->dispatching = false;
@@ -464,7 +531,7 @@ core_hold(struct core *k, const char *why)
 	k->dispatching = nested;
 	buf_clear(&k->in);
 	buf_clear(&k->out);
-	k->out_at = k->scanned = 0;
+	k->out_at = k->scanned = k->lent_len = 0;
 	k->queued = k->sent = 0;
 	frame_scan_init(&k->scan, k->limit);
 }
@@ -511,6 +578,7 @@ core_end(struct core *k, enum futured_status status, const char *text)
 	if (k->ended != FUTURED_OK)
 		return;
 	k->ended = status;
+	k->lent_len = 0;
 	snprintf(k->reason, sizeof k->reason, "%s", text != NULL ? text : futured_status_text(status));
 	reply_local(&reply, status, k->reason);
 	k->dispatching = true;

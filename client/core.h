@@ -31,6 +31,9 @@ struct core {
 	struct futured *owner; /* what callbacks are given */
 	struct buf out;        /* to be written by the owner, from out_at on */
 	size_t out_at;
+	const uint8_t *lent;   /* behind `out`: parameters of the request that a blocking call is about, borrowed from it */
+	size_t lent_len;
+	bool borrows;          /* the next request may leave its own there */
 	uint64_t queued, sent; /* bytes that have gone into `out`, and out of it, on this connection */
 	bool keep;             /* keep each request's bytes, to say it again on another connection */
 	bool held;             /* between two connections: requests wait in their slots */
@@ -63,6 +66,10 @@ void core_restart(struct core *k);
 enum futured_status core_request(struct core *k, const char *method, const struct futured_pack *params,
 	void (*done)(struct futured *c, const struct futured_reply *reply, void *data), void *data, uint32_t *msgid);
 void core_forget(struct core *k, uint32_t msgid);
+/* From here until core_settle, large parameters of a request need not be copied: they stay as they are so long. */
+void core_borrow(struct core *k);
+/* What was borrowed and has not left is copied. */
+void core_settle(struct core *k);
 
 /* The connection is lost and another will be tried; needs `keep` from the beginning. Requests that may have been heard and must not
  * be said twice are called with FUTURED_LOST and `why`; all others, and new ones, wait. */
@@ -73,9 +80,9 @@ enum futured_status core_hello(struct core *k, const struct futured_pack *params
 /* It is the same daemon: says what waits again, in its order. FUTURED_NO_MEMORY: nothing was said; end it. */
 enum futured_status core_resume(struct core *k);
 
-/* The bytes to write next, and how many of them have been written. */
+/* How many bytes are to be written; the next of them, *len in one place; and how many of these have been written. */
 size_t core_unsent(const struct core *k);
-const uint8_t *core_output(const struct core *k);
+const uint8_t *core_output(const struct core *k, size_t *len);
 void core_sent(struct core *k, size_t len);
 
 /* Room for at least `want` bytes from the other side; NULL without memory. core_input then says how many came. */

@@ -4,6 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/buf.h"
+
+enum { TAKE_MIN = 64 << 10 };
+
 void
 reply_value(struct futured_reply *r, struct futured_value value)
 {
@@ -75,6 +79,7 @@ copy_local(const struct futured_reply *r)
 	if (copy == NULL)
 		return NULL;
 	*copy = *r;
+	copy->frame = NULL;
 	memcpy(copy->owned, r->error.message, r->error.message_len);
 	copy->error.message = (const char *)copy->owned;
 	return copy;
@@ -93,6 +98,7 @@ futured_reply_copy(const struct futured_reply *r)
 	if ((copy = malloc(sizeof *copy + len)) == NULL)
 		return NULL;
 	*copy = *r;
+	copy->frame = NULL;
 	if (len > 0)
 		memcpy(copy->owned, from.at, len);
 	to = (struct futured_value){ copy->owned, copy->owned + len };
@@ -107,8 +113,26 @@ futured_reply_copy(const struct futured_reply *r)
 	return copy;
 }
 
+struct futured_reply *
+reply_keep(const struct futured_reply *r)
+{
+	struct futured_reply *kept;
+	size_t len;
+
+	if (r->frame == NULL || r->status != FUTURED_OK || r->frame->len < TAKE_MIN)
+		return futured_reply_copy(r);
+	if ((kept = malloc(sizeof *kept)) == NULL)
+		return NULL;
+	*kept = *r;
+	kept->frame = NULL;
+	kept->taken = buf_take(r->frame, &len); /* its value lies there, and stays where it is */
+	return kept;
+}
+
 void
 futured_reply_free(struct futured_reply *r)
 {
+	if (r != NULL)
+		free(r->taken);
 	free(r);
 }

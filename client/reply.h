@@ -5,10 +5,14 @@
 #include "client/futured.h"
 #include "proto/reader.h"
 
+struct buf;
+
 struct futured_reply {
 	enum futured_status status;
 	struct futured_value value; /* where status is OK */
 	struct futured_error error; /* where it is not */
+	struct buf *frame;          /* of one on the stack: what it lies in, if nothing lies behind it; NULL: something does */
+	uint8_t *taken;             /* of a copy: memory that its bytes are in instead; owned */
 	uint8_t owned[];            /* a copy's bytes; nothing in one on the stack */
 };
 
@@ -18,6 +22,8 @@ void error_local(struct futured_error *out, enum futured_status status, const ch
 /* From the wire: an error (nil: none) and a result, which are borrowed. */
 void reply_read(struct futured_reply *r, struct reader error, struct reader result);
 void reply_value(struct futured_reply *r, struct futured_value value);
+/* As futured_reply_copy, but for whoever looks at the original no more: a large value is moved. */
+struct futured_reply *reply_keep(const struct futured_reply *r);
 void reply_local(struct futured_reply *r, enum futured_status status, const char *text);
 
 #endif

@@ -131,17 +131,138 @@ a_request_is_one_frame(void **state)
 {
 	struct core *k = *state;
 	struct futured_pack p;
+	size_t len;
 
 	packer_init(&p);
 	futured_packf(&p, "i[s]", 7, "x");
 	assert_int_equal(core_request(k, "ping", &p, NULL, NULL, NULL), FUTURED_OK);
 	packer_clear(&p);
 	assert_int_equal(core_unsent(k), 13);
-	assert_memory_equal(core_output(k), "\x94\x00\x01\xa4ping\x92\x07\x91\xa1x", 13);
+	assert_memory_equal(core_output(k, &len), "\x94\x00\x01\xa4ping\x92\x07\x91\xa1x", 13);
 	core_sent(k, 4);
 	assert_int_equal(core_unsent(k), 9);
 	core_sent(k, 9);
 	assert_int_equal(core_unsent(k), 0);
+}
+
+/* Everything that is to be written, in pieces of at most `step`. */
+static void
+drain(struct core *k, struct buf *to, size_t step)
+{
+	size_t len;
+
+	while (core_unsent(k) > 0) {
+		const uint8_t *at = core_output(k, &len);
+
+		assert_true(len > 0 && len <= core_unsent(k));
+		len = len < step ? len : step;
+		assert_true(buf_append(to, at, len));
+		core_sent(k, len);
+	}
+}
+
+/* Requests of 100,000 bytes and of few, as bytes; with `lend` the large one's parameters may stay where they are, and are let go of after `sent`
+ * bytes. */
+static void
+write_three(struct core *k, struct buf *to, bool lend, size_t sent)
+{
+	static uint8_t large[100000];
+	struct futured_pack p, small;
+
+	memset(large, 'x', sizeof large);
+	packer_init(&p);
+	packer_init(&small);
+	futured_packf(&p, "[B]", large, sizeof large);
+	futured_packf(&small, "i", 7);
+	core_request(k, "ping", &small, NULL, NULL, NULL);
+	if (lend)
+		core_borrow(k);
+	core_request(k, "ping", &p, NULL, NULL, NULL);
+	assert_true(!lend || k->lent == p.buf.data);
+	while (sent > 0) {
+		size_t len;
+		const uint8_t *at = core_output(k, &len);
+
+		len = len < sent ? len : sent;
+		buf_append(to, at, len);
+		core_sent(k, len);
+		sent -= len;
+	}
+	core_request(k, "stats", &small, NULL, NULL, NULL); /* a callback's, while the call is under way */
+	core_settle(k);
+	memset(p.buf.data, 'y', p.buf.len);
+	packer_clear(&p);
+	packer_clear(&small);
+	drain(k, to, 1000);
+}
+
+static void
+what_is_lent_is_written_as_what_is_copied(void **state)
+{
+	static const size_t when[] = { 0, 1, 13, 14, 30, 31, 50000, 99990, 100000 };
+	struct buf copied = { 0 }, lent = { 0 };
+	struct core fresh;
+
+	for (size_t i = 0; i < sizeof when / sizeof when[0]; i++) {
+		core_init(&fresh, NULL);
+		write_three(&fresh, &copied, false, when[i]);
+		core_clear(&fresh);
+		core_init(&fresh, NULL);
+		write_three(&fresh, &lent, true, when[i]);
+		core_clear(&fresh);
+		assert_int_equal(copied.len, lent.len);
+		assert_memory_equal(copied.data, lent.data, copied.len);
+		copied.len = lent.len = 0;
+	}
+	buf_clear(&copied);
+	buf_clear(&lent);
+	(void)state;
+}
+
+static struct futured_reply *kept;
+
+static void
+on_reply_keep(struct futured *c, const struct futured_reply *reply, void *data)
+{
+	(void)c, (void)data;
+	kept = reply_keep(reply);
+}
+
+static void
+a_large_answer_that_is_kept_is_not_copied(void **state)
+{
+	struct core *k = *state;
+	struct buf bytes = { 0 };
+	static uint8_t large[200000];
+	const void *at;
+	size_t len;
+
+	for (int behind = 0; behind < 2; behind++) { /* and with an answer behind it, that is not lost */
+		uint32_t msgid = 0;
+		size_t from = heard_count;
+
+		memset(large, 'a' + behind, sizeof large);
+		core_request(k, "result", NULL, on_reply_keep, NULL, &msgid);
+		message_result(&bytes, msgid);
+		pack_bin(&bytes, large, sizeof large);
+		core_request(k, "ping", NULL, on_reply, (void *)1, &msgid);
+		if (behind)
+			answer_int(&bytes, msgid, 5);
+		assert_int_equal(feed(k, &bytes, 150000), FUTURED_OK);
+		assert_non_null(kept);
+		assert_int_equal(kept->taken != NULL, !behind);
+		if (!behind) {
+			answer_int(&bytes, msgid, 5);
+			assert_int_equal(feed(k, &bytes, 3), FUTURED_OK);
+		}
+		assert_int_equal(heard_count, from + 1);
+		assert_int_equal(heard[from].value, 5);
+		assert_true(futured_value_bin(futured_reply_value(kept), &at, &len));
+		assert_int_equal(len, sizeof large);
+		assert_memory_equal(at, large, len);
+		futured_reply_free(kept);
+		kept = NULL;
+	}
 }
 
 static void
@@ -359,6 +480,7 @@ what_is_done_already_is_told_too(void **state)
 	struct core *k = *state;
 	uint64_t ids[] = { 5, 6, 5 };
 	struct buf bytes = { 0 };
+	size_t len;
 
 	watch_add(k, ids, 3, true, on_watched, (void *)1, NULL);
 	core_sent(k, core_unsent(k));
@@ -369,7 +491,7 @@ what_is_done_already_is_told_too(void **state)
 	pack_uint(&bytes, 5);
 	feed(k, &bytes, 4096);
 	assert_int_equal(heard_count, 0);
-	assert_non_null(memmem(core_output(k), core_unsent(k), "result", 6));
+	assert_non_null(memmem(core_output(k, &len), core_unsent(k), "result", 6));
 	answer_int(&bytes, 2, 55);
 	answer_error(&bytes, 3, STATUS_EXIT);
 	notify_done(&bytes, 6, 66);
@@ -510,6 +632,8 @@ main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(a_request_is_one_frame),
+		T(what_is_lent_is_written_as_what_is_copied),
+		T(a_large_answer_that_is_kept_is_not_copied),
 		T(answers_find_their_requests_in_any_order),
 		T(bytes_may_drip),
 		T(thousands_may_be_in_flight),
