@@ -21,7 +21,7 @@ DAEMON := clock journal log timer turn spare bytes stream spec owner access quot
           events ids request methods walk await environment options submission mapping describe why listener inherit notify service tally metrics http \
           server reload store store_sqlite payload batch commit acceptance boards opened replay req_submit req_result req_cancel req_wait req_list req_output req_pool req_admin $(if $(FAULTS),fault)
 WORKER := main host channel command task process box tree capture feed early slot crew native native_stdout native_table native_task lua lua_lib lua_state lua_value
-CLIENT := core connection tls token resume blocking calls submission completed watch rewatch follow future gather mapping executor \
+CLIENT := core warm connection tls token resume blocking calls submission completed watch rewatch follow future gather mapping executor \
           discover ids value packer packf settings reply errors
 FUT    := main verbs common args clock help text words jsonout jsonin writer list outcome printed value sink stop reach start task feed run \
           submit call wait result cancel ls about events pool bench daemon token map mapout items template progress halt joblog \

@@ -8,6 +8,7 @@
 #include "client/core.h"
 #include "client/follow.h"
 #include "client/packer.h"
+#include "client/warm.h"
 #include "client/watch.h"
 
 #include <stdio.h>
@@ -21,6 +22,7 @@ enum {
 	SLOTS_MIN = 16,
 	LEND_MIN = 64 << 10, /* parameters from here on are borrowed, where they can be */
 	KEEP_OUT = 256 << 10,
+	WARM_MIN = 1 << 20,  /* what an answer still needs when it goes on in the memory of another one */
 };
 
 void
@@ -42,6 +44,8 @@ core_clear(struct core *k)
 	follow_clear(k);
 	buf_clear(&k->in);
 	buf_clear(&k->out);
+	warm_drop(k->warm);
+	k->warm = NULL;
 	for (size_t i = 0; i < k->cap; i++)
 		free(k->slot[i].frame);
 	free(k->slot);
@@ -344,7 +348,7 @@ on_response(struct core *k, const struct message *m)
 	struct core_request *s, was;
 
 	reply_read(&reply, m->error, m->result);
-	reply.frame = k->scanned == k->in.len ? &k->in : NULL;
+	reply.core = k->scanned == k->in.len ? k : NULL;
 	if (m->msgid == 0) {
 		if (reply.status != FUTURED_OK) {
 			char text[sizeof k->reason];
@@ -436,12 +440,27 @@ dispatch(struct core *k, const uint8_t *bytes, size_t len)
 uint8_t *
 core_room(struct core *k, size_t want, size_t *room)
 {
-	if (!buf_reserve(&k->in, want)) {
+	uint64_t needs = k->in.len > 0 ? frame_scan_needs(&k->scan) : 0;
+
+	if (needs < WARM_MIN || k->warm == NULL || k->in.len + needs <= k->in.cap || !warm_use(k->warm, &k->in, k->in.len + (size_t)needs))
+		buf_reserve(&k->in, want);
+	if (k->in.failed) {
 		k->in.failed = false; /* what is there is whole; only the next bytes have no room */
 		return NULL;
 	}
 	*room = k->in.cap - k->in.len;
 	return k->in.data + k->in.len;
+}
+
+uint8_t *
+core_take_frame(struct core *k, struct warm **warm)
+{
+	size_t len;
+
+	if (k->warm == NULL)
+		k->warm = warm_new();
+	*warm = k->warm != NULL ? warm_hold(k->warm) : NULL;
+	return buf_take(&k->in, &len);
 }
 
 enum futured_status

@@ -14,6 +14,7 @@
 
 struct watch;
 struct follower;
+struct warm;
 
 /* Waits for the answer with its number. Numbers are dealt so that `msgid & (cap - 1)` finds the slot at once. */
 struct core_request {
@@ -39,6 +40,7 @@ struct core {
 	bool held;             /* between two connections: requests wait in their slots */
 	struct buf in;         /* the beginning of a frame that is not whole yet, */
 	size_t scanned;        /* looked at up to here */
+	struct warm *warm;     /* memory for large ones; NULL until there was one */
 	struct frame_scan scan;
 	uint64_t limit;
 	struct core_request *slot; /* cap of them, a power of two; NULL at first */
@@ -89,6 +91,9 @@ void core_sent(struct core *k, size_t len);
 uint8_t *core_room(struct core *k, size_t want, size_t *room);
 /* Takes them and dispatches every whole message. On a protocol error it has ended, with everybody told. */
 enum futured_status core_input(struct core *k, size_t len);
+/* The frame that is being dispatched, which is the last one in `in`: its memory is the caller's, to be freed, or if *warm is not NULL given to that,
+ * which is counted. */
+uint8_t *core_take_frame(struct core *k, struct warm **warm);
 /* There will be no more: everybody who waits is told. The first reason stays. `text` NULL: the status's sentence. */
 void core_end(struct core *k, enum futured_status status, const char *text);
 

@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proto/buf.h"
+#include "client/core.h"
+#include "client/warm.h"
 
 enum { TAKE_MIN = 64 << 10 };
 
@@ -70,6 +71,13 @@ moved(const char *p, const uint8_t *from, const uint8_t *to)
 	return p == NULL ? NULL : (const char *)to + ((const uint8_t *)p - from);
 }
 
+/* What it says, without what it owns or lies in. */
+static struct futured_reply
+bare(const struct futured_reply *r)
+{
+	return (struct futured_reply){ .status = r->status, .value = r->value, .error = r->error };
+}
+
 /* Local errors point at constants or at text of the connection's: the message is what has to be copied. */
 static struct futured_reply *
 copy_local(const struct futured_reply *r)
@@ -78,8 +86,7 @@ copy_local(const struct futured_reply *r)
 
 	if (copy == NULL)
 		return NULL;
-	*copy = *r;
-	copy->frame = NULL;
+	*copy = bare(r);
 	memcpy(copy->owned, r->error.message, r->error.message_len);
 	copy->error.message = (const char *)copy->owned;
 	return copy;
@@ -97,8 +104,7 @@ futured_reply_copy(const struct futured_reply *r)
 		return copy_local(r);
 	if ((copy = malloc(sizeof *copy + len)) == NULL)
 		return NULL;
-	*copy = *r;
-	copy->frame = NULL;
+	*copy = bare(r);
 	if (len > 0)
 		memcpy(copy->owned, from.at, len);
 	to = (struct futured_value){ copy->owned, copy->owned + len };
@@ -117,22 +123,25 @@ struct futured_reply *
 reply_keep(const struct futured_reply *r)
 {
 	struct futured_reply *kept;
-	size_t len;
 
-	if (r->frame == NULL || r->status != FUTURED_OK || r->frame->len < TAKE_MIN)
+	if (r->core == NULL || r->status != FUTURED_OK || r->core->in.len < TAKE_MIN)
 		return futured_reply_copy(r);
 	if ((kept = malloc(sizeof *kept)) == NULL)
 		return NULL;
-	*kept = *r;
-	kept->frame = NULL;
-	kept->taken = buf_take(r->frame, &len); /* its value lies there, and stays where it is */
+	*kept = bare(r);
+	kept->taken = core_take_frame(r->core, &kept->warm); /* its value lies there, and stays where it is */
 	return kept;
 }
 
 void
 futured_reply_free(struct futured_reply *r)
 {
-	if (r != NULL)
+	if (r == NULL)
+		return;
+	if (r->warm != NULL)
+		warm_give(r->warm, r->taken);
+	else
 		free(r->taken);
+	warm_drop(r->warm);
 	free(r);
 }

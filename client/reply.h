@@ -5,14 +5,16 @@
 #include "client/futured.h"
 #include "proto/reader.h"
 
-struct buf;
+struct core;
+struct warm;
 
 struct futured_reply {
 	enum futured_status status;
 	struct futured_value value; /* where status is OK */
 	struct futured_error error; /* where it is not */
-	struct buf *frame;          /* of one on the stack: what it lies in, if nothing lies behind it; NULL: something does */
+	struct core *core;          /* of one on the stack: whose `in` it lies in, if nothing lies behind it there; NULL: something does */
 	uint8_t *taken;             /* of a copy: memory that its bytes are in instead; owned */
+	struct warm *warm;          /* … and where that goes; counted */
 	uint8_t owned[];            /* a copy's bytes; nothing in one on the stack */
 };
 
