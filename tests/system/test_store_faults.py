@@ -266,6 +266,7 @@ def one_mutant(stage, name, words, seen):
             assert status == 1, "%s: ended with %s:\n%s" % (name, status, daemon.log()[-2000:])
             assert "cannot start: " in daemon.log(), name
             seen["refused"] += 1
+            daemon.expected_status = 1   # if it was the last one
             return
         try:
             client = daemon.client(patience=20)
