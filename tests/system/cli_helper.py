@@ -37,7 +37,7 @@ class Fut:
         env = {**self.env, **keys.pop("env", {})}
         return subprocess.Popen([FUT, *args], env={k: v for k, v in env.items() if v is not None}, **keys)
 
-    def run(self, *args, input=None, timeout=20, **keys):
+    def run(self, *args, input=None, timeout=60, **keys):
         if input is not None:
             keys["stdin"] = subprocess.PIPE
         process = self.start(*args, **keys)
@@ -91,7 +91,7 @@ class Terminal:
         self.seen += data
         return bool(data)
 
-    def until(self, text, timeout=10):
+    def until(self, text, timeout=40):
         """Reads until this was on the screen."""
         end = time.monotonic() + timeout
         while text not in self.plain():
@@ -106,7 +106,7 @@ class Terminal:
         os.write(self.fd, data)
         return self
 
-    def wait(self, timeout=15):
+    def wait(self, timeout=40):
         """Its exit status, as a shell would show it."""
         end = time.monotonic() + timeout
         while self.read(max(0, end - time.monotonic())):
@@ -215,7 +215,7 @@ class Screen:
         self.at = len(self.terminal.seen)
         return "\n".join("".join(line).rstrip() for line in self.lines)
 
-    def until(self, condition, timeout=10):
+    def until(self, condition, timeout=40):
         """The screen once it shows this: a text, or a function of the screen."""
         end = time.monotonic() + timeout
         test = condition if callable(condition) else lambda shown: condition in shown

@@ -109,7 +109,7 @@ class Daemon:
                 return True
             except (FileNotFoundError, ConnectionRefusedError):
                 return False
-        helpers.eventually(is_up, 10, "futured listens")
+        helpers.eventually(is_up, 40, "futured listens")
         return self
 
     @property
@@ -146,14 +146,14 @@ class Daemon:
     def is_running(self):
         return self.process.poll() is None
 
-    def await_end(self, timeout=15):
+    def await_end(self, timeout=40):
         """Its exit status (negative: the signal)."""
         try:
             return self.process.wait(timeout)
         except subprocess.TimeoutExpired:
             raise helpers.Hang("futured does not end") from None
 
-    def stop(self, timeout=15):
+    def stop(self, timeout=40):
         """As an operator stops it: SIGTERM."""
         if self.is_running():
             self.process.send_signal(signal.SIGTERM)

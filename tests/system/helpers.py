@@ -29,7 +29,7 @@ def refused(kind, call, *params, **keys):
     return caught.value.error
 
 
-def eventually(question, timeout=5.0, what=None):
+def eventually(question, timeout=30.0, what=None):
     """Asks until the answer is true; returns it. For things that nobody announces."""
     until, pause = time.monotonic() + timeout, 0.001
     while True:
@@ -60,7 +60,7 @@ class Gate:
         """fn and args: runs `before`, says its pid, waits to be told, runs `then`."""
         return sh('%s\necho $$ >"$1"\nread answer <"$2"\n%s' % (before, then), self.started, self.go)
 
-    def await_start(self, timeout=10.0):
+    def await_start(self, timeout=40.0):
         """The pid of the next task that began."""
         until = time.monotonic() + timeout
         while b"\n" not in self.text:

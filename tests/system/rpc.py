@@ -12,7 +12,7 @@ import time
 
 import msgpack
 
-PATIENCE = 10.0
+PATIENCE = 40.0   # s; a machine may be very busy, and only what hangs waits for so long
 ID_MAX = 2**53 - 1
 
 ERROR_TYPES = {

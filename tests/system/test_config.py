@@ -283,7 +283,7 @@ def test_the_longest_path_is_served_or_refused_by_name(write, tmp_path):
                 assert client.call("ping", 1) == 1
                 client.close()
                 process.send_signal(signal.SIGTERM)
-                assert process.wait(15) == 0
+                assert process.wait(40) == 0
                 process.stderr.read()
             else:
                 assert process.returncode == 1
@@ -341,7 +341,7 @@ class Own:
         started = process.poll() is None
         process.send_signal(signal.SIGTERM)
         try:
-            assert process.wait(15) == 0 or not started
+            assert process.wait(40) == 0 or not started
         finally:
             process.kill()
             process.wait()

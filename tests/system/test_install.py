@@ -95,7 +95,7 @@ def test_the_installed_example_configuration_works(fut, installed, tmp_path, poo
         assert (done.returncode, done.stdout) == (0, b"5\n"), done.stderr
     finally:
         daemon.terminate()
-        assert daemon.wait(15) == 0
+        assert daemon.wait(40) == 0
 
 
 def test_a_task_module_builds_against_the_installed_header(installed, tmp_path):

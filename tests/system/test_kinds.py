@@ -29,7 +29,7 @@ def fut(tmp_path):
     eventually(lambda: os.path.exists("%s/s" % tmp_path), what="futured listens")
     yield fut
     daemon.terminate()
-    assert daemon.wait(15) == 0
+    assert daemon.wait(40) == 0
 
 
 def test_fut_call_works_on_each_kind(fut):

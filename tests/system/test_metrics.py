@@ -28,7 +28,7 @@ EXPORTED = {
 
 class Unix(http.client.HTTPConnection):
     def __init__(self, path):
-        super().__init__("localhost", timeout=10)
+        super().__init__("localhost", timeout=40)
         self.path = path
 
     def connect(self):
@@ -252,7 +252,7 @@ def test_loopback_is_served_under_loopbacks_names_only(launch, host):
         raise
 
     def status(name):
-        connection = http.client.HTTPConnection(host.strip("[]"), port, timeout=10)
+        connection = http.client.HTTPConnection(host.strip("[]"), port, timeout=40)
         connection.putrequest("GET", "/healthz", skip_host=True)
         connection.putheader("Host", name)
         connection.endheaders()

@@ -456,7 +456,7 @@ def test_callbacks_may_use_the_executor(pool):
         later.cancel(), later.running()
         over.set()
     pool.submit(pow, 2, 2).add_done_callback(then)
-    assert over.wait(10) and isinstance(seen[0], int)
+    assert over.wait(40) and isinstance(seen[0], int)
 
 
 def test_attach_finds_a_future_from_another_process(pool, shared_daemon):

@@ -441,12 +441,12 @@ class Launcher:
 
     def ended(self):
         """Its status and what it said."""
-        status = self.process.wait(10)
+        status = self.process.wait(40)
         return status, self.process.stderr.read().decode()
 
     def close(self):
         self.sock.close()
-        self.process.wait(10)
+        self.process.wait(40)
         self.process.stderr.close()
 
 
@@ -558,7 +558,7 @@ def test_it_signals_as_the_user_and_so_only_the_users_processes(launcher):
     one.say(an_order(verb=SIGNAL, fds=1, signal=9), [os.pidfd_open(mine.pid)])
     assert one.answer()[1] == 1, "EPERM"
     one.say(an_order(verb=SIGNAL, fds=1, signal=9), [os.pidfd_open(theirs.pid)])
-    assert one.answer()[1] == 0 and theirs.wait(10) == -9
+    assert one.answer()[1] == 0 and theirs.wait(40) == -9
     assert mine.poll() is None
     mine.kill()
     mine.wait()
@@ -583,7 +583,7 @@ def test_it_refuses_to_be_installed_set_user_id(tmp_path):
 def test_the_launcher_ends_with_its_daemon(launcher):
     one = launcher()
     one.sock.close()
-    assert one.process.wait(10) == 0
+    assert one.process.wait(40) == 0
 
 
 def test_parent_of_a_host_is_the_daemon(users):
