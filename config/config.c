@@ -485,7 +485,7 @@ is_ours(int fd, const char *path, FILE *errors)
 static char *
 read_all(int fd, const char *path, size_t *len, FILE *errors)
 {
-	char *text = memory_new(TREE_BYTES_MAX + 1);
+	char *text = memory_realloc(NULL, TREE_BYTES_MAX + 1); /* pages that the file does not fill are never touched */
 	ssize_t n;
 
 	*len = 0;
