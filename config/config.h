@@ -151,6 +151,9 @@ struct config *config_load(const char *path, FILE *errors);
 struct config *config_parse(const char *name, const char *text, size_t len, FILE *errors);
 /* What holds without a file: the user's own daemon (pools shell, py and pythread; open_pool allowed). NULL: no memory. */
 struct config *config_default(void);
+/* What holds for a user's own daemon that was started without a file: the defaults, but that it keeps results for a week, and that who may open
+ * pools may open many and large ones. The caller frees it. NULL without memory. */
+struct config *config_personal(void);
 void config_free(struct config *c);
 /* Writes the annotated sample: every key at its default with its paragraph. */
 void config_sample(FILE *out);

@@ -57,7 +57,7 @@ main(int argc, char **argv)
 	}
 	if (optind < argc)
 		return usage();
-	struct config *config = path ? config_load(path, stderr) : config_default();
+	struct config *config = path ? config_load(path, stderr) : config_personal();
 	if (!config || check) {
 		if (config && path)
 			printf("%s: good\n", path);

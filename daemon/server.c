@@ -99,7 +99,7 @@ reload(struct buf *told, char *why, size_t size)
 
 	if (more)
 		old = more;
-	next = !more ? NULL : config->path ? load_again(config->path) : config_default();
+	next = !more ? NULL : config->path ? load_again(config->path) : config_personal();
 	if (!next) {
 		snprintf(why, size, "%.300s has mistakes, which the log names; nothing was changed", config->path ? config->path : "the configuration");
 		return false;

@@ -193,6 +193,28 @@ defaults_are_those_of_the_design(void **state)
 }
 
 static void
+ones_own_daemon_keeps_results_for_a_week_and_opens_many_pools(void **state)
+{
+	struct config *standard = config_default(), *own = config_personal();
+
+	(void)state;
+	assert_non_null(own);
+	assert_int_equal(own->retain_us, 7 * 24 * UINT64_C(3600000000));
+	assert_int_equal(own->pool[0].retain_us, own->retain_us);
+	assert_int_equal(own->client_pools_workers, 1000);
+	assert_int_equal(own->client_pools_max, 1000);
+	assert_false(config_is_shared(own));
+	own->retain_us = standard->retain_us;
+	own->client_pools_workers = standard->client_pools_workers;
+	own->client_pools_max = standard->client_pools_max;
+	for (size_t i = 0; i < own->pools; i++)
+		own->pool[i].retain_us = standard->pool[i].retain_us;
+	config_equal(own, standard);
+	config_free(own);
+	config_free(standard);
+}
+
+static void
 an_empty_file_is_the_defaults(void **state)
 {
 	static const char *const empty[] = {"", "\n", "# nothing\n", "---\n", "{}", "null", "\xef\xbb\xbf"};
@@ -644,6 +666,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(defaults_are_those_of_the_design),
+		cmocka_unit_test(ones_own_daemon_keeps_results_for_a_week_and_opens_many_pools),
 		cmocka_unit_test(an_empty_file_is_the_defaults),
 		cmocka_unit_test(the_sample_parses_back_to_the_defaults),
 		cmocka_unit_test(the_checked_in_sample_is_what_config_sample_writes),
