@@ -127,6 +127,13 @@ check(struct mapping *m)
 	return true;
 }
 
+static void
+start_discarding(struct mapping *m)
+{
+	m->phase = DISCARDING;
+}
+
+/* False: there is no memory for it, or (discarding then) it was refused. */
 static bool
 make_one(struct mapping *m)
 {
@@ -143,8 +150,10 @@ make_one(struct mapping *m)
 	future_init(f, id, m->s.spec, bytes_slice(m->block, (size_t)(raw - block_data(m->block)), len));
 	come(m, 1, len);
 	TAILQ_INSERT_TAIL(&m->made, f, link);
-	if (m->any_refs && !arguments_check(&r, m->s.spec->pool, "args", raw, len, &a))
-		return false; /* what it refers to has gone in between; answered */
+	if (m->any_refs && !arguments_check(&r, m->s.spec->pool, "args", raw, len, &a)) {
+		start_discarding(m); /* what it refers to has gone in between; answered */
+		return false;
+	}
 	bool good = m->plain || submission_prepare(f, &m->s, &a);
 	if (good && m->key && (good = future_more(f) != NULL)) {
 		f->more->key = m->key;
@@ -156,12 +165,6 @@ make_one(struct mapping *m)
 	m->at++;
 	turn_count(1, 0);
 	return good;
-}
-
-static void
-start_discarding(struct mapping *m)
-{
-	m->phase = DISCARDING;
 }
 
 /* The futures exist for everybody from here on. */
@@ -264,7 +267,8 @@ make(struct mapping *m)
 {
 	while (m->at < m->count && turn_budget()) {
 		if (!make_one(m)) {
-			fail(m);
+			if (m->phase == MAKING)
+				fail(m);
 			return;
 		}
 	}

@@ -2,7 +2,7 @@
 import pytest
 
 from helpers import refused
-from rpc import ref
+from rpc import ref, request
 
 CONFIG = {"pools": {"tiny": {"kind": "command", "workers": 1, "queue": 2}}}
 
@@ -101,3 +101,15 @@ def test_a_key_stands_for_the_whole_run(shared):
     run = shared.call("map", "shell", "echo", [["1"], ["2"]], {"key": "map-run"})
     assert shared.call("map", "shell", "echo", [["1"], ["2"]], {"key": "map-run"}) == run
     assert shared.call("map", "shell", "false", [[]] * 5, {"key": "map-run"}) == run
+
+
+def test_a_map_whose_reference_is_released_while_it_is_made_is_refused_once(daemon, client):
+    """Its refusal was followed by a second answer, that there was no memory."""
+    source = client.call("submit", "shell", "echo", ["x"])
+    client.call("wait", [source])
+    client.expect(500), client.expect(501)
+    client.send(request(500, "map", "shell", "true", [[ref(source)]] + [[]] * 30000) + request(501, "release", [source]))
+    refused("ExpiredFutureError", client.answer, 500)
+    assert client.answer(501) == 1
+    assert client.call("call", "shell", "true")["exit"] == 0   # some turns
+    assert client.call("list") == []
