@@ -15,6 +15,7 @@
 #include "daemon/key.h"
 #include "daemon/owner.h"
 #include "daemon/pool.h"
+#include "daemon/quota.h"
 #include "daemon/registry.h"
 #include "daemon/store.h"
 #include "proto/pack.h"
@@ -59,6 +60,20 @@ come(struct mapping *m, uint64_t futures, uint64_t bytes)
 	spec->owner->bytes -= bytes;
 }
 
+/* What was not made is not to come any more, and what was made may have been discarded: whoever waits for that looks again. */
+static void
+stop_coming(struct mapping *m)
+{
+	struct pool *p = m->s.spec->pool;
+	struct owner *o = m->s.spec->owner;
+
+	come(m, m->coming, m->coming_bytes);
+	if (p->room || p->quiet)
+		pool_settle(p);
+	if (o->room)
+		quota_settle(o);
+}
+
 static void
 mapping_free(struct mapping *m)
 {
@@ -72,7 +87,7 @@ mapping_free(struct mapping *m)
 	while (m->key && m->key_left--)
 		key_drop(m->key);
 	if (m->s.spec)
-		come(m, m->coming, m->coming_bytes);
+		stop_coming(m);
 	submission_clear(&m->s);
 	block_drop(m->block);
 	free(m);

@@ -2,8 +2,9 @@
 import pytest
 
 from helpers import refused
+from rpc import request
 
-CONFIG = {"pools": {"tiny": {"kind": "command", "workers": 1, "queue": 2}}}
+CONFIG = {"pools": {"tiny": {"kind": "command", "workers": 1, "queue": 2}, "wide": {"kind": "command", "workers": 1, "queue": 100000}}}
 
 
 @pytest.fixture
@@ -137,3 +138,18 @@ def test_limits_queue_bounds_each_pool_unless_it_has_its_own(daemon, client):
         client.call("pause", pool)
         assert client.call("map", pool, "true", [[]] * room)[1] == room
         refused("QueueFullError", client.call, "submit", pool, "true")
+
+
+@pytest.mark.parametrize("how", ["leaves", "is refused"])
+def test_one_who_waits_behind_a_map_that_is_not_made_after_all_is_let_in(daemon, client, how):
+    """A map that filled the queue while it was made, and then was not, woke nobody."""
+    client.call("pause", "wide")
+    other = daemon.client()
+    other.expect(500)
+    other.send(request(500, "map", "wide", "true", [[]] * 99999 + [[] if how == "leaves" else [1]]))
+    asked = client.request("submit", "wide", "true", [], {"block": True})
+    if how == "leaves":
+        other.close()
+    else:
+        assert "99999" in refused("ValueError", other.answer, 500)["message"]
+    assert client.answer(asked)

@@ -4,6 +4,7 @@ import time
 import pytest
 
 from helpers import eventually, is_alive, lines, refused, sh
+from rpc import request
 
 CONFIG = {"client_pools": {"enabled": True, "workers": 4, "max": 3}}
 
@@ -74,6 +75,15 @@ def test_a_bound_pool_goes_with_its_connection(daemon, client):
         name = other.call("open_pool", {"like": "shell", "workers": 1, "bound": True})
         assert name in names(client)
     eventually(lambda: name not in names(client))
+
+
+def test_a_bound_pool_goes_although_a_map_was_being_made_in_it(daemon, client):
+    """It stayed in the table for ever, and counted as one of those that a client may open."""
+    other = daemon.client()
+    name = other.call("open_pool", {"like": "shell", "workers": 1, "bound": True})
+    other.send(request(500, "map", name, "true", [[]] * 18000))
+    other.close()
+    eventually(lambda: name not in names(client), what="the pool goes")
 
 
 def test_a_pool_that_is_not_bound_stays(daemon, client):

@@ -99,6 +99,17 @@ def test_block_waits_for_ones_own_futures_and_keeps_nobody_else_waiting(launch):
     ann.call("wait", given)
 
 
+def test_one_who_waits_behind_ones_own_map_that_is_not_made_after_all_is_let_in(launch):
+    daemon = house(launch, pending=100000)
+    ann, other = connect(daemon, ANN), connect(daemon, ANN)
+    connect(daemon, 0).call("pause", "shell")
+    ann.expect(500)
+    ann.send(rpc.request(500, "map", "shell", "true", [[]] * 99999 + [[1]]))
+    blocked = other.request("submit", "shell", "true", [], {"block": True})
+    refused("ValueError", ann.answer, 500)
+    assert other.answer(blocked)
+
+
 @pytest.mark.parametrize("how", ["close", "drain", "shutdown", "disconnect"])
 def test_a_submit_blocked_by_ones_own_bound_is_let_go(launch, how):
     daemon = house(launch, pending=1)
