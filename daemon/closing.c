@@ -51,6 +51,7 @@ closing_cancel_pending(struct pool *p)
 {
 	bool under_way = p->sweeping.scheduled;
 
+	p->cancelling = true;
 	pool_take_back_ahead(p);
 	p->swept = 0;
 	if (under_way)

@@ -16,7 +16,8 @@ struct closing {
 void closing_begin(struct pool *p, const struct closing *how);
 /* Stops what runs in it, which fails with BrokenPoolError; with `kill` without grace. */
 void closing_stop_running(struct pool *p, bool kill);
-/* Cancels everything of the pool that is PENDING, over turns; none of it begins meanwhile. */
+/* Cancels everything of the pool that is PENDING, over turns; none of it begins meanwhile. The pool takes no submits any more; maps that it took
+ * before, and that are still being made, call it again when they are. */
 void closing_cancel_pending(struct pool *p);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "daemon/acceptance.h"
 #include "daemon/bound.h"
+#include "daemon/closing.h"
 #include "daemon/container.h"
 #include "daemon/events.h"
 #include "daemon/gate.h"
@@ -218,6 +219,8 @@ show(struct mapping *m)
 		    .made = true });
 	}
 	pool_wake(spec->pool);
+	if (spec->pool->cancelling)
+		closing_cancel_pending(spec->pool);
 	return true;
 }
 

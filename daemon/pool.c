@@ -314,7 +314,7 @@ pool_is_quiet(const struct pool *p)
 bool
 pool_is_empty(const struct pool *p)
 {
-	return !p->states[FUTURE_PENDING] && !p->states[FUTURE_RUNNING];
+	return !p->states[FUTURE_PENDING] && !p->states[FUTURE_RUNNING] && !p->coming;
 }
 
 unsigned

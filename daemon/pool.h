@@ -73,6 +73,7 @@ struct pool {
 	struct pool_waiter *quiet;  /* drains and closes: woken when nothing runs */
 	struct turn_item sweeping;  /* what is PENDING is being cancelled: nothing is handed over */
 	uint64_t swept;             /* … up to this id */
+	bool cancelling;            /* … and what maps that were being made bring later, too */
 	struct pool_waiter leaving; /* closed: goes when it is empty */
 	struct pool *next, *prev;   /* in the table */
 };
@@ -108,7 +109,7 @@ void pool_look(struct pool *p);
 bool pool_has_room(struct pool *p, uint64_t count);
 /* Whether nothing runs or is sent. */
 bool pool_is_quiet(const struct pool *p);
-/* Whether no future of it is PENDING or RUNNING. */
+/* Whether no future of it is PENDING or RUNNING, nor about to be. */
 bool pool_is_empty(const struct pool *p);
 /* Owners take turns, and each owner's are served in order. */
 void pool_wait_room(struct pool *p, struct pool_waiter *w, struct owner *o);

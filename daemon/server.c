@@ -464,6 +464,18 @@ all_quiet(void)
 	return true;
 }
 
+/* Maps that are still being made were accepted, too. */
+static bool
+all_done(void)
+{
+	struct future_totals totals = future_totals();
+
+	for (const struct pool *p = pool_first(); p; p = p->next)
+		if (p->coming)
+			return false;
+	return !totals.states[FUTURE_PENDING] && !totals.states[FUTURE_RUNNING];
+}
+
 static bool
 hosts_left(void)
 {
@@ -588,9 +600,7 @@ answer_waiters(void)
 static void
 look_whether_over(void)
 {
-	struct future_totals totals = future_totals();
-
-	if (phase == FINISHING && !totals.states[FUTURE_PENDING] && !totals.states[FUTURE_RUNNING]) {
+	if (phase == FINISHING && all_done()) {
 		answer_waiters();
 		enter(ENDING);
 	}

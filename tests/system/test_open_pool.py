@@ -4,6 +4,7 @@ import time
 import pytest
 
 from helpers import eventually, is_alive, lines, refused, sh
+from kinds import PROCESS
 from rpc import request
 
 CONFIG = {"client_pools": {"enabled": True, "workers": 4, "max": 3}}
@@ -169,6 +170,28 @@ def test_a_queue_longer_than_a_turn_is_cancelled_to_its_end_and_none_of_it_begin
     assert client.answer(closing) is None
     assert set(client.call("state", [[first, count]])) == {"CANCELLED"} and lines(ledger) == []
     assert client.call("state", gates) == ["FINISHED"] * 2
+
+
+def closed_behind_a_map(client, fn, arguments, count, options):
+    """The states of its futures, when the pool is closed that is told so while the map is being made."""
+    name = client.call("open_pool", {"like": "shell", "workers": 1})
+    client.expect(500), client.expect(501)
+    client.send(request(500, "map", name, fn, [arguments] * count) + request(501, "close_pool", name, options))
+    run = client.answer(500)
+    client.answer(501, 30)
+    return client.call("state", [run])
+
+
+@pytest.mark.parametrize("count", [10000, 25000])   # of which one turn makes 4,000, and looks at 20,000
+@pytest.mark.parametrize("how", ["cancel_futures", "terminate", "kill"])
+def test_a_map_that_is_being_made_when_its_pool_is_closed_is_cancelled_whole(daemon, client, how, count):
+    """Its futures came when all others had been cancelled, and ran; or came to a pool that had gone, and waited for ever."""
+    assert set(closed_behind_a_map(client, "sleep", ["100"], count, {how: True})) == {"CANCELLED"}
+
+
+def test_a_map_that_is_being_made_when_its_pool_is_closed_runs_to_its_end(launch):
+    daemon = launch({"pools": {"shell": {**PROCESS, "workers": 2}}})
+    assert set(closed_behind_a_map(daemon.client(), "add", [1, 2], 25000, {})) == {"FINISHED"}
 
 
 def test_kill_does_not_wait_for_one_that_ignores_term(daemon, client, gate):

@@ -7,6 +7,10 @@ import uuid
 import pytest
 
 from helpers import Closed, eventually, is_alive, lines, marked, refused, sh
+from kinds import PROCESS
+from rpc import request
+
+CONFIG = {"pools": {"cpu": {**PROCESS, "workers": 2}}}
 
 
 def test_shutdown_of_an_idle_daemon_answers_and_ends_it(daemon, client):
@@ -62,6 +66,21 @@ def test_cancel_futures_cancels_a_queue_longer_than_a_turn(daemon, client, gate)
     assert {client.notification("done")[1] for _ in range(count)} == {"CANCELLED"}
     assert client.answer(asked) is None
     assert daemon.await_end() == 0 and lines(log) == []
+
+
+@pytest.mark.parametrize("count", [10000, 50000])   # of which one turn makes 4,000, and looks at 20,000
+@pytest.mark.parametrize("cancel", [False, True])
+def test_a_map_that_is_being_made_is_answered_and_comes_to_its_end(daemon, client, cancel, count):
+    """The daemon ended without it, or ran all of it although it was to be cancelled."""
+    pool = "one" if cancel else "cpu"
+    client.expect(500), client.expect(501)
+    client.send(request(500, "map", pool, *(("sleep", [["100"]] * count) if cancel else ("add", [[1, 2]] * count)), {"watch": True}) +
+                request(501, "shutdown", {"cancel_futures": cancel}))
+    assert client.answer(500, 30)[1] == count
+    assert client.answer(501, 30) is None
+    for _ in range(count):
+        assert client.notification("done")[1] == ("CANCELLED" if cancel else "FINISHED")
+    assert daemon.await_end() == 0
 
 
 def test_without_wait_it_answers_at_once_and_pending_work_still_runs(daemon, client, gate):
