@@ -48,6 +48,18 @@ pool_first(void)
 }
 
 struct pool *
+pool_first_of_all(void)
+{
+	return pools ? pools : retired;
+}
+
+struct pool *
+pool_next_of_all(const struct pool *p)
+{
+	return p->next ? p->next : p->gone ? NULL : retired;
+}
+
+struct pool *
 pool_find(const char *name, size_t len)
 {
 	struct pool *p;
@@ -159,6 +171,7 @@ pool_retire(struct pool *p)
 	DL_DELETE(pools, p);
 	pool_take_back_ahead(p);
 	pool_end_hosts(p, UINT64_MAX / 4); /* what runs finishes */
+	pool_settle(p); /* who waits for room is refused */
 	if (pool_is_empty(p)) {
 		pool_drop(p);
 		return;

@@ -80,6 +80,9 @@ struct pool {
 
 /* The pools in the order they were made; follow ->next. */
 struct pool *pool_first(void);
+/* The same and then those that were retired: wherever something may run or wait. */
+struct pool *pool_first_of_all(void);
+struct pool *pool_next_of_all(const struct pool *p);
 struct pool *pool_find(const char *name, size_t len);
 /* Makes one from the configuration, which is borrowed for good. NULL without memory. */
 struct pool *pool_new(const struct config_pool *config);

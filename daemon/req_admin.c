@@ -65,7 +65,7 @@ find_task(const char *text, size_t len)
 
 	if (!run_secret_parse(text, len, secret))
 		return NULL;
-	for (struct pool *p = pool_first(); p; p = p->next) {
+	for (struct pool *p = pool_first_of_all(); p; p = pool_next_of_all(p)) {
 		for (unsigned i = 0; i < p->slots; i++) {
 			struct future *f = slot_find_secret(p->slot[i], secret);
 			if (f)

@@ -87,7 +87,7 @@ may_kill(struct request *r, struct ids *ids)
 	bool any = false;
 	uint64_t id;
 
-	for (p = pool_first(); p; p = p->next)
+	for (p = pool_first_of_all(); p; p = pool_next_of_all(p))
 		any |= !pool_can_kill(p);
 	while (any && ids_next(ids, &id)) {
 		const struct future *f = registry_find(id);

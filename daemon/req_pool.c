@@ -371,7 +371,7 @@ wait_until_quiet(struct request *r, struct pool *one, bool close)
 	size_t count = 0, i = 0;
 	struct quiet *q;
 
-	for (struct pool *p = pool_first(); p; p = p->next)
+	for (struct pool *p = pool_first_of_all(); p; p = pool_next_of_all(p))
 		count += !one || p == one;
 	if (!(q = calloc(1, sizeof *q + count * sizeof *q->member))) {
 		request_fail(r, STATUS_LIMIT, 0, "the daemon is out of memory");
@@ -383,7 +383,7 @@ wait_until_quiet(struct request *r, struct pool *one, bool close)
 		return NULL;
 	}
 	q->count = q->left = count;
-	for (struct pool *p = pool_first(); p; p = p->next) {
+	for (struct pool *p = pool_first_of_all(); p; p = pool_next_of_all(p)) {
 		if (one && p != one)
 			continue;
 		q->member[i] = (struct member){ .quiet = q, .pool = pool_hold(p), .waiting = true, .waiter.wake = on_quiet };

@@ -458,22 +458,20 @@ server_abandon(void)
 static bool
 all_quiet(void)
 {
-	for (const struct pool *p = pool_first(); p; p = p->next)
+	for (const struct pool *p = pool_first_of_all(); p; p = pool_next_of_all(p))
 		if (!pool_is_quiet(p))
 			return false;
 	return true;
 }
 
-/* Maps that are still being made were accepted, too. */
+/* What is pending in a pool that was retired waits for its return, which does not come. */
 static bool
 all_done(void)
 {
-	struct future_totals totals = future_totals();
-
-	for (const struct pool *p = pool_first(); p; p = p->next)
-		if (p->coming)
+	for (const struct pool *p = pool_first_of_all(); p; p = pool_next_of_all(p))
+		if (!(p->gone ? !p->coming && !p->states[FUTURE_RUNNING] : pool_is_empty(p)))
 			return false;
-	return !totals.states[FUTURE_PENDING] && !totals.states[FUTURE_RUNNING];
+	return true;
 }
 
 static bool
@@ -500,7 +498,7 @@ enter(enum phase next)
 		ending_us = now;
 		service_stopping();
 		listener_close_all();
-		for (struct pool *p = pool_first(); p; p = p->next)
+		for (struct pool *p = pool_first_of_all(); p; p = pool_next_of_all(p))
 			pool_end_hosts(p, HOSTS_GRACE_S * SECOND);
 		timer_set(&deadline, now + ENDING_LIMIT_S * SECOND, on_deadline);
 		break;
@@ -512,7 +510,7 @@ enter(enum phase next)
 static void
 kill_running(void)
 {
-	for (struct pool *p = pool_first(); p; p = p->next)
+	for (struct pool *p = pool_first_of_all(); p; p = pool_next_of_all(p))
 		closing_stop_running(p, true);
 }
 
@@ -566,7 +564,7 @@ server_shutdown(bool cancel_futures)
 		log_info("server", "shutdown: what is accepted runs to its end");
 		phase = FINISHING;
 	}
-	for (struct pool *p = pool_first(); p; p = p->next) {
+	for (struct pool *p = pool_first_of_all(); p; p = pool_next_of_all(p)) {
 		if (cancel_futures)
 			closing_cancel_pending(p);
 		quota_let_go(p);

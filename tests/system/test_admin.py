@@ -1,9 +1,11 @@
 """reload and backup: what an operator asks of a running daemon."""
 import os
+import signal
 
 import pytest
 
-from helpers import refused, sh
+from helpers import is_alive, refused, sh
+from kinds import THREAD, hold, let_go
 
 
 def rewrite(daemon, **changes):
@@ -92,6 +94,90 @@ def test_running_tasks_of_a_pool_that_is_gone_finish(daemon, client, gate):
     assert names(client) == ["shell"]
     gate.open()
     assert client.call("result", future)["stdout"] == b"finished\n"
+
+
+def without_one(daemon, client):
+    """The configuration loses the pool `one`."""
+    daemon.config = {**daemon.config, "pools": {"shell": daemon.config["pools"]["shell"]}}
+    rewrite(daemon)
+    client.call("reload")
+
+
+@pytest.mark.parametrize("cancel", [False, True])
+def test_what_waits_for_the_return_of_a_pool_does_not_keep_the_daemon_from_ending(daemon, client, cancel):
+    """It never ended, since what can never run had not run; and cancel_futures passed over it."""
+    client.call("pause", "one")
+    client.call("submit", "one", "true", [], {"watch": cancel})
+    without_one(daemon, client)
+    assert client.call("shutdown", {"cancel_futures": cancel}) is None
+    if cancel:
+        assert client.notification("done")[1] == "CANCELLED"
+    assert daemon.await_end() == 0
+
+
+@pytest.mark.config(stop_timeout="20s")
+@pytest.mark.parametrize("how", ["SIGTERM", "shutdown", "drain"])
+def test_the_running_tasks_of_a_pool_that_is_gone_are_waited_for(daemon, client, gate, how):
+    future = client.call("submit", "one", *gate.task("echo finished"))
+    gate.await_start()
+    without_one(daemon, client)
+    waiting = client.request("result", future)
+    if how == "SIGTERM":
+        daemon.process.send_signal(signal.SIGTERM)
+    else:
+        asked = client.request(how)
+    client.call("ping")
+    assert how == "SIGTERM" or not client.is_answered(asked)
+    gate.open()
+    assert client.answer(waiting)["stdout"] == b"finished\n"
+    if how != "SIGTERM":
+        client.answer(asked)
+    if how != "drain":
+        assert daemon.await_end(5) == 0
+
+
+@pytest.mark.config(stop_timeout="100ms", pools={"one": {"kind": "command", "workers": 1, "grace": "100ms"}})
+def test_the_running_tasks_of_a_pool_that_is_gone_are_stopped_with_the_others(daemon, client, gate):
+    """The daemon left their worker behind after 15 s."""
+    client.call("submit", "one", *gate.task())
+    pid = gate.await_start()
+    without_one(daemon, client)
+    daemon.process.send_signal(signal.SIGTERM)
+    assert daemon.await_end(5) == 0
+    assert not is_alive(pid) and "left behind" not in daemon.log()
+
+
+def test_a_running_task_of_a_pool_that_is_gone_is_still_known(daemon, client, gate):
+    secret = daemon.path("secret")
+    client.call("submit", "one", *gate.task(before='echo $FUTURED_TASK >%s' % secret))
+    gate.await_start()
+    without_one(daemon, client)
+    with open(secret) as f:
+        assert daemon.client().call("hello", {"protocol": 1, "task": f.read().strip()})["identity"]
+    gate.open()
+
+
+def test_a_running_thread_of_a_pool_that_is_gone_can_still_not_be_killed(launch, tmp_path):
+    daemon = launch({"pools": {"io": {**THREAD, "workers": 1}}})
+    client, path = daemon.client(), str(tmp_path / "go")
+    ids = hold(client, "io", path)
+    daemon.config = {**daemon.config, "pools": {"shell": daemon.config["pools"]["shell"]}}
+    rewrite(daemon)
+    client.call("reload")
+    refused("UnsupportedError", client.call, "cancel", ids, {"running": "kill"})
+    let_go(path)
+    assert client.call("wait", ids)["done"] == ids
+
+
+def test_who_waits_for_room_in_a_pool_that_is_gone_is_refused(launch):
+    daemon = launch({"pools": {"one": {"kind": "command", "workers": 1, "queue": 1}}})
+    client = daemon.client()
+    client.call("pause", "one")
+    client.call("submit", "one", "true")
+    asked = client.request("submit", "one", "true", [], {"block": True})
+    client.call("ping")
+    without_one(daemon, client)
+    refused("UnknownPoolError", client.answer, asked)
 
 
 @pytest.mark.config(store="memory")
