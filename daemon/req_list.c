@@ -240,9 +240,13 @@ req_failures(struct request *r)
 void
 req_show(struct request *r)
 {
+	struct buf whole;
 	struct future *f;
 	uint64_t id;
 
-	if (param_id(r, "id", &id) && (f = request_future(r, id)))
-		describe_future(request_result(r), f, DESCRIBE_WHOLE);
+	if (!param_id(r, "id", &id) || !(f = request_future(r, id)))
+		return;
+	buf_init(&whole);
+	describe_future(&whole, f, DESCRIBE_WHOLE);
+	request_encoded(r, &whole);
 }

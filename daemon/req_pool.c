@@ -21,15 +21,17 @@
 void
 req_pools(struct request *r)
 {
-	struct buf *b = request_result(r);
+	struct buf whole;
 	size_t count = 0;
 
+	buf_init(&whole);
 	for (const struct pool *p = pool_first(); p; p = p->next)
 		count += access_may_look(r->conn, p);
-	pack_array(b, count);
+	pack_array(&whole, count);
 	for (struct pool *p = pool_first(); p; p = p->next)
 		if (access_may_look(r->conn, p))
-			describe_pool(b, p);
+			describe_pool(&whole, p);
+	request_encoded(r, &whole);
 }
 
 /* One that it may manage. NULL: answered already. */

@@ -177,6 +177,20 @@ request_result(struct request *r)
 }
 
 void
+request_encoded(struct request *r, struct buf *from)
+{
+	struct bytes value;
+
+	if (bytes_take(&value, from)) {
+		answer_bytes(r->conn, r->msgid, value);
+		bytes_drop(&value);
+	} else {
+		request_no_memory(r);
+	}
+	buf_clear(from);
+}
+
+void
 request_nil(struct request *r)
 {
 	pack_nil(request_result(r));

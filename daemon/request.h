@@ -46,8 +46,11 @@ void request_protocol_error(struct conn *c, const char *why);
 
 /* ---- answering: a request, or a connection and msgid kept from one ---- */
 
-/* The answer's value is encoded into what this returns. */
+/* The answer's value is encoded into what this returns; nothing may be looked at meanwhile that could have news, as they might be answers to the same
+ * connection. */
 struct buf *request_result(struct request *r);
+/* The value that was encoded aside, which is taken. */
+void request_encoded(struct request *r, struct buf *value);
 void request_nil(struct request *r);
 void request_fail(struct request *r, enum status s, uint64_t future, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 /* LimitError: the daemon is out of memory. Returns false. */

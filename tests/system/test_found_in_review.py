@@ -51,6 +51,21 @@ def test_a_blocked_feeder_is_told_when_the_task_is_cancelled(daemon, client):
     refused("InvalidStateError", client.answer, asked)
 
 
+@pytest.mark.parametrize("how", ["show", "pools"])
+def test_an_answer_to_a_feeder_never_stands_in_the_middle_of_another(daemon, client, how):
+    """Whoever looks at a task may be the first to see that it has begun: then what feeders waited to say goes to it, and they are answered."""
+    for _ in range(30):
+        client.call("pause", "one")
+        future = client.call("submit", "one", "cat", [], {"stdin": True})
+        client.call("input", future, b"x" * (1 << 20))
+        asked = client.request("input", future, b"more", {"eof": True})
+        client.call("resume", "one")
+        while not client.is_answered(asked):
+            assert client.call(how, *([future] if how == "show" else []))
+        client.answer(asked)
+        client.call("result", future, None, {"release": True})
+
+
 def test_events_never_stand_in_the_middle_of_an_answer(daemon, client):
     client.call("events")
     for _ in range(60):
