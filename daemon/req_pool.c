@@ -358,11 +358,17 @@ on_timeout(struct timer *t)
 	struct quiet *q = container(t, struct quiet, timer);
 	struct conn *c = conn_find(q->pending.conn_id);
 	unsigned long long running = 0;
+	bool quiet = true;
 
-	for (size_t i = 0; i < q->count; i++)
+	for (size_t i = 0; i < q->count; i++) {
 		running += pool_busy(q->member[i].pool);
+		quiet &= pool_is_quiet(q->member[i].pool);
+	}
 	conn_unpend(&q->pending);
-	answer_fail(c, q->pending.msgid, STATUS_TIMEOUT, 0, "%llu tasks still run", running);
+	if (quiet) /* "at once" comes before anybody has looked */
+		pack_nil(answer_result(c, q->pending.msgid));
+	else
+		answer_fail(c, q->pending.msgid, STATUS_TIMEOUT, 0, "%llu tasks still run", running);
 	quiet_free(q);
 }
 

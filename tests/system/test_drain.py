@@ -16,6 +16,12 @@ def test_drain_of_an_idle_daemon_answers_at_once(client):
     assert client.call("call", "shell", "true")["exit"] == 0
 
 
+@pytest.mark.parametrize("params", [[0], [-1], [0, {"pool": "one"}]], ids=repr)
+def test_where_nothing_runs_at_once_is_soon_enough(shared, params):
+    """It was a TimeoutError: "0 tasks still run"."""
+    assert shared.call("drain", *params) is None
+
+
 def test_drain_waits_for_what_runs(daemon, client, gate):
     client.call("submit", "shell", *gate.task())
     gate.await_start()
