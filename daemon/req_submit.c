@@ -133,9 +133,9 @@ block(struct request *r, struct pool *p, struct owner *o, uint64_t count)
 	quota_wait_room(o, &b->waiter);
 }
 
-/* Whether the owner may have so many more. False: answered, or waiting for room. */
+/* Whether the owner may have so many more. False: answered, or (`may_wait`) waiting for room. */
 static bool
-is_within_quota(struct request *r, const struct spec *spec, uint64_t count, uint64_t bytes)
+is_within_quota(struct request *r, const struct spec *spec, uint64_t count, uint64_t bytes, bool may_wait)
 {
 	struct owner *o = spec->owner;
 
@@ -146,9 +146,9 @@ is_within_quota(struct request *r, const struct spec *spec, uint64_t count, uint
 		    (unsigned long long)o->bytes, (unsigned long long)quota_bytes(), (unsigned long long)bytes);
 		return false;
 	}
-	if (quota_has_room(o, count) && !(spec->block && o->room))
+	if (quota_has_room(o, count) && !(may_wait && o->room))
 		return true;
-	if (spec->block && count <= quota_pending()) {
+	if (may_wait && count <= quota_pending()) {
 		block(r, spec->pool, o, count);
 		return false;
 	}
@@ -157,18 +157,22 @@ is_within_quota(struct request *r, const struct spec *spec, uint64_t count, uint
 	return false;
 }
 
+static bool
+can_be_stored(struct request *r)
+{
+	if (commit_is_failing())
+		request_fail(r, STATUS_STORE, 0, "the store cannot be written (%s): nothing is accepted until it can", store_counts().failing);
+	return !commit_is_failing();
+}
+
 /* False: answered, or waiting for room. */
 static bool
 may_enter(struct request *r, const struct spec *spec, uint64_t count, uint64_t bytes)
 {
 	struct pool *p = spec->pool;
 
-	if (!is_open_for_submits(r, p) || !is_within_quota(r, spec, count, bytes))
+	if (!is_open_for_submits(r, p) || !is_within_quota(r, spec, count, bytes, spec->block) || !can_be_stored(r))
 		return false;
-	if (commit_is_failing()) {
-		request_fail(r, STATUS_STORE, 0, "the store cannot be written (%s): nothing is accepted until it can", store_counts().failing);
-		return false;
-	}
 	if (pool_has_room(p, count) && !p->room)
 		return true;
 	if (spec->block && count <= p->config->queue) {
@@ -443,11 +447,12 @@ req_map(struct request *r)
 
 /* ---- retry: the same tasks accepted again ---- */
 
-/* Whether its pool is there and open; says so if not. */
+/* Whether its pool is there, open, and has room, and what it refers to can be had; says so if not. */
 static bool
 may_run_again(struct request *r, const struct future *f)
 {
 	struct pool *p = f->spec->pool;
+	struct arguments refs;
 
 	if (!future_is_final(f)) {
 		request_fail(r, STATUS_INVALID_STATE, f->id, "future %llu is %s: only a finished or cancelled one can be retried",
@@ -466,11 +471,36 @@ may_run_again(struct request *r, const struct future *f)
 	}
 	if (f->spec->stdin_kind == SPEC_STDIN_FUTURE && !access_find(r->conn, f->spec->stdin_future))
 		return request_no_future(r, f->spec->stdin_future);
-	if (!pool_has_room(p, 1)) {
-		request_fail(r, STATUS_QUEUE_FULL, f->id, "pool %s: its queue is full", p->name);
+	if (!is_open_for_submits(r, p) || !arguments_check(r, p, "args", bytes_data(&f->args), bytes_len(&f->args), &refs))
 		return false;
+	arguments_clear(&refs);
+	if (pool_has_room(p, 1) && !p->room)
+		return true;
+	request_fail(r, STATUS_QUEUE_FULL, f->id, "pool %s: its queue is full", p->name);
+	return false;
+}
+
+/* All of them, or none; says so if not. Each takes a place in its pool's queue while those behind it are looked at. */
+static bool
+may_all_run_again(struct request *r, struct ids *ids)
+{
+	const struct future *f = NULL;
+	uint64_t id, bytes = 0, placed = 0;
+	bool good = true;
+
+	while (good && ids_next(ids, &id)) {
+		f = registry_find(id);
+		if (!(good = may_run_again(r, f)))
+			break;
+		bytes += bytes_len(&f->args);
+		f->spec->pool->coming++;
+		placed++;
 	}
-	return is_open_for_submits(r, p);
+	ids_rewind(ids);
+	while (placed-- && ids_next(ids, &id))
+		registry_find(id)->spec->pool->coming--;
+	ids_rewind(ids);
+	return good && (!f || is_within_quota(r, f->spec, ids->total, bytes, false)) && can_be_stored(r);
 }
 
 /* NULL: answered already. */
@@ -493,14 +523,26 @@ run_again(struct request *r, const struct future *f)
 	return again;
 }
 
+/* There was no memory for those behind them. */
+static void
+take_back(uint64_t first, uint64_t count)
+{
+	for (uint64_t id = first; id < first + count; id++) {
+		struct future *f = registry_find(id);
+		if (!f)
+			continue;
+		future_release(f);
+		bound_cancel(f);
+	}
+}
+
 void
 req_retry(struct request *r)
 {
 	enum { RETRIES_AT_ONCE = 10000 };
-	struct ids ids, new_ids = { .runs = 0 };
-	struct future *f = NULL;
-	bool good = true;
-	uint64_t id, bytes = 0;
+	struct ids ids;
+	uint64_t id, first = registry_next(), made = 0;
+	bool full = is_full(r), good = true;
 
 	if (!param_ids(r, &ids) || !request_ids(r, &ids, IDS_CHANGE))
 		return;
@@ -513,21 +555,19 @@ req_retry(struct request *r)
 		request_fail(r, STATUS_VALUE, 0, "retry: ids: expected at most %d, got %llu", RETRIES_AT_ONCE, (unsigned long long)ids.total);
 		good = false;
 	}
-	while (good && ids_next(&ids, &id)) {
-		f = registry_find(id);
-		good = may_run_again(r, f);
-		bytes += bytes_len(&f->args);
+	good = good && may_all_run_again(r, &ids);
+	if (good && full && ids.total) {
+		refuse_full(r);
+		good = false;
 	}
-	good = good && (!f || is_within_quota(r, f->spec, ids.total, bytes));
-	ids_rewind(&ids);
 	while (good && ids_next(&ids, &id)) {
-		struct future *again = run_again(r, registry_find(id));
-		good = again && (ids_add(&new_ids, again->id, 1) || request_no_memory(r));
+		good = run_again(r, registry_find(id)) != NULL;
+		made += good;
 		turn_count(1, 0);
 	}
 	if (good) /* they were made in one breath, so their ids are a run */
-		acceptance_answer(r->conn, &(struct acceptance){ .msgid = r->msgid, .shape = ACCEPTANCE_IDS, .made = true,
-		    .first = new_ids.total ? new_ids.run[0].first : 0, .count = new_ids.total });
+		acceptance_answer(r->conn, &(struct acceptance){ .msgid = r->msgid, .shape = ACCEPTANCE_IDS, .made = true, .first = first, .count = made });
+	else if (made) /* all or none */
+		take_back(first, made);
 	ids_clear(&ids);
-	ids_clear(&new_ids);
 }

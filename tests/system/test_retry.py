@@ -1,5 +1,9 @@
 """retry [ids]: the same tasks accepted again, with new ids."""
+import pytest
+
 from helpers import lines, refused, sh
+from people import ANN, connect, launch_shared, needs_root
+from rpc import ref
 
 
 def test_retry_gives_a_new_id_and_runs_the_same_task(daemon, client):
@@ -97,3 +101,63 @@ def test_options_are_kept(shared):
     (again,) = shared.call("retry", [future])
     assert shared.call("result", again)["stdout"] == b"fed"
     assert shared.call("show", again)["priority"] == 5
+
+
+def submitted(client):
+    return client.call("stats")["totals"]["submitted"]
+
+
+def test_where_one_cannot_be_retried_none_is(daemon, client):
+    """Those in front of one whose reference had expired ran, and their ids were told to nobody."""
+    source = client.call("submit", "shell", "echo", ["x"])
+    ids = [client.call("submit", "shell", "true", args) for args in ([], [ref(source)])]
+    client.call("wait", ids)
+    client.call("release", [source])
+    before = submitted(client)
+    assert refused("ExpiredFutureError", client.call, "retry", ids)["future"] == source
+    assert submitted(client) == before
+
+
+@pytest.mark.config(pools={"tiny": {"kind": "command", "workers": 1, "queue": 3}, "small": {"kind": "command", "workers": 1, "queue": 2}})
+def test_the_queue_has_room_for_all_of_them_or_none_is_retried(daemon, client):
+    ids = [client.call("submit", pool, "true", [], {"block": True}) for pool in ("tiny", "small") * 3]
+    client.call("wait", ids)
+    client.call("pause", "tiny"), client.call("pause", "small")
+    assert "small" in refused("QueueFullError", client.call, "retry", ids)["message"]
+    assert client.call("list", {"state": "PENDING"}) == []
+    assert len(client.call("retry", ids[:5])) == 5
+    refused("QueueFullError", client.call, "retry", ids[:1])
+
+
+@pytest.mark.config(pools={"tiny": {"kind": "command", "workers": 1, "queue": 2}})
+def test_a_retry_does_not_overtake_those_who_wait_for_room(daemon, client):
+    done = client.call("submit", "tiny", "true")
+    client.call("wait", [done])
+    client.call("pause", "tiny")
+    client.call("submit", "tiny", "true")
+    asked = client.request("map", "tiny", "true", [[], []], {"block": True})
+    refused("QueueFullError", client.call, "retry", [done])
+    client.call("resume", "tiny")
+    assert client.answer(asked)[1] == 2
+
+
+@needs_root
+def test_a_retry_does_not_wait_for_room_although_the_first_did(launch):
+    """`block` belonged to that call."""
+    daemon = launch_shared(launch, {"limits": {"user": {"pending": 1}}})
+    ann = connect(daemon, ANN)
+    done = ann.call("submit", "shell", "true", [], {"block": True})
+    ann.call("wait", [done])
+    connect(daemon, 0).call("pause", "shell")
+    ann.call("submit", "shell", "true")
+    refused("LimitError", ann.call, "retry", [done])
+
+
+@pytest.mark.config(limits={"memory": "1MiB"}, store="memory")
+def test_a_retry_holds_no_more_memory_than_there_may_be(daemon, client):
+    failed = client.call("submit", "shell", "false", ["x" * 100000])
+    client.call("wait", [failed])
+    client.call("pause", "shell")
+    for _ in range(10):
+        client.call("submit", "shell", "true", ["x" * 100000])
+    assert "limits.memory" in refused("QueueFullError", client.call, "retry", [failed])["message"]
