@@ -370,6 +370,19 @@ submit_one(struct request *r, struct submission *s)
 	return f;
 }
 
+/* What was made for a request that is refused after all: none of it has begun. */
+static void
+take_back(uint64_t first, uint64_t count)
+{
+	for (uint64_t id = first; id < first + count; id++) {
+		struct future *f = registry_find(id);
+		if (!f)
+			continue;
+		future_release(f);
+		bound_cancel(f);
+	}
+}
+
 void
 req_submit(struct request *r)
 {
@@ -400,8 +413,8 @@ req_call(struct request *r)
 		uint64_t id = f->id;
 		if (s.made && f->stored)
 			acceptance_note(id);
-		if (!await_future(r, f, &how) && (f = registry_find(id)) && how.cancel)
-			bound_cancel(f);
+		if (!await_future(r, f, &how) && s.made)
+			take_back(id, 1);
 	}
 	submission_clear(&s);
 }
@@ -521,19 +534,6 @@ run_again(struct request *r, const struct future *f)
 	}
 	submission_clear(&s);
 	return again;
-}
-
-/* There was no memory for those behind them. */
-static void
-take_back(uint64_t first, uint64_t count)
-{
-	for (uint64_t id = first; id < first + count; id++) {
-		struct future *f = registry_find(id);
-		if (!f)
-			continue;
-		future_release(f);
-		bound_cancel(f);
-	}
 }
 
 void

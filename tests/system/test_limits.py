@@ -1,4 +1,6 @@
 """Limits: the named error at limit + 1, and room again afterwards."""
+import os
+
 import pytest
 
 import rpc
@@ -47,6 +49,18 @@ def test_unfinished_requests_of_a_connection(daemon, client, gate):
     gate.open()
     assert [client.answer(m)["stdout"] for m in asked] == [b"x\n"] * 10
     assert client.call("result", future)["stdout"] == b"x\n"
+
+
+@pytest.mark.config(limits={"requests": 1})
+@pytest.mark.parametrize("options", [{"bound": False}, {"key": "k"}, {}], ids=repr)
+def test_a_call_too_many_does_nothing(daemon, client, gate, options):
+    """It was refused, and the task ran all the same, for nobody."""
+    other, log = daemon.client(), daemon.path("log")
+    client.request("result", client.call("submit", "one", *gate.task()))
+    refused("LimitError", client.call, "call", "shell", *sh("echo ran >>%s" % log), {"name": "too many", **options})
+    assert other.call("call", "shell", "true")["exit"] == 0
+    assert not os.path.exists(log) and other.call("list", {"name": "too many"}) == []
+    gate.open()
 
 
 @pytest.mark.config(limits={"memory": "2MiB"})
