@@ -421,7 +421,7 @@ conn_close(struct conn *c, const char *why)
 	stream_end(&c->stream);
 	turn_unschedule(&c->notify);
 	if (c->waits)
-		workers_note_wait(c->parent, false);
+		workers_note_wait(c->parent, c->parent_attempt, false);
 	while ((p = c->pendings)) {
 		DL_DELETE(c->pendings, p);
 		p->abandon(p);
@@ -493,15 +493,25 @@ conn_close_all(void)
 
 /* Tells the pool of the task that it speaks for, if any, when it begins or ceases to wait for something. A call that is not answered
  * and a future that is watched count alike: either way a library may be blocked until it hears. */
-static void
-note_wait(struct conn *c)
+void
+conn_note_wait(struct conn *c)
 {
 	bool waits = c->pending_count || c->watcher.count;
 
 	if (!c->parent || waits == c->waits || conn_find(c->id) != c)
 		return;
 	c->waits = waits;
-	workers_note_wait(c->parent, waits);
+	workers_note_wait(c->parent, c->parent_attempt, waits);
+}
+
+void
+conn_speak_in(struct conn *c, const struct future *task)
+{
+	if (c->waits)
+		workers_note_wait(c->parent, c->parent_attempt, false);
+	c->waits = false;
+	c->parent = task->id;
+	c->parent_attempt = task->attempt;
 }
 
 /* ---- reading ---- */
@@ -533,7 +543,7 @@ on_frame(struct stream *st, const uint8_t *bytes, size_t len)
 		conn_end(c, "too many messages");
 		return false;
 	}
-	note_wait(c);
+	conn_note_wait(c);
 	if (stream_queued(st) > max_queued || store_is_behind()) {
 		store_paused |= stream_queued(st) <= max_queued;
 		stream_pause(st, true);
@@ -683,7 +693,7 @@ on_done(struct watcher *w, struct future *f, bool want)
 {
 	struct conn *c = container(w, struct conn, watcher);
 	conn_tell_done(c, f, want);
-	note_wait(c);
+	conn_note_wait(c);
 }
 
 static void
@@ -772,7 +782,7 @@ conn_pend(struct conn *c, struct pending *p, uint32_t msgid, void (*abandon)(str
 	p->abandon = abandon;
 	DL_APPEND(c->pendings, p);
 	c->pending_count++;
-	note_wait(c);
+	conn_note_wait(c);
 	return true;
 }
 
@@ -782,5 +792,5 @@ conn_unpend(struct pending *p)
 	struct conn *c = conn_find(p->conn_id);
 	DL_DELETE(c->pendings, p);
 	c->pending_count--;
-	note_wait(c);
+	conn_note_wait(c);
 }

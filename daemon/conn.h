@@ -43,6 +43,7 @@ struct conn {
 		const char *refusal; /* the key that forbids it to submit; NULL: it may */
 	} access;
 	uint64_t parent;           /* the task that this connection speaks for; 0: none */
+	unsigned parent_attempt;   /* … in this attempt */
 	bool waits;                /* it has unfinished calls, or watches what is not done: as far as its parent's pool was told */
 	bool events;               /* gets event notifications */
 	struct pool *events_pool;  /* only of this pool; counted; NULL: all */
@@ -78,6 +79,8 @@ bool conn_new_remote(int fd, struct login *login, struct tls *tls);
 /* It speaks for this owner (taken) with these groups (taken; NULL: none) from now on. False: the owner has as many connections as it
  * may. */
 bool conn_speak_for(struct conn *c, struct owner *owner, struct groups *groups);
+/* It speaks for this running task from now on, and no longer for another. */
+void conn_speak_in(struct conn *c, const struct future *task);
 /* Answers the call that made it one too many, and ends it. */
 void conn_refuse(struct conn *c, uint32_t msgid);
 /* NULL if it is gone. */
@@ -115,6 +118,9 @@ struct buf *conn_say_now(struct conn *c);
 void conn_say_bytes(struct conn *c, struct bytes b);
 /* Makes the turn's notifications of it be made. */
 void conn_wake(struct conn *c);
+
+/* It has watches now that did not come with a frame of its own: whether it waits is told to its parent's pool. */
+void conn_note_wait(struct conn *c);
 
 /* Links a pending call. False: the connection has as many as it may (LimitError was not said). */
 bool conn_pend(struct conn *c, struct pending *p, uint32_t msgid, void (*abandon)(struct pending *));

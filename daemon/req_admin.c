@@ -88,7 +88,7 @@ become_task(struct request *r, const struct greeting *g)
 			request_fail(r, STATUS_AUTHENTICATION, 0, "%s", none);
 		return false;
 	}
-	r->conn->parent = parent->id;
+	conn_speak_in(r->conn, parent);
 	spec_drop(r->conn->cache_spec); /* it is the former owner's */
 	r->conn->cache_spec = NULL;
 	if (conn_speak_for(r->conn, owner_hold(parent->spec->owner), groups_hold(parent->spec->owner->groups)))

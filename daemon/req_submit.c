@@ -90,6 +90,7 @@ on_room(struct pool_waiter *w, struct pool *p)
 	conn_unpend(&b->pending);
 	*room = NULL; /* it is its turn: those behind it are not in its way */
 	request_handle(c, b->frame.data, b->frame.len);
+	conn_note_wait(c);
 	DL_CONCAT(others, *room);
 	*room = others;
 	blocked_free(b);
@@ -282,6 +283,7 @@ on_again(struct turn_item *item)
 
 	conn_unpend(&p->pending);
 	request_handle(c, p->frame.data, p->frame.len);
+	conn_note_wait(c);
 	postponed_free(p);
 }
 

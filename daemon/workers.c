@@ -112,11 +112,11 @@ workers_start(struct pool *p)
 }
 
 void
-workers_note_wait(uint64_t task, bool waits)
+workers_note_wait(uint64_t task, unsigned attempt, bool waits)
 {
 	struct future *f = registry_find(task);
 
-	if (!f || f->state != FUTURE_RUNNING)
+	if (!f || f->state != FUTURE_RUNNING || f->attempt != attempt)
 		return;
 	struct slot *s = f->at.slot;
 	if (waits) {

@@ -25,7 +25,7 @@ void workers_trim(struct pool *p);
 void workers_retire(struct pool *p);
 /* Idle ones will be let go after idle_timeout. */
 void workers_watch_idle(struct pool *p);
-/* A connection that speaks for this task begins to wait for an answer, or no longer does. */
-void workers_note_wait(uint64_t task, bool waits);
+/* A connection that speaks for this attempt of a task begins to wait for an answer, or no longer does. */
+void workers_note_wait(uint64_t task, unsigned attempt, bool waits);
 
 #endif

@@ -1,5 +1,6 @@
 """A task that submits tasks and waits for them: it learns where the daemon is and who it is, and never waits for its own worker."""
 import os
+import signal
 import subprocess
 
 import pytest
@@ -119,6 +120,52 @@ def test_a_connection_that_ends_waits_no_longer(daemon, client):
 
 
 @pytest.mark.config(pools={"io": {**THREAD, "workers": 2}})
+def test_a_task_may_wait_for_a_child_that_had_to_wait_for_room(launch):
+    """A submit that was let in later waited no longer, and that it watched from then on was told to nobody: its worker was not lent."""
+    daemon = launch({"pools": {"cpu": {**PROCESS, "workers": 1, "queue": 1}}})
+    client = daemon.client()
+    _, speaker, _ = lender(daemon, client, "cpu")
+    filler = client.call("submit", "cpu", "add", [1, 2], {"delay": 1000})
+    asked = speaker.request("submit", "cpu", "add", [1, 2], {"block": True, "watch": True})
+    client.call("cancel", [filler])
+    child = speaker.answer(asked)
+    assert speaker.notification("done") == [child, "FINISHED", None, 3]
+    let_go(daemon.path("go"))
+
+
+def test_a_connection_may_speak_for_one_task_after_another(daemon, client):
+    """Since it waited when it spoke for the first, nobody was told that it waited for the second."""
+    client.call("pause", "other")
+    pending = client.call("submit", "other", "add", [1, 2])
+    first, speaker, _ = lender(daemon, client, "cpu")
+    speaker.call("watch", [pending])
+    client.call("cancel", [first], {"running": "kill"})
+    client.call("wait", [first])
+    _, _, secret = lender(daemon, client, "cpu")
+    speaker.call("hello", {"protocol": 1, "task": secret})
+    assert speaker.call("result", speaker.call("submit", "cpu", "add", [1, 2])) == 3
+    let_go(daemon.path("go"))
+
+
+def test_one_that_spoke_for_an_earlier_attempt_does_not_end_the_waiting_of_a_later(daemon, client):
+    client.call("pause", "other")
+    pending = client.call("submit", "other", "add", [1, 2])
+    future = client.call("submit", "cpu", "lend_secret", [daemon.path("secret"), daemon.path("go")], {"retries": 1})
+    speakers = []
+    for attempt in 1, 2:
+        path = daemon.path("secret.%d" % future)
+        secret = eventually(lambda: os.path.exists(path) and open(path).read(), what="the secret").strip()
+        speakers.append(daemon.client())
+        speakers[-1].call("hello", {"protocol": 1, "task": secret})
+        speakers[-1].call("watch", [pending])
+        if attempt == 1:
+            os.remove(path)
+            os.kill(client.call("show", future)["pid"], signal.SIGKILL)
+    speakers[0].close()
+    assert speakers[1].call("result", speakers[1].call("submit", "cpu", "add", [1, 2])) == 3
+    let_go(daemon.path("go"))
+
+
 def test_a_child_sent_ahead_behind_its_parent_goes_to_a_free_slot(daemon, client):
     client.call("wait", [client.call("map", "io", "noop", [[]] * 5000)])  # they are known to be short
     held = hold(client, "io", daemon.path("go2"))
