@@ -260,6 +260,46 @@ watch_it(struct conn *c, struct future *f)
 			conn_close(c, "out of memory");
 }
 
+/* A map that a key stood for, watched over turns. */
+struct watching {
+	struct turn_item item;
+	uint64_t conn_id;
+	uint64_t at, end; /* ids */
+};
+
+static void
+watch_slice(struct turn_item *item)
+{
+	struct watching *w = container(item, struct watching, item);
+	struct conn *c;
+
+	while ((c = conn_find(w->conn_id)) && turn_budget() && w->at < w->end) {
+		struct future *f = registry_find(w->at++);
+		turn_count(1, 0);
+		if (f)
+			watch_it(c, f);
+	}
+	if (c)
+		conn_note_wait(c);
+	if (c && w->at < w->end)
+		turn_schedule(TURN_WORK, &w->item, watch_slice);
+	else
+		free(w);
+}
+
+static void
+watch_run(struct conn *c, uint64_t first, uint64_t count)
+{
+	struct watching *w = calloc(1, sizeof *w);
+
+	if (!w) {
+		conn_close(c, "out of memory"); /* it would never be told */
+		return;
+	}
+	*w = (struct watching){ .conn_id = c->id, .at = first, .end = first + count };
+	watch_slice(&w->item);
+}
+
 /* A request whose key stands for a map that is still being made: handled again when that is to be had. */
 struct postponed {
 	struct pending pending;
@@ -445,6 +485,8 @@ req_map(struct request *r)
 	if (k) {
 		key_run(k, &first, &count);
 		acceptance_answer(r->conn, &(struct acceptance){ .msgid = r->msgid, .shape = ACCEPTANCE_RUN, .first = first, .count = count });
+		if (s.spec->watch)
+			watch_run(r->conn, first, count);
 	} else if (elements == 0) {
 		if (is_open_for_submits(r, s.spec->pool)) {
 			struct buf *b = request_result(r);

@@ -117,3 +117,22 @@ def test_key_together_with_bound_is_refused(shared):
     for method in ("submit", "call"):
         refused("ValueError", shared.call, method, "shell", "true", [], {"key": "kb", "bound": True})
     refused("ValueError", shared.call, "map", "shell", "true", [[]], {"key": "kb", "bound": True})
+
+
+def test_watch_on_the_key_of_a_map_watches_the_run(daemon, client):
+    """Nobody was told of anything: who submits again after a lost connection waited for ever. Longer than a turn, half of it done."""
+    count = 9000
+    client.call("pause", "one")
+    asked = ("map", "one", "true", [[]] * count, {"key": "k", "watch": True})
+    first, _ = client.call(*asked)
+    client.call("cancel", [[first, count // 2]])
+    other = daemon.client()
+    other.trace = []
+    assert other.call(*asked) == [first, count]
+    client.call("cancel", [[first, count]])
+    for n in range(count):
+        assert other.notification("done") == [first + n, "CANCELLED", {"type": "CancelledError", "future": first + n,
+                                              "message": "future %d was cancelled" % (first + n)}, None]
+    assert other.trace[0][:2] == [1, 1], "the answer comes first"
+    client.call("ping")
+    assert other.pending_notifications() == []
