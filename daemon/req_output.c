@@ -32,7 +32,7 @@ read_which(struct request *r, const char *key, size_t len, struct reader *value,
 	if (key_is(key, len, "follow"))
 		return option_bool(r, "follow", value, &w->follow);
 	if (key_is(key, len, "offset"))
-		return read_uint(&at, &w->offset) || option_wrong(r, "offset", "an int, 0 or more", value);
+		return (read_uint(&at, &w->offset) && w->offset <= REGISTRY_ID_MAX) || option_wrong(r, "offset", "an int, 0 to 2^53-1", value);
 	if (!key_is(key, len, "stream"))
 		return option_unknown(r, key, len);
 	if (!read_str(&at, &s, &n) || (!key_is(s, n, "both") && !output_stream_find(s, n, &stream)))

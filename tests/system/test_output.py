@@ -86,7 +86,8 @@ def test_offset_skips_what_was_read(shared):
 def test_an_offset_beyond_the_end_is_empty(shared):
     future = shared.call("submit", "shell", "printf", ["x"])
     shared.call("wait", [future])
-    assert shared.call("output", future, {"offset": 2**50}) == b""
+    assert shared.call("output", future, {"offset": 2**53 - 1, "follow": True}) == b""
+    assert shared.notification("output") == [future, "stdout", 2**53 - 1, b"", True]
 
 
 def test_an_answer_has_at_most_a_mebibyte(shared):
@@ -300,7 +301,7 @@ def test_a_follower_that_does_not_read_costs_bounded_memory(daemon, client):
 
 
 @pytest.mark.parametrize("options", [7, "stdout", [], {"stream": "stdin"}, {"stream": 1}, {"stream": b"stdout"}, {"offset": "0"},
-                                     {"offset": -1}, {"offset": 1.5}, {"offset": True}, {"follow": 1}, {"follow": "yes"},
+                                     {"offset": -1}, {"offset": 2**53}, {"offset": 2**64 - 1, "follow": True}, {"offset": 1.5}, {"offset": True}, {"follow": 1}, {"follow": "yes"},
                                      {"nosuch": 1}], ids=repr)
 def test_wrong_options_are_a_value_error(shared, options):
     future = shared.call("submit", "shell", "true")
