@@ -148,6 +148,19 @@ def test_after_takes_at_most_a_hundred_thousand(shared):
     refused("ValueError", shared.call, "submit", "shell", "true", [], {"after": [[first, 100001]]})
 
 
+def test_an_unknown_one_far_from_the_others_is_unknown(shared):
+    """It was said that the daemon had no memory."""
+    future = shared.call("submit", "shell", "true")
+    assert refused("UnknownFutureError", shared.call, "submit", "shell", "true", [], {"after": [2**53 - 1, future]})["future"] == 2**53 - 1
+
+
+def test_one_that_is_named_twice_is_waited_for_once(shared):
+    future = shared.call("submit", "shell", "true")
+    assert shared.call("call", "shell", "true", [], {"after": [future, future, [future, 1]]})["exit"] == 0
+    failed = shared.call("submit", "shell", "false")
+    refused("DependencyError", shared.call, "call", "shell", "true", [], {"after": [future, failed, future, failed]})
+
+
 def test_a_waiting_task_does_not_hold_a_worker(daemon, client, gate):
     first = client.call("submit", "shell", *gate.task())
     client.call("submit", "one", "true", [], {"after": [first]})
