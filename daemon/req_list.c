@@ -143,7 +143,6 @@ visit(struct walk *w, struct conn *c, uint64_t id, struct future *f)
 {
 	struct filter *want = filter_of(w);
 
-	(void)id;
 	if ((int64_t)w->count >= want->limit)
 		return false;
 	if (!access_may_see(c, f) || !matches(want, f))
@@ -153,10 +152,23 @@ visit(struct walk *w, struct conn *c, uint64_t id, struct future *f)
 	if (w->out.len > conn_message_limit() / 2 || w->out.len > LIST_BYTES)
 		return false; /* the rest is had with `after` */
 	describe_future(&w->out, f, want->failures ? DESCRIBE_ERROR : DESCRIBE_ROW);
-	if (want->see)
-		future_see(f);
+	if (want->see && !ids_add(&w->ids, id, 1))
+		w->out.failed = true;
 	w->count++;
 	return true;
+}
+
+/* Once it is said, and no sooner: the connection may have ended in between. */
+static void
+see_them(struct walk *w)
+{
+	uint64_t id;
+
+	while (ids_next(&w->ids, &id)) {
+		struct future *f = registry_find(id);
+		if (f)
+			future_see(f);
+	}
 }
 
 /* The count is known only now: it goes in front. */
@@ -171,6 +183,8 @@ finish(struct walk *w)
 	whole.failed |= w->out.failed;
 	buf_clear(&w->out);
 	w->out = whole;
+	if (!whole.failed)
+		see_them(w);
 }
 
 static void

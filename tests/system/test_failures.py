@@ -1,7 +1,9 @@
 """failures [{"seen": bool=false}]: futures whose error nobody has looked at yet."""
 import pytest
 
-from helpers import refused, sh
+from helpers import eventually, refused, sh
+from kinds import PROCESS
+from rpc import request
 
 
 def ids(client, *options):
@@ -72,6 +74,19 @@ def test_a_waiter_that_disconnected_has_not_looked(daemon, client, gate):
     gate.open()
     client.call("wait", [future])
     assert ids(client) == [future]
+
+
+def test_what_was_to_be_returned_to_one_that_disconnected_is_not_marked(launch):
+    """An answer of several turns: what the first of them had found was lost."""
+    daemon = launch({"pools": {"cpu": {**PROCESS, "workers": 2}}})
+    client, other, count = daemon.client(), daemon.client(), 5000
+    run = client.call("map", "cpu", "fail", [[]] * count)
+    assert client.call("wait", [run], timeout=30)["not_done"] == []
+    other.send(request(1, "failures", {"seen": True}))
+    other.close()
+    eventually(lambda: client.call("stats")["connections"] == 1)
+    assert len(client.call("failures", {"seen": True})) == count
+    assert client.call("failures") == []
 
 
 def test_a_dependency_error_is_a_failure_too(daemon, client):
