@@ -104,9 +104,9 @@ look(struct waiting *w)
 			return true;
 		struct future *f = registry_find(id);
 		turn_count(1, 0);
-		if (!f)
-			continue; /* released since: it was final */
-		if (future_is_final(f))
+		if (!f) /* released since: it was final; whether it had failed nobody knows any more */
+			w->met |= w->when == FIRST_COMPLETED;
+		else if (future_is_final(f))
 			take_notice(w, f);
 		else if (!watch_add(&w->watcher, f, false, &added))
 			w->met = true; /* without memory: what is known is told */

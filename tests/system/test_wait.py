@@ -2,6 +2,7 @@
 import pytest
 
 from helpers import refused, sh
+from rpc import request
 
 
 def waiting(client, *params):
@@ -40,6 +41,18 @@ def test_first_completed_is_content_with_one_that_was_done_before(daemon, client
     slow = client.call("submit", "shell", *gate.task())
     assert client.call("wait", [slow, fast], "FIRST_COMPLETED") == {"done": [fast], "not_done": [slow]}
     gate.open()
+
+
+def test_first_completed_is_content_with_one_that_was_released_before_it_was_looked_at(daemon, client):
+    """A wait for many is begun over turns. It waited for another, for ever."""
+    done = client.call("submit", "shell", "true")
+    client.call("wait", [done])
+    client.call("pause", "one")
+    run = client.call("map", "one", "true", [[]] * 40000)
+    client.expect(500), client.expect(501)
+    client.send(request(500, "wait", [run, done], "FIRST_COMPLETED") + request(501, "release", [done]))
+    assert client.answer(500)["done"] == [done]
+    assert client.answer(501) == 1
 
 
 def test_first_completed_counts_a_cancelled_one(daemon, client, gate):
