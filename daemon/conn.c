@@ -36,6 +36,7 @@
 enum {
 	NOTIFY_ROOM = 256 * 1024,      /* notifications are made while less than this is queued */
 	NOTIFY_BYTES = 1024 * 1024,    /* … and at most this much per connection and turn */
+	PROGRESS_ROOM = 64 * 1024,     /* what progress says beyond this is passed over */
 	FRAME_SECONDS = 10,            /* from first to last byte of a message, while others wait for a connection */
 	RESERVED_PART = 16,            /* one in so many descriptors is not for connections, … */
 	RESERVED_LEAST = 32,           /* … and never fewer than so many */
@@ -432,6 +433,7 @@ conn_close(struct conn *c, const char *why)
 	drop_backlog(c);
 	bound_release(c);
 	events_unsubscribe(c);
+	buf_clear(&c->progress);
 	spec_drop(c->cache_spec);
 	buf_clear(&c->cache_head);
 	buf_clear(&c->cache_options);
@@ -468,7 +470,7 @@ conn_resume_all(void)
 static bool
 is_owed(const struct conn *c)
 {
-	return stream_queued(&c->stream) || !backlog_is_empty(&c->backlog) || c->events_said.len || follow_is_owed(c);
+	return stream_queued(&c->stream) || !backlog_is_empty(&c->backlog) || c->progress.len || c->events_said.len || follow_is_owed(c);
 }
 
 bool
@@ -673,7 +675,7 @@ conn_has_room(const struct conn *c)
 void
 conn_wake(struct conn *c)
 {
-	if (!backlog_is_empty(&c->backlog) || c->follows || c->events_said.len || c->events_lost)
+	if (!backlog_is_empty(&c->backlog) || c->follows || c->progress.len || c->events_said.len || c->events_lost)
 		turn_schedule(TURN_NOTIFY, &c->notify, on_notify);
 }
 
@@ -700,11 +702,11 @@ static void
 on_progress(struct watcher *w, const struct future *f, const uint8_t *values, size_t len)
 {
 	struct conn *c = container(w, struct conn, watcher);
+	struct buf *b = &c->progress;
 	struct reader r;
 
-	if (!conn_has_room(c))
+	if (!conn_has_room(c) || b->len > PROGRESS_ROOM)
 		return; /* the next one says more */
-	struct buf *b = conn_say(c);
 	message_notification(b, "progress");
 	pack_array(b, 4);
 	pack_uint(b, f->id);
@@ -717,6 +719,19 @@ on_progress(struct watcher *w, const struct future *f, const uint8_t *values, si
 		else
 			pack_nil(b);
 	}
+	if (b->failed)
+		buf_clear(b);
+	conn_wake(c);
+}
+
+/* Before what is done: it was not yet when this was said. */
+static void
+say_progress(struct conn *c)
+{
+	if (!c->progress.len || !conn_has_room(c))
+		return;
+	buf_append(conn_say(c), c->progress.data, c->progress.len);
+	buf_clear(&c->progress);
 }
 
 /* done [id, state, error|nil, result|nil] */
@@ -755,6 +770,7 @@ on_notify(struct turn_item *item)
 
 	if (c->holding)
 		return; /* woken again when the response has been said */
+	say_progress(c);
 	while (conn_has_room(c) && stream_queued(&c->stream) - before < NOTIFY_BYTES && turn_budget() &&
 	    backlog_pop(&c->backlog, &id, &want)) {
 		struct future *f = registry_pinned(id);

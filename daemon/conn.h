@@ -49,6 +49,7 @@ struct conn {
 	struct pool *events_pool;  /* only of this pool; counted; NULL: all */
 	uint64_t events_lost;      /* not told, for want of room */
 	struct buf events_said;    /* encoded, and told behind the turn's responses */
+	struct buf progress;       /* likewise */
 	struct watcher watcher;
 	struct backlog backlog;    /* futures that are done and not yet told; pinned */
 	struct turn_item notify;

@@ -2,6 +2,7 @@
 import pytest
 
 from helpers import refused, sh
+from kinds import LUA
 
 DONE = "done"
 
@@ -71,6 +72,27 @@ def test_a_response_precedes_the_notifications_it_causes(daemon, client, gate):
         client.notification(DONE)
     assert [frame[0] for frame in client.trace] == [1] + [2] * count
     gate.open()
+
+
+def test_the_response_of_a_long_watch_precedes_the_progress_of_what_it_watches(launch, tmp_path):
+    """What was watched by the first of its turns told of its progress before the answer."""
+    (tmp_path / "chatter.lua").write_text("function chatter() while not futured.stopped() do futured.progress(1) end futured.give_up() end")
+    daemon = launch({"pools": {"lua": {**LUA, "script": tmp_path / "chatter.lua", "workers": 1}}})
+    client, watcher = daemon.client(), daemon.client()
+    client.call("pause", "one")
+    future = client.call("submit", "lua", "chatter")
+    run = client.call("map", "one", "true", [[]] * 100000)
+    client.call("watch", [future])
+    client.notification("progress")
+    watcher.trace = []
+    assert watcher.call("watch", [future, run]) == {"done": []}
+    assert watcher.trace[0][0] == 1, watcher.trace[0]
+    assert watcher.notification("progress") == [future, 1, None, ""]
+    client.call("cancel", [future], {"running": "ask"})
+    assert watcher.notification("done")[1] == "CANCELLED"
+    watcher.call("ping")
+    frames = [frame for frame in watcher.trace if frame[0] == 2]
+    assert frames[-1][1] == "done" and len(frames) > 1, "progress comes before the end"
 
 
 def test_done_comes_in_order_of_completion(daemon, client):
