@@ -455,11 +455,12 @@ server_abandon(void)
 
 /* ---- ending ---- */
 
+/* Nothing runs, and nobody is still to be refused. */
 static bool
 all_quiet(void)
 {
 	for (const struct pool *p = pool_first_of_all(); p; p = pool_next_of_all(p))
-		if (!pool_is_quiet(p))
+		if (!pool_is_quiet(p) || p->room)
 			return false;
 	return true;
 }
@@ -469,7 +470,7 @@ static bool
 all_done(void)
 {
 	for (const struct pool *p = pool_first_of_all(); p; p = pool_next_of_all(p))
-		if (!(p->gone ? !p->coming && !p->states[FUTURE_RUNNING] : pool_is_empty(p)))
+		if (p->room || !(p->gone ? !p->coming && !p->states[FUTURE_RUNNING] : pool_is_empty(p)))
 			return false;
 	return true;
 }
@@ -492,6 +493,10 @@ enter(enum phase next)
 	case STOPPING:
 		service_stopping();
 		pool_freeze_all(true);
+		for (struct pool *p = pool_first(); p; p = p->next) { /* who waits for room is refused */
+			quota_let_go(p);
+			pool_settle(p);
+		}
 		timer_set(&deadline, now + config->stop_timeout_us, on_deadline);
 		break;
 	case ENDING:

@@ -1,6 +1,7 @@
 """What one user may take: each bound at one below, at it, and one above, with an error that names it and its value; and a greedy user
 beside a polite one."""
 import os
+import signal
 import time
 
 import msgpack
@@ -110,7 +111,7 @@ def test_one_who_waits_behind_ones_own_map_that_is_not_made_after_all_is_let_in(
     assert other.answer(blocked)
 
 
-@pytest.mark.parametrize("how", ["close", "drain", "shutdown", "disconnect"])
+@pytest.mark.parametrize("how", ["close", "drain", "shutdown", "SIGTERM", "disconnect"])
 def test_a_submit_blocked_by_ones_own_bound_is_let_go(launch, how):
     daemon = house(launch, pending=1)
     ann, root = connect(daemon, ANN), connect(daemon, 0)
@@ -127,6 +128,8 @@ def test_a_submit_blocked_by_ones_own_bound_is_let_go(launch, how):
         ann.request("drain", 5, {"pool": pool})
     elif how == "shutdown":
         root.call("shutdown", {"wait": False})
+    elif how == "SIGTERM":
+        daemon.process.send_signal(signal.SIGTERM)
     else:
         other.close()
         eventually(lambda: root.call("stats")["connections"] == 2)

@@ -164,6 +164,19 @@ def test_sigterm_lets_running_tasks_finish(daemon, client, gate):
     assert lines(log) == ["finished"]
 
 
+@pytest.mark.config(pools={"tiny": {"kind": "command", "workers": 1, "queue": 1}})
+def test_sigterm_refuses_blocked_submits(daemon, client):
+    """They had no answer where nothing else happened any more. More than one turn lets in."""
+    client.call("pause", "tiny")
+    client.call("submit", "tiny", "true")
+    asked = [client.request("submit", "tiny", "true", [], {"block": True}) for _ in range(2500)]
+    client.call("ping")
+    daemon.process.send_signal(signal.SIGTERM)
+    for msgid in asked:
+        refused("ShutdownError", client.answer, msgid)
+    assert daemon.await_end() == 0
+
+
 @pytest.mark.config(stop_timeout="200ms", pools={"shell": {"kind": "command", "workers": 2, "grace": "100ms"}})
 def test_sigterm_kills_what_does_not_end_in_time(daemon, client, gate):
     mark = uuid.uuid4().hex
