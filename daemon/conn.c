@@ -64,6 +64,7 @@ static void free_item(struct turn_item *item);
 static const struct stream_ops ops = { .on_frame = on_frame, .on_partial = on_partial, .on_end = on_end,
 	.on_secure = on_secure, .on_written = on_written };
 static struct conn *conns;
+static struct conn *closed; /* and not yet freed: something may still be to be written */
 static struct conn **table; /* by id % table_size: see conn_find */
 static uint64_t table_size, next_id = 1;
 static unsigned count;
@@ -363,6 +364,7 @@ free_item(struct turn_item *item)
 	login_free(c->login);
 	owner_drop(c->owner);
 	groups_drop(c->groups);
+	DL_DELETE(closed, c);
 	free(c);
 }
 
@@ -370,9 +372,12 @@ static void
 on_linger(struct timer *t)
 {
 	struct conn *c = container(t, struct conn, linger);
+	uint64_t now = clock_now(), due = c->stream.moved_us + STALLED_SECONDS * SECOND;
 
-	if (stream_waits(&c->stream)) { /* for the store, which is not its fault */
-		timer_set(&c->linger, clock_now() + STALLED_SECONDS * UINT64_C(1000000), on_linger);
+	if (stream_waits(&c->stream)) /* for the store, which is not its fault */
+		due = now + STALLED_SECONDS * SECOND;
+	if (due > now) { /* or it has taken something since */
+		timer_set(&c->linger, due, on_linger);
 		return;
 	}
 	stream_clear(&c->stream);
@@ -416,6 +421,7 @@ conn_close(struct conn *c, const char *why)
 		login_end(c->login);
 	table[c->id % table_size] = NULL;
 	DL_DELETE(conns, c);
+	DL_APPEND(closed, c);
 	count--;
 	if (c->owner)
 		c->owner->connections--;
@@ -473,14 +479,24 @@ is_owed(const struct conn *c)
 	return stream_queued(&c->stream) || !backlog_is_empty(&c->backlog) || c->progress.len || c->events_said.len || follow_is_owed(c);
 }
 
+static bool
+reads_on(const struct conn *c, uint64_t since_us)
+{
+	uint64_t moved_us = c->stream.moved_us > since_us ? c->stream.moved_us : since_us;
+	return clock_now() - moved_us < LAST_WORDS_MS * 1000u;
+}
+
 bool
 conn_any_owed(uint64_t since_us)
 {
 	const struct conn *c;
 
 	DL_FOREACH(conns, c) {
-		uint64_t moved_us = c->stream.moved_us > since_us ? c->stream.moved_us : since_us;
-		if (is_owed(c) && clock_now() - moved_us < LAST_WORDS_MS * 1000u)
+		if (is_owed(c) && reads_on(c, since_us))
+			return true;
+	}
+	DL_FOREACH(closed, c) {
+		if (stream_queued(&c->stream) && reads_on(c, since_us))
 			return true;
 	}
 	return false;

@@ -1,4 +1,7 @@
 """result [id, timeout=nil, {"release": bool}]: the value, or the future's error, when there is one."""
+import socket
+import time
+
 import pytest
 
 from helpers import eventually, refused, sh
@@ -192,3 +195,18 @@ def test_retained_values_expire(shared):
         except Exception as error:
             return error.type == "ExpiredFutureError"
     eventually(has_expired)
+
+
+@pytest.mark.long
+@pytest.mark.config(pools={"shell": {"kind": "command", "output": "16MiB"}})
+def test_one_that_has_said_end_of_input_may_read_slowly(daemon, client):
+    """It was cut off 30 s after its end of input, though it had taken something every second."""
+    future = client.call("submit", "shell", *sh("head -c 8000000 /dev/zero"))
+    client.call("wait", [future])
+    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    asked = client.request("result", future)
+    client.end()
+    for _ in range(36):
+        time.sleep(1)   # so slowly
+        client.unpacker.feed(client.socket.recv(50000))
+    assert len(client.answer(asked)["stdout"]) == 8000000

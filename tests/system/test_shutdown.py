@@ -242,6 +242,20 @@ def test_a_large_answer_is_sent_to_its_end(daemon, client, gate):
     assert daemon.await_end() == 0
 
 
+@pytest.mark.config(pools={"shell": {"kind": "command", "output": "16MiB"}})
+def test_a_large_answer_is_sent_to_its_end_to_one_that_asks_nothing_more(daemon, client):
+    """It has said end of input, and reads on."""
+    future = client.call("submit", "shell", *sh("head -c 10000000 /dev/zero"))
+    client.call("wait", [future])
+    asked = client.request("result", future)
+    client.end()
+    other = daemon.client()
+    eventually(lambda: other.call("stats")["connections"] == 1)
+    daemon.process.send_signal(signal.SIGTERM)
+    assert len(client.answer(asked)["stdout"]) == 10000000
+    assert daemon.await_end() == 0
+
+
 def test_who_does_not_read_does_not_keep_it_from_ending(daemon, client):
     client.call("pause", "shell")
     client.call("map", "shell", "true", [[]] * 30000, {"watch": True})
