@@ -18,6 +18,8 @@
 #include "proto/pack.h"
 #include "proto/worker.h"
 
+enum { ENVELOPE = 64 }; /* what stands around a value or an error, at most */
+
 static const struct {
 	const char *word;
 	uint32_t elements;
@@ -148,24 +150,37 @@ read_facts(struct reader r, struct future *f, struct exit_facts *out)
 	return out->status >= 0 || out->signal > 0;
 }
 
-static struct bytes
-exit_value(struct future *f)
+/* Whether a value or an error of so many bytes fits into a message. */
+static bool
+fits(size_t len)
 {
-	struct bytes out = { .len = 0 };
+	return len + ENVELOPE <= run_frame_limit();
+}
+
+/* A value that no message could carry fails the task. */
+static void
+succeed(struct future *f)
+{
 	struct buf b, pairs;
+	struct bytes value;
 
 	buf_init(&b);
 	buf_init(&pairs);
-	unsigned count = output_pack_pairs(f, &pairs);
+	unsigned count = output_pack_pairs(f, true, &pairs);
 	pack_map(&b, count + 1);
 	pack_key(&b, "exit");
 	pack_uint(&b, 0);
 	pack_raw(&b, pairs.data, pairs.len);
 	b.failed |= pairs.failed;
-	bytes_take(&out, &b);
+	if (!b.failed && !fits(b.len))
+		future_fail(f, error_bytes(STATUS_VALUE, f->id, "what the command printed does not fit into a message of %llu bytes; `output` has it",
+		    (unsigned long long)run_frame_limit()));
+	else if (bytes_take(&value, &b))
+		future_succeed(f, value);
+	else
+		future_fail(f, error_bytes(STATUS_LIMIT, f->id, "the daemon has no memory for the task's value"));
 	buf_clear(&b);
 	buf_clear(&pairs);
-	return out;
 }
 
 static void
@@ -180,47 +195,43 @@ describe(const struct future *f, const struct exit_facts *e, char *text, size_t 
 		snprintf(text, size, "%.200s exited with status %d", f->spec->fn, (int)e->status);
 }
 
+static void
+encode_exit_error(struct future *f, const struct exit_facts *e, bool kept, struct buf *b)
+{
+	struct buf pairs;
+	char text[1024];
+
+	buf_init(&pairs);
+	unsigned count = output_pack_pairs(f, kept, &pairs);
+	describe(f, e, text, sizeof text);
+	error_begin(b, STATUS_EXIT, f->id, count + 1 + e->oom, "%s", text);
+	pack_key(b, e->signal ? "signal" : "exit");
+	pack_int(b, e->signal ? e->signal : e->status);
+	if (e->oom) {
+		pack_key(b, "oom");
+		pack_bool(b, true);
+	}
+	pack_raw(b, pairs.data, pairs.len);
+	b->failed |= pairs.failed;
+	buf_clear(&pairs);
+}
+
+/* Where what it printed does not fit into a message, `output` alone has it. */
 static struct bytes
 exit_error(struct future *f, const struct exit_facts *e)
 {
 	struct bytes out = { .len = 0 };
-	struct buf b, pairs;
-	char text[1024];
+	struct buf b;
 
 	buf_init(&b);
-	buf_init(&pairs);
-	unsigned count = output_pack_pairs(f, &pairs);
-	describe(f, e, text, sizeof text);
-	error_begin(&b, STATUS_EXIT, f->id, count + 1 + e->oom, "%s", text);
-	pack_key(&b, e->signal ? "signal" : "exit");
-	pack_int(&b, e->signal ? e->signal : e->status);
-	if (e->oom) {
-		pack_key(&b, "oom");
-		pack_bool(&b, true);
+	encode_exit_error(f, e, true, &b);
+	if (!fits(b.len)) {
+		buf_clear(&b);
+		encode_exit_error(f, e, false, &b);
 	}
-	pack_raw(&b, pairs.data, pairs.len);
-	b.failed |= pairs.failed;
 	bytes_take(&out, &b);
 	buf_clear(&b);
-	buf_clear(&pairs);
 	return out;
-}
-
-/* A value that no message could carry fails the task. */
-static void
-succeed_with(struct future *f, struct bytes value)
-{
-	if (bytes_len(&value) && bytes_len(&value) + 64 <= run_frame_limit()) {
-		future_succeed(f, value);
-		return;
-	}
-	bool large = bytes_len(&value) != 0;
-	bytes_drop(&value);
-	if (large)
-		future_fail(f, error_bytes(STATUS_VALUE, f->id, "what the command printed does not fit into a message of %llu bytes; `output` has it",
-		    (unsigned long long)run_frame_limit()));
-	else
-		future_fail(f, error_bytes(STATUS_LIMIT, f->id, "the daemon has no memory for the task's value"));
 }
 
 static void
@@ -239,7 +250,7 @@ apply_exit(const struct answer *a, struct future *f, struct host *h)
 		return;
 	}
 	if (e.signal == 0 && e.status == 0)
-		succeed_with(f, exit_value(f));
+		succeed(f);
 	else
 		future_fail(f, exit_error(f, &e));
 }
@@ -260,7 +271,7 @@ apply_value(const struct answer *a, struct future *f, struct stream *st, const u
 		return;
 	}
 	read_raw(&r, &raw, &raw_len);
-	if (raw_len + 64 > run_frame_limit()) {
+	if (!fits(raw_len)) {
 		future_fail(f, error_bytes(STATUS_VALUE, f->id, "the task's value has %zu bytes; a message may have %llu", raw_len,
 		    (unsigned long long)run_frame_limit()));
 		return;
@@ -292,6 +303,11 @@ apply_error(const struct answer *a, struct future *f, struct host *h)
 	if (!bytes_len(&error)) {
 		host_kill(h, "its error is no error map");
 		return;
+	}
+	size_t len = bytes_len(&error);
+	if (!fits(len)) {
+		bytes_drop(&error);
+		error = error_bytes(STATUS_VALUE, f->id, "the task's error has %zu bytes; a message may have %llu", len, (unsigned long long)run_frame_limit());
 	}
 	future_fail(f, error);
 }

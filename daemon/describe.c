@@ -5,15 +5,18 @@
 #include <string.h>
 
 #include "daemon/clock.h"
+#include "daemon/errors.h"
 #include "daemon/host.h"
 #include "daemon/output.h"
 #include "daemon/owner.h"
+#include "daemon/run.h"
 #include "daemon/server.h"
 #include "daemon/slot.h"
 #include "daemon/why.h"
 #include "proto/pack.h"
 
 enum { ARGS_ROW = 512, ARGS_WHOLE = 65536 }; /* bytes of arguments that are shown */
+enum { PART = 4 }; /* arguments that take more than this part of a message are not shown, an error is told in short */
 
 static void
 pack_time(struct buf *b, const char *key, uint64_t us)
@@ -41,7 +44,9 @@ static void
 pack_error(struct buf *b, const struct future *f)
 {
 	pack_key(b, "error");
-	if (f->failed && bytes_len(&f->value))
+	if (f->failed && bytes_len(&f->value) > run_frame_limit() / PART)
+		error_pack_brief(b, &f->value);
+	else if (f->failed && bytes_len(&f->value))
 		pack_raw(b, bytes_data(&f->value), bytes_len(&f->value));
 	else
 		pack_nil(b);
@@ -62,7 +67,7 @@ static void
 pack_args(struct buf *b, const struct future *f, size_t most)
 {
 	pack_key(b, "args");
-	if (bytes_len(&f->args) <= most && !f->has_refs)
+	if (bytes_len(&f->args) <= most && bytes_len(&f->args) <= run_frame_limit() / PART && !f->has_refs)
 		pack_raw(b, bytes_data(&f->args), bytes_len(&f->args));
 	else
 		pack_nil(b);

@@ -4,8 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/run.h"
 #include "proto/error.h"
 #include "proto/pack.h"
+#include "proto/utf8.h"
+
+enum { BRIEF = 400, AROUND_CAUSE = 2048 };
 
 static struct bytes
 take(struct buf *b)
@@ -79,6 +83,29 @@ error_cause(const struct future *f)
 	return error_of(f);
 }
 
+void
+error_pack_brief(struct buf *b, const struct bytes *map)
+{
+	struct error_view view = { .type = "", .message = "" };
+	struct reader r;
+
+	reader_init(&r, bytes_data(map), bytes_len(map));
+	error_read(&r, &view);
+	pack_map(b, 2u + (view.future != 0) + view.task);
+	pack_key(b, "type");
+	pack_text(b, view.type, view.type_len < BRIEF ? view.type_len : utf8_valid_prefix(view.type, BRIEF));
+	pack_key(b, "message");
+	pack_text(b, view.message, view.message_len < BRIEF ? view.message_len : utf8_valid_prefix(view.message, BRIEF));
+	if (view.future) {
+		pack_key(b, "future");
+		pack_uint(b, view.future);
+	}
+	if (view.task) {
+		pack_key(b, "task");
+		pack_bool(b, true);
+	}
+}
+
 struct bytes
 error_dependency(const struct future *f, const struct bytes *cause)
 {
@@ -93,7 +120,10 @@ error_dependency(const struct future *f, const struct bytes *cause)
 	    (unsigned long long)view.future, (int)(view.message_len < 400 ? view.message_len : 400),
 	    view.message ? view.message : "");
 	pack_key(&b, "cause");
-	pack_raw(&b, bytes_data(cause), bytes_len(cause));
+	if (bytes_len(cause) + AROUND_CAUSE <= run_frame_limit())
+		pack_raw(&b, bytes_data(cause), bytes_len(cause));
+	else
+		error_pack_brief(&b, cause);
 	return take(&b);
 }
 

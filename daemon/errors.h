@@ -7,6 +7,7 @@
 
 #include "daemon/bytes.h"
 #include "daemon/future.h"
+#include "proto/buf.h"
 #include "proto/reader.h"
 
 struct bytes error_bytes(enum status s, uint64_t future, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
@@ -14,6 +15,8 @@ struct bytes error_bytes(enum status s, uint64_t future, const char *fmt, ...) _
 struct bytes error_of(const struct future *f);
 /* The same, but never a DependencyError: then the cause inside it. */
 struct bytes error_cause(const struct future *f);
+/* The map in short: type, message, future and task. For where there is no room for all of it. */
+void error_pack_brief(struct buf *b, const struct bytes *map);
 /* DependencyError with that cause (borrowed). */
 struct bytes error_dependency(const struct future *f, const struct bytes *cause);
 /* TaskTimeoutError with `deadline: true`. */

@@ -266,19 +266,19 @@ output_read_all(const struct future *f, enum output_stream which, uint64_t limit
 }
 
 unsigned
-output_pack_pairs(struct future *f, struct buf *b)
+output_pack_pairs(struct future *f, bool kept, struct buf *b)
 {
 	unsigned pairs = 0;
 	for (int i = 0; i < OUTPUT_STREAMS; i++) {
 		const struct one *one = find(f, (enum output_stream)i);
 		const struct buf *from = one ? one->start ? &one->last : &one->head : NULL;
-		uint64_t kept = from ? from->len : 0, total = one ? one->length + one->cut - one->start : 0;
+		uint64_t len = from && kept ? from->len : 0, total = one ? one->length + one->cut - one->start : 0;
 		pack_key(b, names[i]);
-		pack_bin(b, kept ? from->data : (const void *)"", kept);
+		pack_bin(b, len ? from->data : (const void *)"", len);
 		pairs++;
-		if (total > kept) {
+		if (total > len) {
 			pack_key(b, i == OUTPUT_STDOUT ? "stdout_cut" : "stderr_cut");
-			pack_uint(b, total - kept);
+			pack_uint(b, total - len);
 			pairs++;
 		}
 	}

@@ -38,8 +38,8 @@ uint64_t output_length(const struct future *f, enum output_stream which);
 void output_read(const struct future *f, enum output_stream which, uint64_t offset, size_t max, struct buf *b);
 /* The whole stream; false if it was cut, or is longer than `limit`. */
 bool output_read_all(const struct future *f, enum output_stream which, uint64_t limit, struct buf *b);
-/* Packs {stdout, stderr} and what was cut as pairs of a command's value or ExitError; returns how many pairs. */
-unsigned output_pack_pairs(struct future *f, struct buf *b);
+/* Packs {stdout, stderr} and what was cut as pairs of a command's value or ExitError; returns how many pairs. Not `kept`: as if all was cut. */
+unsigned output_pack_pairs(struct future *f, bool kept, struct buf *b);
 /* Another attempt begins: what it prints comes behind what is there, and its value will hold that alone. */
 void output_next_attempt(struct future *f);
 /* What of a final future's stream is in memory and not in its value, copied. False if there is none. */

@@ -5,6 +5,7 @@ import pytest
 
 import rpc
 from helpers import Closed, eventually, refused, sh
+from kinds import LUA
 
 
 @pytest.mark.config(limits={"connections": 5})
@@ -84,6 +85,52 @@ def test_a_result_beyond_the_largest_message_fails_the_task(daemon, client):
     future = client.call("submit", "shell", *sh("head -c 100000 /dev/zero"))
     refused("ValueError", client.call, "result", future)
     assert client.call("call", "shell", *sh("head -c 1000 /dev/zero"))["stdout"] == b"\0" * 1000
+
+
+SMALL = 65536
+
+
+def fits(value):
+    assert len(rpc.pack([1, 2**32 - 1, value, None])) <= SMALL
+    return value
+
+
+@pytest.mark.config(limits={"message": "64KiB"})
+def test_what_a_failed_command_printed_is_cut_where_it_does_not_fit_a_message(daemon, client):
+    """The error was said whole, in a message larger than any may be, at which clients hang up."""
+    future = client.call("submit", "shell", *sh("head -c 100000 /dev/zero; echo oops >&2; exit 3"))
+    client.call("wait", [future])
+    error = fits(refused("ExitError", client.call, "result", future))
+    assert (error["exit"], error["stdout"], error["stdout_cut"], error["stderr"], error["stderr_cut"]) == (3, b"", 100000, b"", 5)
+    assert client.call("output", future) == b"\0" * 100000
+    assert client.call("output", future, {"stream": "stderr"}) == b"oops\n"
+    for size in range(65000, 65600, 50):
+        fits(refused("ExitError", client.call, "call", "shell", *sh("head -c %d /dev/zero; exit 3" % size)))
+
+
+@pytest.mark.config(limits={"message": "64KiB"}, pools={"lua": {**LUA, "workers": 1}})
+def test_an_error_around_the_largest_message_fits_one_wherever_it_is_said(daemon, client):
+    kinds = set()
+    for size in list(range(65300, 65480, 12)) + [20000, 30000]:
+        source = client.call("submit", "lua", "fail", ["x" * size])
+        waits = client.call("submit", "lua", "add", [1, 2], {"after": [source]})
+        client.call("wait", [source, waits])
+        error = fits(refused(("CustomError", "ValueError"), client.call, "result", source))
+        kinds.add(error["type"])
+        cause = fits(refused("DependencyError", client.call, "result", waits))["cause"]
+        assert [cause[key] for key in ("type", "message", "future")] == [error[key] for key in ("type", "message", "future")]
+        assert fits(client.call("show", source))["error"]["type"] == error["type"]
+        assert client.call("result", client.call("submit", "lua", "add", [1, 2])) == 3
+    assert kinds == {"CustomError", "ValueError"}
+
+
+@pytest.mark.config(limits={"message": "64KiB"}, pools={"lua": {**LUA, "workers": 1}})
+def test_failures_with_long_errors_fit_a_message(daemon, client):
+    ids = [client.call("submit", "lua", "fail", ["x" * size]) for size in (20000, 10000, 64000, 15000, 16000)]
+    client.call("wait", ids)
+    listed = fits(client.call("failures"))
+    assert [m["id"] for m in listed] == ids[:len(listed)] and len(listed) >= 3
+    assert all(m["error"]["message"] == "it was me" for m in listed)
 
 
 def test_an_error_names_the_limit_and_its_value(launch):
