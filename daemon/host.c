@@ -119,7 +119,7 @@ make_control(struct host *h, int *theirs)
 	int ours;
 	if (!socket_pair(&ours, theirs))
 		return false;
-	if (stream_init(&h->control, ours, run_frame_limit(), &control_ops))
+	if (stream_init(&h->control, ours, run_host_limit() + WORKER_ENVELOPE, &control_ops))
 		return true;
 	close(ours);
 	return false;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+#include "daemon/run.h"
 #include "daemon/slot.h"
 
 enum { WINDOW = 256 * 1024, BUFFERED = 1024 * 1024, CHUNK = 64 * 1024 };
@@ -37,6 +38,13 @@ admit_waiters(struct input *in)
 	}
 }
 
+/* How much the host may have that the task has not taken. */
+static uint64_t
+window(void)
+{
+	return run_host_limit() < WINDOW ? run_host_limit() : WINDOW;
+}
+
 /* Gives the host what it has room for. */
 static void
 pump(struct input *in)
@@ -48,9 +56,10 @@ pump(struct input *in)
 	struct host *h = f->at.slot->host;
 	size_t given = 0;
 	do {
-		while (given < in->waiting.len && in->in_host < WINDOW) {
+		while (given < in->waiting.len && in->in_host < window()) {
 			size_t n = in->waiting.len - given;
 			n = n < CHUNK ? n : CHUNK;
+			n = n < window() - in->in_host ? n : (size_t)(window() - in->in_host);
 			host_say_input(h, f->id, in->waiting.data + given, n, false);
 			given += n;
 			in->in_host += n;
@@ -58,7 +67,7 @@ pump(struct input *in)
 		buf_drain(&in->waiting, given);
 		given = 0;
 		admit_waiters(in);
-	} while (in->waiting.len && in->in_host < WINDOW);
+	} while (in->waiting.len && in->in_host < window());
 	if (in->eof && !in->eof_said && !in->waiting.len && !in->waiters) {
 		host_say_input(h, f->id, NULL, 0, true);
 		in->eof_said = true;

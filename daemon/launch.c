@@ -333,7 +333,7 @@ launch_pack_hello(const struct pool *p, unsigned slots, uint64_t rings, struct b
 	pack_key(b, "rings");
 	pack_uint(b, rings);
 	pack_key(b, "message");
-	pack_uint(b, run_frame_limit());
+	pack_uint(b, run_host_limit());
 	pack_key(b, "address");
 	pack_cstr(b, run_address());
 	pack_key(b, "options");

@@ -11,6 +11,8 @@
 #include "proto/pack.h"
 #include "proto/worker.h"
 
+enum { OWN_WORDS = 2048 }; /* what we say ourselves in a run message */
+
 static uint64_t frame_limit = 64u << 20;
 static char *own_address;
 
@@ -18,6 +20,12 @@ uint64_t
 run_frame_limit(void)
 {
 	return frame_limit;
+}
+
+uint64_t
+run_host_limit(void)
+{
+	return frame_limit > WORKER_MESSAGE_MIN ? frame_limit : WORKER_MESSAGE_MIN;
 }
 
 void
@@ -134,6 +142,18 @@ encode_options(struct stream *st, struct buf *b, const struct future *f, const c
 	stream_say_bytes(st, *in);
 }
 
+/* Whether its host takes it. What came in one message does, but for a pool with a huge environment; what references were replaced by may not. */
+static bool
+fits(const struct future *f)
+{
+	const struct spec *spec = f->spec;
+	const struct bytes *args = f->has_refs ? &f->more->filled_args : &f->args;
+	const struct bytes *in = spec->stdin_kind == SPEC_STDIN_FUTURE ? &f->more->filled_stdin : &spec->stdin_bytes;
+
+	return spec->fn_len + bytes_len(args) + bytes_len(&spec->run) + bytes_len(&spec->kwargs) + bytes_len(&spec->env) + bytes_len(in) + OWN_WORDS <=
+	    run_host_limit() + WORKER_ENVELOPE;
+}
+
 bool
 run_encode(struct slot *s, struct future *f, unsigned entry, const uint8_t secret[SLOT_SECRET])
 {
@@ -144,6 +164,11 @@ run_encode(struct slot *s, struct future *f, unsigned entry, const uint8_t secre
 
 	if ((f->has_refs || spec->stdin_kind == SPEC_STDIN_FUTURE) && !fill_references(f, &error)) {
 		future_fail_finally(f, error);
+		return false;
+	}
+	if (!fits(f)) {
+		future_fail_with(f, STATUS_VALUE, "its arguments, environment and stdin are more than a message of %llu bytes may have",
+		    (unsigned long long)frame_limit);
 		return false;
 	}
 	struct buf *b = stream_say(st);

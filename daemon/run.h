@@ -9,8 +9,10 @@
 
 /* Says ["run", entry, id, attempt, fn, args, options] on the slot's stream. False if it cannot be said: the future has then failed. */
 bool run_encode(struct slot *s, struct future *f, unsigned entry, const uint8_t secret[SLOT_SECRET]);
-/* The largest frame a host may send, bytes. Set once from the configuration. */
+/* The largest message a client may send or get, bytes. Set once from the configuration. */
 uint64_t run_frame_limit(void);
+/* The same as hosts are told: `message`. What they send and are sent may be WORKER_ENVELOPE larger. */
+uint64_t run_host_limit(void);
 void run_set_frame_limit(uint64_t bytes);
 /* Where tasks reach the daemon (an address text, kept). */
 void run_set_address(const char *address);

@@ -19,6 +19,7 @@
 #include "daemon/pool.h"
 #include "daemon/run.h"
 #include "daemon/store.h"
+#include "proto/worker.h"
 
 static void on_end(struct stream *st, enum stream_end how, enum frame_verdict verdict);
 static bool on_frame(struct stream *st, const uint8_t *bytes, size_t len);
@@ -28,13 +29,11 @@ static void on_ring_nonsense(struct rings_item *item);
 
 static const struct stream_ops ops = { .on_frame = on_frame, .on_end = on_end, .on_written = on_written };
 
-enum { ENVELOPE = 65536 }; /* what may stand around a value */
-
 struct slot *
 slot_new(struct host *h, unsigned index, int fd, struct board *board, struct ring *ring)
 {
 	struct slot *s = calloc(1, sizeof *s);
-	if (!s || !stream_init(&s->stream, fd, run_frame_limit() + ENVELOPE, &ops)) {
+	if (!s || !stream_init(&s->stream, fd, run_host_limit() + WORKER_ENVELOPE, &ops)) {
 		close(fd);
 		free(s);
 		return NULL;

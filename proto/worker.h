@@ -9,6 +9,8 @@ enum {
 	WORKER_SLOT_FD = 5,    /* the first of `slots` stream sockets */
 	WORKER_SLOTS_MAX = 1024,
 	WORKER_VALUE_DEPTH = 24, /* how deep a value may nest */
+	WORKER_MESSAGE_MIN = 64 * 1024, /* the smallest `message` that a host is told */
+	WORKER_ENVELOPE = 64 * 1024,    /* what a message to a host may have beside that: what clients did not send */
 };
 
 /* What a command host finds from descriptor FUTURED_BOX_FD on: its task's cgroup, and files of it, opened by the daemon. What there

@@ -15,6 +15,7 @@
  *  - the slot's socket closes: the task runs to its end, its answer goes nowhere, the host ends;
  *  - the control socket closes, or SIGTERM: abandon() kills everything and exits, from wherever we are;
  *  - something cannot be killed: after END_MAX_US the host names it on stderr and ends, which costs the slot. */
+#include "proto/worker.h"
 #include "worker/command.h"
 
 #include <errno.h>
@@ -663,7 +664,7 @@ open_slot(struct command *c, struct host *h)
 
 	c->host = h;
 	c->board = host_board(h, 0);
-	channel_init(&c->slot, host_slot_fd(h, 0), h->message);
+	channel_init(&c->slot, host_slot_fd(h, 0), h->message + WORKER_ENVELOPE);
 	task_init(&c->task);
 	capture_init(&c->out, "stdout", chunk);
 	capture_init(&c->err, "stderr", chunk);

@@ -246,7 +246,7 @@ take_hello(struct host *h, struct reader message, uint32_t elements)
 		return "the daemon speaks another version of the worker contract";
 	if (slots != h->slots)
 		return "the hello and FUTURED_SLOTS disagree";
-	if (h->message < HOST_MESSAGE_MIN || h->message > MESSAGE_MAX)
+	if (h->message < WORKER_MESSAGE_MIN || h->message > MESSAGE_MAX)
 		return "the limit `message` must be 64 KiB to 1 TiB";
 	if (h->rings % sizeof(uint64_t) != 0 || h->rings > h->boards_size)
 		return "`rings` is not in the file of claim boards";
@@ -325,7 +325,7 @@ host_open(struct host *h)
 		host_failed(h, "ProtocolError", "%s", why);
 		return false;
 	}
-	channel_limit(&h->control, h->message);
+	channel_limit(&h->control, h->message + WORKER_ENVELOPE);
 	return true;
 }
 

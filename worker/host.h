@@ -19,8 +19,6 @@
 #include "proto/status.h"
 #include "worker/channel.h"
 
-enum { HOST_MESSAGE_MIN = 64 * 1024 }; /* the smallest `message` limit that a host accepts */
-
 /* Read-only once opened. Texts are terminated copies, owned by the host, good until host_close. */
 struct host {
 	struct channel control;      /* read by one thread only */

@@ -14,12 +14,10 @@
 #include <unistd.h>
 
 #include "proto/pack.h"
+#include "proto/worker.h"
 #include "worker/slot.h"
 
-enum {
-	ENVELOPE_MAX = 64 * 1024, /* what a run message may have beside the arguments */
-	ERROR_MESSAGE_MAX = 4096,
-};
+enum { ERROR_MESSAGE_MAX = 4096 };
 
 void
 slot_init(struct slot *s, unsigned number, int fd, struct board *board, struct ring *ring, uint64_t message_max,
@@ -33,7 +31,7 @@ slot_init(struct slot *s, unsigned number, int fd, struct board *board, struct r
 	ring_writer_init(&s->ring, ring);
 	s->message_max = message_max;
 	s->ending = ending;
-	channel_init(&s->channel, fd, message_max + ENVELOPE_MAX);
+	channel_init(&s->channel, fd, message_max + WORKER_ENVELOPE);
 	pthread_mutex_init(&s->sending, NULL);
 	if (flags >= 0)
 		fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);

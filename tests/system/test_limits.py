@@ -5,7 +5,8 @@ import pytest
 
 import rpc
 from helpers import Closed, eventually, refused, sh
-from kinds import LUA
+from kinds import LUA, POOLS
+from rpc import ref, request
 
 
 @pytest.mark.config(limits={"connections": 5})
@@ -85,6 +86,56 @@ def test_a_result_beyond_the_largest_message_fails_the_task(daemon, client):
     future = client.call("submit", "shell", *sh("head -c 100000 /dev/zero"))
     refused("ValueError", client.call, "result", future)
     assert client.call("call", "shell", *sh("head -c 1000 /dev/zero"))["stdout"] == b"\0" * 1000
+
+
+@pytest.mark.parametrize("message", ["1KiB", "4KiB"])
+def test_a_small_message_is_enough_for_workers(launch, message):
+    """They were told of it, found it too small, and their pool was broken."""
+    client = launch({"limits": {"message": message}, "pools": {"lua": {**LUA, "workers": 1}}}).client()
+    assert client.call("call", "shell", "echo", ["x"])["stdout"] == b"x\n"
+    assert client.call("call", "lua", "add", [1, 2]) == 3
+
+
+@pytest.mark.config(limits={"message": "64KiB"}, pools=POOLS)
+@pytest.mark.parametrize("pool, fn", [("shell", "true"), ("cpu", "noop"), ("io", "noop"), ("lua", "noop"), ("toy", "len")])
+def test_what_a_client_may_send_a_worker_takes(daemon, client, pool, fn):
+    """A worker for commands ended at a run message longer than that, the next one too, and so on for ever: nothing else ran in the pool."""
+    def asked(size, field):
+        return (pool, fn, [b"x" * size]) if field == "args" else (pool, fn, [], {field: b"x" * size})
+    for field in ("args", "stdin") if pool == "shell" else ("args",):
+        around = len(request(1000, "submit", *asked(SMALL - 1000, field))) - (SMALL - 1000)
+        for less in (0, 1, 100):
+            client.next_msgid = 1000
+            future = client.call("submit", *asked(SMALL - around - less, field))
+            assert client.call("wait", [future], "ALL_COMPLETED", 5)["done"] == [future]
+            assert client.call("show", future)["attempt"] == 1
+    assert client.call("show", client.call("submit", pool, fn, [b"x"]))
+
+
+@pytest.mark.config(limits={"message": "64KiB"})
+def test_references_that_add_up_beyond_what_a_worker_takes_fail_the_task(daemon, client):
+    source = client.call("submit", "shell", *sh("head -c 65300 /dev/zero | tr '\\0' x"))
+    client.call("wait", [source])
+    error = refused("ValueError", client.call, "call", "shell", "true", [ref(source)], {"stdin": ref(source)})
+    assert "65536" in error["message"]
+    assert client.call("call", "shell", *sh("wc -c"), {"stdin": ref(source)})["stdout"] == b"65300\n"
+
+
+@pytest.mark.config(limits={"message": "64KiB"})
+@pytest.mark.parametrize("reads", [True, False])
+def test_input_of_any_length_is_taken(daemon, client, gate, reads):
+    """What came before the task ran was given to the worker in pieces too large for it, or more than it may have waiting."""
+    client.call("pause", "one")
+    future = client.call("submit", "one", *sh("wc -c") if reads else gate.task("echo well"), {"stdin": True})
+    asked = [client.request("input", future, b"x" * 60000, {"eof": n == 9}) for n in range(10)]
+    client.call("resume", "one")
+    if not reads:
+        gate.await_start()
+        gate.open()
+    assert client.call("result", future)["stdout"] == (b"600000\n" if reads else b"well\n")
+    assert client.call("show", future)["attempt"] == 1
+    for msgid in asked:
+        client.answer(msgid)
 
 
 SMALL = 65536
