@@ -641,7 +641,7 @@ on_exit_(struct child *c, int status)
 	struct host *h = container(c, struct host, child);
 	struct pool *pool = h->pool;
 	enum host_state before = h->state;
-	bool had_task = false;
+	bool had_task = false, ran_task = false;
 
 	stream_drain(&h->control);
 	for (unsigned i = 0; i < h->slots; i++)
@@ -656,6 +656,7 @@ on_exit_(struct child *c, int status)
 	pool_hold(pool);
 	for (unsigned i = 0; i < h->slots; i++) {
 		had_task |= h->slot[i]->in_flight != 0;
+		ran_task |= slot_running(h->slot[i]) != NULL;
 		pool_remove_slot(pool, h->slot[i]);
 		slot_settle(h->slot[i], status);
 		rings_forget(&h->slot[i]->ring);
@@ -669,7 +670,9 @@ on_exit_(struct child *c, int status)
 	} else if (before == HOST_READY && !h->killed) {
 		log_about(LOG_LEVEL_WARN, "host", ABOUT(pool, c->pid), "pool %s: process %d died (%s %d)", pool->name, (int)c->pid,
 		    WIFSIGNALED(status) ? "signal" : "status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-		if (!had_task) /* a task that kills its worker costs itself only; one that dies of itself costs a start */
+		/* A task that kills its worker costs itself only. One that dies of itself costs a start; so does one that has done nothing yet and takes no
+		 * task either, or the next would be started for the same. */
+		if (!ran_task && !(had_task && h->answered))
 			pool_host_failed(pool, (struct bytes){ .len = 0 }, false);
 	}
 	pool_host_gone(pool, h);

@@ -1,5 +1,5 @@
 """A host that keeps the worker contract until a task's name tells it to break it, in that way. With the argument "ring" it
-answers through the ring."""
+answers through the ring; with "shy" it ends when it is given a task, before it has begun."""
 import mmap
 import os
 import signal
@@ -154,7 +154,11 @@ def main():
     threading.Thread(target=listen, daemon=True).start()
     if sys.argv[1:] == ["ring"]:
         ring = Ring(hello["rings"])
-    say(CONTROL, "ready", {"name": "rogue", "ring": ring is not None})
+    shy = sys.argv[1:] == ["shy"]
+    say(CONTROL, "ready", {"name": "rogue", "ring": ring is not None, "board": shy, "depth": 4})
+    if shy:
+        next(messages(SLOT))
+        os._exit(3)
     for _, _, future, _, fn, args, *_ in messages(SLOT):
         if fn in ("well", "close_later"):
             answer("ok", future, "well")

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from helpers import BUILD, eventually, refused
+from helpers import BUILD, HERE, eventually, refused
 from kinds import LUA, PROCESS, RUNTIME, SCRIPT, THREAD, shown
 
 MODULE = os.path.join(BUILD, "modules", "%s.so")
@@ -52,6 +52,13 @@ def test_a_module_that_crashes_while_loading_is_no_crash_loop(daemon, client, ba
 def test_the_reason_has_the_last_words_of_a_worker(bad):
     message = bad()
     assert "status 3" in message and "no licence found" in message
+
+
+@pool(kind="process", runtime=["/usr/bin/python3", os.path.join(HERE, "rogue.py"), "shy"], workers=1)
+def test_a_worker_that_ends_when_it_is_given_a_task_is_no_crash_loop(daemon, client, bad):
+    """The task had not begun, so it was given to the next one, for ever."""
+    bad()
+    assert daemon.log().count("died (status 3)") <= 6
 
 
 @pool(kind="process", runtime=["/nonexistent/runtime"], workers=1)
