@@ -409,11 +409,21 @@ end_inputs(struct conn *c)
 	ids_clear(&c->fed);
 }
 
-void
-conn_close(struct conn *c, const char *why)
+static void
+abandon_calls(struct conn *c)
 {
 	struct pending *p;
 
+	while ((p = c->pendings)) {
+		DL_DELETE(c->pendings, p);
+		c->pending_count--;
+		p->abandon(p);
+	}
+}
+
+void
+conn_close(struct conn *c, const char *why)
+{
 	if (conn_find(c->id) != c)
 		return;
 	log_about(LOG_LEVEL_DEBUG, "conn", ABOUT(c), "%llu: closed%s%s", (unsigned long long)c->id, why ? ": " : "", why ? why : "");
@@ -429,10 +439,7 @@ conn_close(struct conn *c, const char *why)
 	turn_unschedule(&c->notify);
 	if (c->waits)
 		workers_note_wait(c->parent, c->parent_attempt, false);
-	while ((p = c->pendings)) {
-		DL_DELETE(c->pendings, p);
-		p->abandon(p);
-	}
+	abandon_calls(c);
 	follow_clear(c);
 	end_inputs(c);
 	watch_clear(&c->watcher);
@@ -457,6 +464,7 @@ conn_end(struct conn *c, const char *why)
 	}
 	c->ending = true;
 	stream_end(&c->stream);
+	abandon_calls(c);
 }
 
 void

@@ -10,7 +10,7 @@ import pytest
 
 import helpers
 from helpers import HERE, eventually, refused, sh
-from rpc import ref
+from rpc import ref, request
 
 sys.path.append(os.path.join(os.path.dirname(HERE), "soak"))
 import shims   # noqa: E402
@@ -171,3 +171,19 @@ def test_a_copy_is_whole_or_not_there_when_the_daemon_ends(daemon, client):
         with sqlite3.connect(copy) as db:
             assert db.execute("select count(*) from futures").fetchone() == (200,)
         db.close()
+
+
+def test_a_protocol_error_is_the_last_thing_said_although_a_submit_waits_for_its_commit(daemon, client):
+    """The connection stays until that is answered; what else it had asked for was answered, too, behind the error."""
+    client.call("pause", "one")
+    for _ in range(20):
+        future = client.call("submit", "one", "true")
+        other = daemon.client()
+        other.request("result", future)
+        other.call("ping")
+        other.expect(901)
+        other.send(request(901, "submit", "shell", "true") + b"\xc1")
+        client.call("cancel", [future])
+        other.await_protocol_error()
+        assert other.answer(901), "it was whole, and before the error"
+        other.close()
