@@ -65,7 +65,7 @@ bound_cancel(struct future *f)
 	if (f->place == PLACE_SLOT && !slot_take_back(f)) {
 		bool kill = pool_can_kill(f->spec->pool);
 		f->kill |= kill;
-		f->ask = true;
+		f->ask = f->orphan = true;
 		slot_stop(f, kill, UINT64_MAX);
 		return;
 	}

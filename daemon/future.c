@@ -257,6 +257,10 @@ future_fail(struct future *f, struct bytes error)
 		return;
 	}
 	bytes_drop(&error);
+	if (f->orphan) { /* as it would have been in the pause before the next attempt */
+		future_cancelled(f);
+		return;
+	}
 	UP(f, retried);
 	if (f->state == FUTURE_RUNNING)
 		future_set_state(f, FUTURE_PENDING);

@@ -91,6 +91,7 @@ struct future {
 	bool timed_out : 1;        /* stopped for its run limit: ends TaskTimeoutError */
 	bool past_deadline : 1;    /* … for its deadline */
 	bool abandon : 1;          /* stopped because its pool is being terminated: BrokenPoolError */
+	bool orphan : 1;           /* the connection that it was bound to has gone: not tried again */
 	bool has_refs : 1;         /* args hold references to futures */
 	uint8_t filed : 2;         /* 1 << enum payload_kind: what of it is a file of the store */
 	bool stored : 1;           /* the store was told of it */

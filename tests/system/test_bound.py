@@ -1,7 +1,11 @@
 """The option bound: cancelled when the submitting connection closes."""
+import os
+import signal
+
 import pytest
 
 from helpers import eventually, is_alive, lines, sh
+from kinds import THREAD
 
 
 def states(client, ids):
@@ -43,6 +47,20 @@ def test_a_bound_task_between_retries_is_cancelled(daemon, client):
         future = other.call("submit", "shell", *sh('echo run >>"$1"; exit 1', log), {"bound": True, "retries": 3, "retry_delay": 1000})
         eventually(lambda: lines(log) and states(client, [future]) == ["PENDING"])
     eventually(lambda: states(client, [future]) == ["CANCELLED"])
+
+
+def test_a_bound_thread_that_could_not_be_stopped_is_not_tried_again(launch, tmp_path):
+    """It was asked to stop, and ran once more when it had failed, for a connection that had gone."""
+    daemon = launch({"pools": {"io": {**THREAD, "workers": 1}}})
+    client, path = daemon.client(), str(tmp_path / "go")
+    with daemon.client() as other:
+        future = other.call("submit", "io", "until_file", [path], {"bound": True, "retries": 3})
+        eventually(lambda: states(client, [future]) == ["RUNNING"])
+    eventually(lambda: client.call("stats")["connections"] == 1)
+    assert states(client, [future]) == ["RUNNING"]
+    os.kill(client.call("show", future)["pid"], signal.SIGKILL)
+    client.call("wait", [future])
+    assert states(client, [future]) == ["CANCELLED"] and client.call("show", future)["attempt"] == 1
 
 
 def test_a_bound_delayed_task_is_cancelled(daemon, client):
