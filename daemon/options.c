@@ -66,7 +66,7 @@ read_name(struct request *r, const char *name, struct reader *v, struct reading 
 	size_t len;
 	struct spec *spec = to->s->spec;
 
-	if (!option_str(r, name, v, NAME_MAX_BYTES, &s, &len))
+	if (!option_text(r, name, v, NAME_MAX_BYTES, &s, &len))
 		return false;
 	free(spec->name);
 	spec->name = strndup(s, len);
@@ -86,7 +86,7 @@ read_tags(struct request *r, const char *name, struct reader *v, struct reading 
 		size_t len;
 		if (reader_peek(&at) != READER_STR)
 			return option_wrong(r, name, "an array of str", &at);
-		if (!option_str(r, name, &at, NAME_MAX_BYTES, &s, &len) || !read_skip(&at))
+		if (!option_text(r, name, &at, NAME_MAX_BYTES, &s, &len) || !read_skip(&at))
 			return false;
 	}
 	bytes_drop(&to->s->spec->tags);

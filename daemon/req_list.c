@@ -49,7 +49,7 @@ read_copy(struct request *r, const char *name, struct reader *value, char **out)
 	const char *s;
 	size_t len;
 
-	if (!option_str(r, name, value, 1024, &s, &len))
+	if (!option_text(r, name, value, 1024, &s, &len))
 		return false;
 	free(*out);
 	*out = strndup(s, len);

@@ -150,7 +150,7 @@ read_initializer(struct request *r, struct reader *value, struct opening *o)
 	const char *s;
 	size_t len;
 
-	if (!option_str(r, "initializer", value, 4096, &s, &len))
+	if (!option_text(r, "initializer", value, 4096, &s, &len))
 		return false;
 	free(o->initializer);
 	o->initializer = strndup(s, len);

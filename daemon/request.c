@@ -571,3 +571,9 @@ option_str(struct request *r, const char *name, struct reader *value, size_t max
 	}
 	return true;
 }
+
+bool
+option_text(struct request *r, const char *name, struct reader *value, size_t max, const char **s, size_t *len)
+{
+	return option_str(r, name, value, max, s, len) && (!memchr(*s, 0, *len) || option_wrong(r, name, "a str without NUL", value));
+}

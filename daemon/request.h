@@ -91,6 +91,8 @@ bool option_int(struct request *r, const char *name, struct reader *value, int64
 /* A duration: 0 to 10^9 seconds. */
 bool option_seconds(struct request *r, const char *name, struct reader *value, uint64_t *us);
 bool option_str(struct request *r, const char *name, struct reader *value, size_t max, const char **s, size_t *len);
+/* The same for what is kept terminated: a NUL in it is refused. */
+bool option_text(struct request *r, const char *name, struct reader *value, size_t max, const char **s, size_t *len);
 /* Whether the key is this word. */
 bool key_is(const char *key, size_t len, const char *word);
 

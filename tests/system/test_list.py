@@ -104,7 +104,7 @@ def test_a_future_map_says_what_it_is(daemon, client):
 
 
 @pytest.mark.parametrize("options", [
-    7, "x", [], {"nosuch": 1}, {"pool": 1}, {"pool": b"shell"}, {"state": "DONE"}, {"state": 1}, {"name": 1}, {"name": []},
+    7, "x", [], {"nosuch": 1}, {"pool": 1}, {"pool": b"shell"}, {"state": "DONE"}, {"state": 1}, {"name": 1}, {"name": []}, {"name": "a\0b"}, {"pool": "shell\0"}, {"tag": "a\0b"},
     {"tag": 1}, {"tag": ["x"]}, {"limit": "1"}, {"limit": -1}, {"limit": 1.5}, {"limit": True}, {"after": "1"}, {"after": -1},
     {"after": 1.5}, {"after": True}, {"after": ref(1)}], ids=repr)
 def test_wrong_options_are_a_value_error(shared, options):

@@ -62,6 +62,7 @@ def test_like_an_unknown_pool(shared):
 @pytest.mark.parametrize("params", [[], [7], [None], [{}], [{"like": 1}], [{"like": "shell", "workers": "1"}],
                                     [{"like": "shell", "workers": -1}], [{"like": "shell", "workers": 1.5}],
                                     [{"like": "shell", "bound": 1}], [{"like": "shell", "nosuch": 1}],
+                                    [{"like": "shell", "initializer": "cut\0here"}],
                                     [{"like": "shell", "max_tasks_per_worker": "1"}], [{"like": "shell"}, 1]], ids=repr)
 def test_a_bad_parameter_is_a_value_error(shared, params):
     refused("ValueError", shared.call, "open_pool", *params)

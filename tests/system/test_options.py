@@ -116,8 +116,8 @@ def test_limits_of_a_wrong_shape_are_a_value_error(shared, limits):
 # Every option's type
 
 WRONG = {
-    "name": [1, True, b"x", [], {}, 1.5, ref(1)],
-    "tags": [1, "x", {}, [1], ["a", b"b"], [None], [["a"]], ref(1)],
+    "name": [1, True, b"x", [], {}, 1.5, ref(1), "cut\0here"],
+    "tags": [1, "x", {}, [1], ["cut\0here"], ["a", b"b"], [None], [["a"]], ref(1)],
     "priority": [1.5, "1", True, -32769, 32768, 2**63, [], {}, NAN],
     "timeout": ["1", True, -1, NAN, INF, 2e9, [], {}, b"1"],
     "deadline": ["1", True, -1, NAN, INF, 2e9, [], {}, b"1"],
