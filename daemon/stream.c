@@ -324,7 +324,7 @@ stream_pause(struct stream *s, bool paused)
 void
 stream_end(struct stream *s)
 {
-	if (s->ended)
+	if (s->ended || s->fd < 0)
 		return;
 	s->ended = true;
 	event_del(&s->reading);

@@ -87,7 +87,8 @@ void stream_secure(struct stream *s, struct tls *tls);
 void stream_set_limit(struct stream *s, uint64_t frame_limit);
 /* Closes and frees; what was not written is lost. Safe on a cleared one. */
 void stream_clear(struct stream *s);
-/* The owner has heard enough: nothing more is read; what was said is still written, as far as the socket takes it now. */
+/* The owner has heard enough: nothing more is read; what was said is still written, as far as the socket takes it now. Nothing to one that was never
+ * begun, or is cleared. */
 void stream_end(struct stream *s);
 
 /* Says that nothing more comes; the socket stays, to be read at the other end. After stream_end. */

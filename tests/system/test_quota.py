@@ -246,6 +246,7 @@ def test_connections_at_the_bound_and_one_above(launch):
     kind, msgid, error, _ = msgpack.unpackb(said)
     assert (kind, msgid, error["type"]) == (1, 0, "LimitError")
     assert "limits.user.connections" in error["message"] and "3" in error["message"]
+    assert "libevent" not in daemon.log(), "a line for each, of events that there were not"
     assert connect(daemon, BOB).call("ping", 1) == 1
     assert [connect(daemon, 0).call("ping", i) for i in range(5)] == list(range(5))
     crowd[0].close()
