@@ -706,11 +706,11 @@ conn_wake(struct conn *c)
 void
 conn_tell_done(struct conn *c, struct future *f, bool want)
 {
-	if (!backlog_push(&c->backlog, f->id, want)) {
-		conn_close(c, "out of memory");
-		return;
-	}
-	future_pin(f);
+	/* Not closed here: whoever tells of f goes through all that watch it, and this connection may do so twice. */
+	if (backlog_push(&c->backlog, f->id, want))
+		future_pin(f);
+	else
+		c->untold = true;
 	turn_schedule(TURN_NOTIFY, &c->notify, on_notify);
 }
 
@@ -792,6 +792,10 @@ on_notify(struct turn_item *item)
 	uint64_t id;
 	bool want;
 
+	if (c->untold) {
+		conn_close(c, "out of memory");
+		return;
+	}
 	if (c->holding)
 		return; /* woken again when the response has been said */
 	say_progress(c);

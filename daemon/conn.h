@@ -44,6 +44,7 @@ struct conn {
 	} access;
 	uint64_t parent;           /* the task that this connection speaks for; 0: none */
 	unsigned parent_attempt;   /* … in this attempt */
+	bool untold;               /* there was no memory to keep what it is owed: it ends */
 	bool waits;                /* it has unfinished calls, or watches what is not done: as far as its parent's pool was told */
 	bool events;               /* gets event notifications */
 	struct pool *events_pool;  /* only of this pool; counted; NULL: all */

@@ -18,7 +18,9 @@ events_say(struct conn *c)
 	struct buf *b;
 
 	if (c->events_said.len) {
-		buf_append(conn_say(c), c->events_said.data, c->events_said.len);
+		b = conn_say(c);
+		b->failed |= c->events_said.failed; /* its last one is cut */
+		buf_append(b, c->events_said.data, c->events_said.len);
 		buf_clear(&c->events_said);
 	}
 	if (!c->events_lost)

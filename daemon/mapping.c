@@ -193,11 +193,10 @@ show(struct mapping *m)
 
 	if (spec->bound_to && !bound_add(c, m->first, m->count))
 		return false;
-	if (m->s.after_count && !(m->gate = gate_new(m->s.after, m->s.after_count, false)))
-		return false;
 	if (!store_origin_init(&origin, spec, m->s.after, m->s.after_count, m->s.key, m->s.key_len))
 		return false;
-	if (m->plain && !queue_push_list(spec->pool->queue, &m->made, m->count)) {
+	if ((m->s.after_count && !(m->gate = gate_new(m->s.after, m->s.after_count, false))) || /* then it is not plain: */
+	    (m->plain && !queue_push_list(spec->pool->queue, &m->made, m->count))) {
 		store_origin_clear(&origin);
 		return false;
 	}

@@ -244,8 +244,10 @@ visit_watch(struct walk *w, struct conn *c, uint64_t id, struct future *f)
 {
 	bool added;
 
-	if (f && !future_is_final(f))
-		return watch_add(&c->watcher, f, w->a, &added);
+	if (f && !future_is_final(f)) {
+		w->out.failed |= !watch_add(&c->watcher, f, w->a, &added);
+		return !w->out.failed;
+	}
 	pack_uint(&w->out, id);
 	w->count++;
 	return true;
@@ -262,6 +264,7 @@ finish_watch(struct walk *w)
 	pack_key(&whole, "done");
 	pack_array(&whole, (size_t)w->count);
 	buf_append(&whole, w->out.data, w->out.len);
+	whole.failed |= w->out.failed;
 	buf_clear(&w->out);
 	w->out = whole;
 }

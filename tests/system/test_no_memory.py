@@ -48,6 +48,21 @@ def watch_many(client, seen):
         client.notification("done")
 
 
+def watch(client, seen):
+    """On two pages of the registry, with a wait beside it on each."""
+    client.call("events")
+    client.call("pause", "cpu")
+    try:
+        first, count = client.call("map", "cpu", "add", [[n, 1] for n in range(300)])
+        seen += range(first, first + count)
+        client.request("wait", [[first, count]])
+        done = client.call("watch", [[first, count]], {"result": True})["done"]
+    finally:
+        client.call("resume", "cpu")
+    for _ in range(count - len(done)):
+        client.notification("done")
+
+
 def cancel(client, seen):
     client.call("pause", "cpu")
     try:
@@ -91,7 +106,7 @@ def leave(client, seen):
     client.await_close()
 
 
-FLOWS = [greet, submit, submit_with_all, run_command, watch_many, cancel, look, pipe, close, leave]
+FLOWS = [greet, submit, submit_with_all, run_command, watch_many, watch, cancel, look, pipe, close, leave]
 
 
 def stages(launch, tmp_path, config):
