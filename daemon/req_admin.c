@@ -117,7 +117,8 @@ req_hello(struct request *r)
 		log_about(LOG_LEVEL_DEBUG, "conn", &(struct log_about){ .conn = r->conn->id }, "%llu: hello from %.*s", (unsigned long long)r->conn->id, (int)g.client_len, g.client);
 	while (request_methods[methods].name)
 		methods++;
-	struct buf *b = request_result(r);
+	struct buf *b = conn_say_now(r->conn); /* it tells of nothing that was done: whoever comes to look at a store that cannot be written gets in */
+	message_result(b, r->msgid);
 	pack_map(b, 7);
 	pack_key(b, "protocol");
 	pack_uint(b, 1);

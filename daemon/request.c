@@ -139,7 +139,8 @@ answer_error(struct conn *c, uint32_t msgid, struct bytes error)
 void
 answer_fail(struct conn *c, uint32_t msgid, enum status s, uint64_t future, const char *fmt, ...)
 {
-	/* That nothing was accepted rests on no commit. */
+	/* That nothing was accepted rests on no commit, nor does what a stranger is told. */
+	bool now = s == STATUS_STORE || s == STATUS_AUTHENTICATION || !c->owner;
 	char text[2048];
 	struct buf b;
 	va_list ap;
@@ -149,7 +150,7 @@ answer_fail(struct conn *c, uint32_t msgid, enum status s, uint64_t future, cons
 	va_end(ap);
 	buf_init(&b);
 	error_pack(&b, s, future, "%s", text);
-	message_error(s == STATUS_STORE ? conn_say_now(c) : conn_say(c), msgid, b.data, b.len);
+	message_error(now ? conn_say_now(c) : conn_say(c), msgid, b.data, b.len);
 	buf_clear(&b);
 }
 

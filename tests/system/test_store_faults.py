@@ -83,6 +83,9 @@ def test_a_failing_disk_refuses_submits_and_loses_nothing(stage, fault):
     accepted, word = refusals(stage, "during")
     asked = client.request("state", [before, running, behind])   # answered when the store can be written again: it may say what is not durable
     assert client.call("stats")["store"]["failing"]
+    other = stage.daemon.client(patience=5)
+    assert other.call("hello", {"protocol": 1, "client": "an admin's"})["role"] == "admin", "who introduces itself gets in, too"
+    assert other.call("stats")["store"]["failing"]
     refused("StoreError", client.call, "map", "shell", *[stage.mark(word)[0], [stage.mark(word)[1]]])
     gate.open()
     outcome = client.request("result", running)
