@@ -2,6 +2,7 @@
  * write. The end: end of file or a protocol error ─► pending calls are abandoned, watches end, bound futures are cancelled over turns ─► freed. */
 #include "daemon/conn.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -343,6 +344,14 @@ begin_farewell(struct conn *c)
 	timer_set(&c->linger, clock_now() + FAREWELL_MS * 1000u, on_farewell_over);
 }
 
+/* Nobody reads at the other end any more. */
+static bool
+is_deserted(const struct conn *c)
+{
+	struct pollfd p = { .fd = c->stream.fd };
+	return poll(&p, 1, 0) == 1 && p.revents & (POLLHUP | POLLERR);
+}
+
 /* What was said before the end is still written; a peer that takes none of it for STALLED_SECONDS has lost the rest. */
 static void
 free_item(struct turn_item *item)
@@ -351,7 +360,7 @@ free_item(struct turn_item *item)
 
 	if (c->farewell && timer_is_set(&c->linger))
 		return;
-	if (c->stream.fd >= 0 && stream_queued(&c->stream) && (c->stream.blocked || stream_waits(&c->stream))) {
+	if (c->stream.fd >= 0 && stream_queued(&c->stream) && (c->stream.blocked || stream_waits(&c->stream)) && !is_deserted(c)) {
 		timer_set(&c->linger, c->stream.moved_us + STALLED_SECONDS * UINT64_C(1000000), on_linger);
 		return;
 	}
@@ -374,7 +383,7 @@ on_linger(struct timer *t)
 	struct conn *c = container(t, struct conn, linger);
 	uint64_t now = clock_now(), due = c->stream.moved_us + STALLED_SECONDS * SECOND;
 
-	if (stream_waits(&c->stream)) /* for the store, which is not its fault */
+	if (stream_waits(&c->stream) && !is_deserted(c)) /* for the store, which is not its fault */
 		due = now + STALLED_SECONDS * SECOND;
 	if (due > now) { /* or it has taken something since */
 		timer_set(&c->linger, due, on_linger);

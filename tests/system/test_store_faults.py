@@ -69,6 +69,21 @@ def refusals(stage, word):
     raise AssertionError("nothing was refused")
 
 
+def test_clients_that_come_and_go_while_the_disk_is_full_leave_nothing(stage):
+    """What they had asked waited for the store, and their descriptors with it, after they had gone."""
+    shims.fail(stage.disk, shims.WRITE, errno.ENOSPC)
+    refusals(stage, "x")
+    open_files = lambda: len(os.listdir("/proc/%d/fd" % stage.daemon.pid))
+    before = open_files()
+    for _ in range(50):
+        other = stage.daemon.client()
+        other.request("pools")
+        other.call("ping")
+        other.close()
+    eventually(lambda: open_files() <= before + 2)
+    shims.heal(stage.disk)
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_failing_disk_refuses_submits_and_loses_nothing(stage, fault):
     client = stage.client
