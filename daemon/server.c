@@ -59,6 +59,7 @@ static struct config *config; /* the newest */
 static struct config **old;    /* earlier ones: pools may still use them */
 static size_t old_count;
 static enum phase phase;
+static bool finished; /* everything has run */
 static struct event *signals[4];
 static struct timer deadline, trim;
 static struct server_waiter *waiters;
@@ -604,9 +605,11 @@ static void
 look_whether_over(void)
 {
 	if (phase == FINISHING && all_done()) {
-		answer_waiters();
+		finished = true;
 		enter(ENDING);
 	}
+	if (finished) /* who asks now, too */
+		answer_waiters();
 	if (phase == STOPPING && all_quiet())
 		enter(ENDING);
 	if (phase == ENDING && !hosts_left() && !conn_any_owed(ending_us))

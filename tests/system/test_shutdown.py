@@ -106,6 +106,17 @@ def test_shutting_down_twice_is_once(daemon, client, gate):
     assert daemon.await_end() == 0
 
 
+@pytest.mark.config(pools={"shell": {"kind": "command", "output": "16MiB"}})
+def test_shutting_down_while_the_last_words_are_sent_is_answered(daemon, client):
+    """The first was answered, and the daemon ended before the second was."""
+    future = client.call("submit", "shell", *sh("head -c 10000000 /dev/zero"))
+    client.call("wait", [future])
+    client.request("result", future)   # which nobody reads: it is waited for a second
+    other = daemon.client()
+    assert other.call("shutdown") is None and other.call("shutdown") is None
+    assert daemon.await_end() == 0
+
+
 def test_the_text_is_that_of_concurrent_futures(daemon, client, gate):
     client.call("submit", "shell", *gate.task())
     gate.await_start()
