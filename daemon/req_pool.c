@@ -123,6 +123,8 @@ req_resize(struct request *r)
 
 /* ---- open_pool ---- */
 
+static unsigned draining_all; /* drains of all pools under way */
+
 struct opening {
 	struct pool *like;
 	int64_t workers;
@@ -255,6 +257,10 @@ may_open(struct request *r, const struct opening *o)
 		request_fail(r, STATUS_SHUTDOWN, 0, "cannot open a pool after shutdown");
 		return false;
 	}
+	if (draining_all) {
+		request_fail(r, STATUS_SHUTDOWN, 0, "cannot open a pool while all are being drained");
+		return false;
+	}
 	return true;
 }
 
@@ -305,6 +311,7 @@ struct quiet {
 	struct pending pending;
 	struct timer timer;
 	bool close;        /* wait until the pool is gone, else until nothing runs */
+	bool all;          /* a drain of all pools: none is opened meanwhile */
 	size_t count, left;
 	struct member member[];
 };
@@ -315,6 +322,7 @@ static void
 quiet_free(struct quiet *q)
 {
 	timer_unset(&q->timer);
+	draining_all -= q->all;
 	for (size_t i = 0; i < q->count; i++) {
 		struct member *m = &q->member[i];
 		if (m->waiting)
@@ -391,6 +399,8 @@ wait_until_quiet(struct request *r, struct pool *one, bool close)
 		return NULL;
 	}
 	q->count = q->left = count;
+	q->all = !one && !close;
+	draining_all += q->all;
 	for (struct pool *p = pool_first_of_all(); p; p = pool_next_of_all(p)) {
 		if (one && p != one)
 			continue;

@@ -43,6 +43,17 @@ def test_a_draining_daemon_takes_no_submits_but_from_then_on_again(daemon, clien
     assert other.call("call", "one", "true")["exit"] == 0
 
 
+def test_no_pool_is_opened_while_all_are_drained(daemon, client, gate):
+    """It was not drained, took submits and ran them."""
+    client.call("submit", "one", *gate.task())
+    gate.await_start()
+    other, asked = daemon.client(), draining(client)
+    refused("ShutdownError", other.call, "open_pool", {"like": "shell", "workers": 1})
+    gate.open()
+    client.answer(asked)
+    assert other.call("call", other.call("open_pool", {"like": "shell", "workers": 1}), "true")["exit"] == 0
+
+
 def test_pending_ones_wait_meanwhile_and_go_on_afterwards(daemon, client, gate):
     client.call("submit", "one", *gate.task())
     gate.await_start()
