@@ -35,6 +35,7 @@ struct output {
 static char *directory;
 static uint64_t spilled;
 static const char *const names[OUTPUT_STREAMS] = { "stdout", "stderr" };
+static const char *const cut_names[OUTPUT_STREAMS] = { "stdout_cut", "stderr_cut" };
 
 void
 output_set_directory(const char *path)
@@ -181,21 +182,39 @@ output_next_attempt(struct future *f)
 
 /* A finished command's streams, where there is no struct output or its memory was given back: they are in its value or error. */
 static bool
-in_value(const struct future *f, enum output_stream which, const uint8_t **bytes, size_t *len)
+find_in_value(const struct future *f, const char *key, struct reader *r)
 {
-	struct reader r;
 	uint32_t pairs;
 
-	reader_init(&r, bytes_data(&f->value), bytes_len(&f->value));
-	if (f->state != FUTURE_FINISHED || !pool_is_command(f->spec->pool) || !read_map(&r, &pairs))
+	reader_init(r, bytes_data(&f->value), bytes_len(&f->value));
+	if (f->state != FUTURE_FINISHED || !pool_is_command(f->spec->pool) || !read_map(r, &pairs))
 		return false;
 	while (pairs--) {
-		if (read_is(&r, names[which]))
-			return read_bin(&r, bytes, len);
-		if (!read_skip(&r) || !read_skip(&r))
+		if (read_is(r, key))
+			return true;
+		if (!read_skip(r) || !read_skip(r))
 			return false;
 	}
 	return false;
+}
+
+static bool
+in_value(const struct future *f, enum output_stream which, const uint8_t **bytes, size_t *len)
+{
+	struct reader r;
+	return find_in_value(f, names[which], &r) && read_bin(&r, bytes, len);
+}
+
+/* How much more the last attempt printed than its value has. */
+static uint64_t
+cut_from_value(const struct future *f, enum output_stream which)
+{
+	struct reader r;
+	uint64_t cut = 0;
+
+	if (find_in_value(f, cut_names[which], &r))
+		read_uint(&r, &cut);
+	return cut;
 }
 
 static const struct one *
@@ -257,12 +276,19 @@ bool
 output_read_all(const struct future *f, enum output_stream which, uint64_t limit, struct buf *b)
 {
 	const struct one *one = find(f, which);
-	uint64_t length = output_length(f, which), before = b->len;
+	uint64_t length = output_length(f, which), cut = cut_from_value(f, which), before = b->len, whole;
+	const uint8_t *bytes;
+	size_t len;
 
-	if ((one && one->cut) || length > limit)
+	if (!in_value(f, which, &bytes, &len))
 		return false;
-	output_read(f, which, 0, (size_t)length, b);
-	return b->len - before == length;
+	whole = len + cut;
+	if (!cut)
+		return len <= limit && buf_append(b, bytes, len);
+	if ((one && one->cut) || whole > length || whole > limit)
+		return false;
+	output_read(f, which, length - whole, (size_t)whole, b); /* what other attempts printed stands before it */
+	return b->len - before == whole;
 }
 
 unsigned
@@ -277,7 +303,7 @@ output_pack_pairs(struct future *f, bool kept, struct buf *b)
 		pack_bin(b, len ? from->data : (const void *)"", len);
 		pairs++;
 		if (total > len) {
-			pack_key(b, i == OUTPUT_STDOUT ? "stdout_cut" : "stderr_cut");
+			pack_key(b, cut_names[i]);
 			pack_uint(b, total - len);
 			pairs++;
 		}

@@ -36,7 +36,7 @@ void output_append(struct future *f, enum output_stream which, const void *bytes
 uint64_t output_length(const struct future *f, enum output_stream which);
 /* Appends to b what stands at offset, `max` bytes at most; nothing at the end. */
 void output_read(const struct future *f, enum output_stream which, uint64_t offset, size_t max, struct buf *b);
-/* The whole stream; false if it was cut, or is longer than `limit`. */
+/* All that the last attempt of a command that succeeded printed; false if it was cut, or is longer than `limit`. */
 bool output_read_all(const struct future *f, enum output_stream which, uint64_t limit, struct buf *b);
 /* Packs {stdout, stderr} and what was cut as pairs of a command's value or ExitError; returns how many pairs. Not `kept`: as if all was cut. */
 unsigned output_pack_pairs(struct future *f, bool kept, struct buf *b);

@@ -149,6 +149,18 @@ def test_data_flow_and_after_hold_together(daemon, client, gate):
     assert client.call("result", reader)["stdout"] == b"v\n"
 
 
+@pytest.mark.config(pools={"tiny": {"kind": "command", "workers": 1, "output": 100, "spill": "64KiB"}})
+@pytest.mark.parametrize("pool, repeat", [("shell", 1), ("tiny", 1), ("tiny", 200)])
+def test_what_flows_is_what_the_last_attempt_printed(daemon, client, pool, repeat):
+    """As in its value; what earlier attempts had printed flowed with it."""
+    script = 'w=first; [ -e "$1" ] && w=second; i=0; while [ $i -lt $2 ]; do echo $w; i=$((i+1)); done; [ -e "$1" ] || { touch "$1"; exit 1; }'
+    source = client.call("submit", pool, *sh(script, daemon.path("m"), repeat), {"retries": 1})
+    client.call("result", source)
+    assert client.call("call", "shell", "cat", [], {"stdin": ref(source)})["stdout"] == b"second\n" * repeat
+    assert client.call("call", "shell", "printf", ["%s", ref(source)])["stdout"] == b"second\n" * repeat
+    assert client.call("output", source) == b"first\n" * repeat + b"second\n" * repeat
+
+
 @pytest.mark.config(pools={"small": {"kind": "command", "workers": 1, "output": "16KiB"}})
 def test_spilled_output_flows_whole(daemon, client):
     source = client.call("submit", "small", *sh("seq 100000"))
