@@ -249,15 +249,24 @@ accept_one(struct request *r, struct submission *s, const struct arguments *a)
 	return f;
 }
 
+/* Not closed by this very request, for want of memory. */
+static bool
+is_there(const struct conn *c)
+{
+	return conn_find(c->id) == c;
+}
+
 static void
 watch_it(struct conn *c, struct future *f)
 {
 	bool added;
+
+	if (!is_there(c))
+		return;
 	if (future_is_final(f))
 		conn_tell_done(c, f, true);
-	else
-		if (!watch_add(&c->watcher, f, true, &added)) /* it would never be told */
-			conn_close(c, "out of memory");
+	else if (!watch_add(&c->watcher, f, true, &added)) /* it would never be told */
+		conn_close(c, "out of memory");
 }
 
 /* A map that a key stood for, watched over turns. */
@@ -455,8 +464,12 @@ req_call(struct request *r)
 		uint64_t id = f->id;
 		if (s.made && f->stored)
 			acceptance_note(id);
-		if (!await_future(r, f, &how) && s.made)
+		if (s.spec->watch)
+			watch_it(r->conn, f);
+		if (!(is_there(r->conn) && await_future(r, f, &how)) && s.made) {
+			watch_remove(&r->conn->watcher, id);
 			take_back(id, 1);
+		}
 	}
 	submission_clear(&s);
 }

@@ -33,6 +33,20 @@ def test_a_call_is_released_when_it_is_answered(shared):
     assert shared.call("list", {"name": "gone"}) == []
 
 
+def test_a_call_may_watch_its_future(daemon, client, gate):
+    """The option was accepted and did nothing. What it is for: progress, and the id of what is called."""
+    other = daemon.client()
+    asked = client.request("call", "one", *gate.task("echo x"), {"watch": True})
+    gate.await_start()
+    (running,) = other.call("list", {"state": "RUNNING"})
+    client.trace = []
+    gate.open()
+    value = {"exit": 0, "stdout": b"x\n", "stderr": b""}
+    assert client.notification("done") == [running["id"], "FINISHED", None, value]
+    assert client.trace[0] == [1, asked, None, value] and client.answer(asked) == value, "the answer comes first"
+    assert other.call("list") == [], "it is released all the same"
+
+
 def test_a_call_leaves_nothing_in_failures(shared):
     refused("ExitError", shared.call, "call", "shell", "false", [], {"name": "looked at"})
     assert [m for m in shared.call("failures") if m["name"] == "looked at"] == []
