@@ -6,6 +6,7 @@
 #include "daemon/pool.h"
 #include "daemon/registry.h"
 #include "daemon/slot.h"
+#include "daemon/store.h"
 
 static bool
 cancel_pending(struct future *f)
@@ -99,9 +100,22 @@ on_quiet(struct pool_waiter *w, struct pool *p)
 }
 
 void
+closing_go_on(struct pool *p, bool cancel_futures)
+{
+	p->closed = true;
+	p->cancelling = cancel_futures;
+	if (cancel_futures) {
+		pool_hold(p);
+		turn_schedule(TURN_WORK, &p->sweeping, sweep);
+	}
+	p->leaving.wake = on_quiet;
+	pool_wait_quiet(p, &p->leaving);
+}
+
+void
 closing_begin(struct pool *p, const struct closing *how)
 {
-	bool first = !p->closed;
+	bool first = !p->closed, cancelled = p->cancelling;
 
 	p->closed = true;
 	pool_settle(p);
@@ -113,6 +127,8 @@ closing_begin(struct pool *p, const struct closing *how)
 		closing_stop_running(p, how->kill);
 	if ((how->terminate || how->kill) && !pool_can_kill(p)) /* a thread cannot be ended; all of them together can */
 		pool_end_hosts(p, how->kill ? 0 : p->config->grace_us);
+	if (first || p->cancelling != cancelled)
+		store_pool_changed(p);
 	if (!first)
 		return;
 	p->leaving.wake = on_quiet;

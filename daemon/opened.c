@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/closing.h"
 #include "daemon/owner.h"
 #include "daemon/pool.h"
 #include "daemon/program.h"
@@ -17,39 +18,57 @@ pack_strings(struct buf *b, const struct config_strings *s)
 		pack_bin(b, s->item[i], strlen(s->item[i]));
 }
 
+/* An opened pool may be like another that was opened, and that is gone by then: so what it has from those is told as its own. */
 void
 opened_pack(const struct pool *p, struct buf *b)
 {
-	const struct program *g = p->program;
+	const struct config_strings *command = NULL, *env = NULL;
+	const char *initializer = NULL, *cwd = NULL;
+	const struct pool *from;
 
-	pack_map(b, 4u + !!p->initializer + !!bytes_len(&p->initargs) + (g && g->command.count) + (g && g->env.count) + (g && g->cwd));
+	for (from = p; from->like; from = from->like) {
+		const struct program *g = from->program;
+		initializer = initializer ? initializer : from->initializer;
+		command = command || !g || !g->command.count ? command : &g->command;
+		env = env || !g || !g->env.count ? env : &g->env;
+		cwd = cwd || !g ? cwd : g->cwd;
+	}
+	pack_map(b, 4u + p->closed + p->cancelling + !!initializer + !!bytes_len(&p->initargs) + !!command + !!env + !!cwd);
 	pack_key(b, "like");
-	pack_cstr(b, p->like->name);
+	pack_cstr(b, from->name);
 	pack_key(b, "owner");
 	pack_cstr(b, p->owner->name);
 	pack_key(b, "workers");
 	pack_uint(b, p->workers);
 	pack_key(b, "max_tasks");
 	pack_uint(b, p->config->max_tasks_per_worker);
-	if (p->initializer) {
+	if (p->closed) {
+		pack_key(b, "closed");
+		pack_bool(b, true);
+	}
+	if (p->cancelling) {
+		pack_key(b, "cancelling");
+		pack_bool(b, true);
+	}
+	if (initializer) {
 		pack_key(b, "initializer");
-		pack_cstr(b, p->initializer);
+		pack_cstr(b, initializer);
 	}
 	if (bytes_len(&p->initargs)) {
 		pack_key(b, "initargs");
 		pack_raw(b, bytes_data(&p->initargs), bytes_len(&p->initargs));
 	}
-	if (g && g->command.count) {
+	if (command) {
 		pack_key(b, "command");
-		pack_strings(b, &g->command);
+		pack_strings(b, command);
 	}
-	if (g && g->env.count) {
+	if (env) {
 		pack_key(b, "env");
-		pack_strings(b, &g->env);
+		pack_strings(b, env);
 	}
-	if (g && g->cwd) {
+	if (cwd) {
 		pack_key(b, "cwd");
-		pack_bin(b, g->cwd, strlen(g->cwd));
+		pack_bin(b, cwd, strlen(cwd));
 	}
 }
 
@@ -74,6 +93,7 @@ struct opened {
 	char *initializer;
 	struct bytes initargs;
 	struct program *program;
+	bool closed, cancelling;
 };
 
 static bool
@@ -110,6 +130,10 @@ read_pair(struct reader *r, struct opened *o)
 		return read_uint(r, &o->workers);
 	if (read_is(r, "max_tasks"))
 		return read_uint(r, &o->max_tasks);
+	if (read_is(r, "closed"))
+		return read_bool(r, &o->closed);
+	if (read_is(r, "cancelling"))
+		return read_bool(r, &o->cancelling);
 	if (read_is(r, "initializer"))
 		return read_str(r, &s, &len) && (o->initializer = strndup(s, len));
 	if (read_is(r, "initargs"))
@@ -147,6 +171,8 @@ reopen(uint64_t row, const char *name, size_t len, struct opened *o)
 	p->own.max_tasks_per_worker = o->max_tasks;
 	program_give(p, o->program);
 	o->program = NULL;
+	if (o->closed)
+		closing_go_on(p, o->cancelling);
 	return true;
 }
 

@@ -745,6 +745,16 @@ store_pool(struct pool *p)
 	return true;
 }
 
+/* A new row in the old one's place: without memory the old one stays. */
+void
+store_pool_changed(struct pool *p)
+{
+	uint64_t before = p->row;
+
+	if (before && store_pool(p))
+		store_pool_gone(before);
+}
+
 void
 store_pool_gone(uint64_t row)
 {

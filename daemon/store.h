@@ -95,6 +95,8 @@ void store_spec_gone(uint64_t row);
 void store_key_gone(uint64_t first);
 /* A client opened it; it is stored with what its `open_pool` said. Bound ones are not. False without memory. */
 bool store_pool(struct pool *p);
+/* It is being closed. */
+void store_pool_changed(struct pool *p);
 void store_pool_gone(uint64_t row);
 /* Ids below this may be given. */
 void store_ids(uint64_t next);

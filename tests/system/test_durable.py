@@ -8,8 +8,10 @@ import pytest
 import helpers
 from rpc import ref
 from helpers import eventually, refused, sh
+from kinds import PROCESS
 
 CONFIG = {"store": "sqlite", "pools": {"shell": {"kind": "command", "workers": 2}, "one": {"kind": "command", "workers": 1},
+                                        "cpu": {**PROCESS, "workers": 1},
                                         "native": {"kind": "process", "runtime": "native", "workers": 2,
                                                    "modules": [os.path.join(helpers.ROOT, helpers.BUILD, "modules", "work.so")]}}}
 
@@ -270,6 +272,44 @@ def test_a_pool_that_a_client_opened_is_there_with_its_tasks(daemon, client, reb
     assert again.call("result", future) == 42
     again.call("close_pool", pool)
     assert pool not in [p["name"] for p in reborn(second).client().call("pools")]
+
+
+@pytest.mark.parametrize("options", [{}, {"cancel_futures": True}], ids=repr)
+def test_a_pool_that_was_being_closed_goes_on_closing(daemon, client, reborn, gate, options):
+    """It was open again, and stayed in the table for ever."""
+    pool = client.call("open_pool", {"like": "shell", "workers": 1})
+    running = client.call("submit", pool, *gate.task("exit 3"), {"retries": 0})
+    gate.await_start()
+    pending = client.call("submit", pool, "echo", ["x"])
+    assert client.call("close_pool", pool, {"wait": False, **options}) is None
+    again = reborn(daemon).client()
+    refused("ShutdownError" if pool in [p["name"] for p in again.call("pools")] else "UnknownPoolError", again.call, "submit", pool, "true")
+    again.call("wait", [running, pending])
+    assert again.call("state", [pending]) == ["CANCELLED" if options else "FINISHED"]
+    eventually(lambda: pool not in [p["name"] for p in again.call("pools")])
+
+
+def test_a_long_queue_that_was_being_cancelled_is_cancelled_to_its_end(daemon, client, reborn):
+    pool = client.call("open_pool", {"like": "shell", "workers": 1})
+    client.call("pause", pool)
+    run = client.call("map", pool, "sleep", [["100"]] * 30000)
+    assert client.call("close_pool", pool, {"wait": False, "cancel_futures": True}) is None
+    again = reborn(daemon).client()
+    assert again.call("wait", [run], "ALL_COMPLETED", 20)["not_done"] == []
+    assert set(again.call("state", [run])) == {"CANCELLED"}
+
+
+def test_a_pool_like_one_that_was_opened_outlives_it(daemon, client, reborn):
+    """After a restart it could not be opened again, and its tasks waited for ever."""
+    first = client.call("open_pool", {"like": "cpu", "workers": 1, "initializer": "set_warmth", "initargs": [7]})
+    second = client.call("open_pool", {"like": first, "workers": 1})
+    assert client.call("call", second, "get_warmth") == 7
+    client.call("close_pool", first)
+    client.call("pause", second)
+    future = client.call("submit", second, "get_warmth")
+    again = reborn(daemon).client()
+    assert again.call("result", future) == 7
+    assert again.call("call", second, "get_warmth") == 7
 
 
 def test_a_pool_bound_to_a_connection_is_gone_and_its_tasks_are_cancelled(daemon, client, reborn):
