@@ -74,7 +74,7 @@ acceptance_answer(struct conn *c, const struct acceptance *a)
 	struct acceptance mine = *a;
 	mine.conn_id = c->id;
 	if (!add(&gathering, &mine)) {
-		conn_close(c, "out of memory");
+		conn_give_up(c);
 		return;
 	}
 	c->holding++;

@@ -463,6 +463,13 @@ conn_close(struct conn *c, const char *why)
 }
 
 void
+conn_give_up(struct conn *c)
+{
+	c->given_up = true;
+	turn_schedule(TURN_NOTIFY, &c->notify, on_notify);
+}
+
+void
 conn_end(struct conn *c, const char *why)
 {
 	if (conn_find(c->id) != c)
@@ -715,11 +722,11 @@ conn_wake(struct conn *c)
 void
 conn_tell_done(struct conn *c, struct future *f, bool want)
 {
-	/* Not closed here: whoever tells of f goes through all that watch it, and this connection may do so twice. */
-	if (backlog_push(&c->backlog, f->id, want))
-		future_pin(f);
-	else
-		c->untold = true;
+	if (!backlog_push(&c->backlog, f->id, want)) {
+		conn_give_up(c);
+		return;
+	}
+	future_pin(f);
 	turn_schedule(TURN_NOTIFY, &c->notify, on_notify);
 }
 
@@ -801,7 +808,7 @@ on_notify(struct turn_item *item)
 	uint64_t id;
 	bool want;
 
-	if (c->untold) {
+	if (c->given_up) {
 		conn_close(c, "out of memory");
 		return;
 	}

@@ -44,7 +44,7 @@ struct conn {
 	} access;
 	uint64_t parent;           /* the task that this connection speaks for; 0: none */
 	unsigned parent_attempt;   /* … in this attempt */
-	bool untold;               /* there was no memory to keep what it is owed: it ends */
+	bool given_up;             /* there was no memory to keep what it is owed: it ends */
 	bool waits;                /* it has unfinished calls, or watches what is not done: as far as its parent's pool was told */
 	bool events;               /* gets event notifications */
 	struct pool *events_pool;  /* only of this pool; counted; NULL: all */
@@ -101,6 +101,8 @@ void conn_set_limits(uint64_t message, uint64_t connections, uint64_t requests, 
 uint64_t conn_message_limit(void);
 /* Ends it now; what was said is written as far as the socket takes it. */
 void conn_close(struct conn *c, const char *why);
+/* There is no memory to keep what it is owed: it ends with this turn, when nobody goes through what it has any more. */
+void conn_give_up(struct conn *c);
 /* Whether some that read, since `since_us` at least, have not been told all that they are owed. */
 bool conn_any_owed(uint64_t since_us);
 /* Ends all of them, at shutdown. */

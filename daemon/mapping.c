@@ -235,7 +235,7 @@ place_one(struct mapping *m, struct future *f)
 		if (future_is_final(f))
 			conn_tell_done(c, f, true);
 		else if (!watch_add(&c->watcher, f, true, &added))
-			conn_close(c, "out of memory"); /* it would never be told */
+			conn_give_up(c); /* it would never be told */
 	}
 	if (!m->plain && !future_is_final(f))
 		submission_place(f, m->gate);

@@ -79,7 +79,7 @@ req_output(struct request *r)
 		next[i] = w.offset + pack_stream(b, f, (enum output_stream)i, w.offset, w.both ? OUTPUT_AT_ONCE / 2 : OUTPUT_AT_ONCE);
 	}
 	if (w.follow && !follow_add(r->conn, f, next))
-		conn_close(r->conn, "out of memory");
+		conn_give_up(r->conn);
 }
 
 /* ---- input ---- */

@@ -249,24 +249,15 @@ accept_one(struct request *r, struct submission *s, const struct arguments *a)
 	return f;
 }
 
-/* Not closed by this very request, for want of memory. */
-static bool
-is_there(const struct conn *c)
-{
-	return conn_find(c->id) == c;
-}
-
 static void
 watch_it(struct conn *c, struct future *f)
 {
 	bool added;
 
-	if (!is_there(c))
-		return;
 	if (future_is_final(f))
 		conn_tell_done(c, f, true);
 	else if (!watch_add(&c->watcher, f, true, &added)) /* it would never be told */
-		conn_close(c, "out of memory");
+		conn_give_up(c);
 }
 
 /* A map that a key stood for, watched over turns. */
@@ -302,7 +293,7 @@ watch_run(struct conn *c, uint64_t first, uint64_t count)
 	struct watching *w = calloc(1, sizeof *w);
 
 	if (!w) {
-		conn_close(c, "out of memory"); /* it would never be told */
+		conn_give_up(c); /* it would never be told */
 		return;
 	}
 	*w = (struct watching){ .conn_id = c->id, .at = first, .end = first + count };
@@ -466,7 +457,7 @@ req_call(struct request *r)
 			acceptance_note(id);
 		if (s.spec->watch)
 			watch_it(r->conn, f);
-		if (!(is_there(r->conn) && await_future(r, f, &how)) && s.made) {
+		if (!await_future(r, f, &how) && s.made) {
 			watch_remove(&r->conn->watcher, id);
 			take_back(id, 1);
 		}
