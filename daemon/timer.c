@@ -4,6 +4,14 @@
 
 static struct timer **heap; /* heap[1] is due first */
 static uint32_t used, size;
+static uint32_t number;
+
+/* Of those that are due at the same moment the one that was set first is. */
+static bool
+is_before(const struct timer *a, const struct timer *b)
+{
+	return a->due_us != b->due_us ? a->due_us < b->due_us : (int32_t)(a->number - b->number) < 0;
+}
 
 static void
 place(struct timer *t, uint32_t i)
@@ -15,7 +23,7 @@ place(struct timer *t, uint32_t i)
 static void
 sift_up(struct timer *t, uint32_t i)
 {
-	while (i > 1 && heap[i / 2]->due_us > t->due_us) {
+	while (i > 1 && is_before(t, heap[i / 2])) {
 		place(heap[i / 2], i);
 		i /= 2;
 	}
@@ -29,9 +37,9 @@ sift_down(struct timer *t, uint32_t i)
 		uint32_t child = 2 * i;
 		if (child > used)
 			break;
-		if (child < used && heap[child + 1]->due_us < heap[child]->due_us)
+		if (child < used && is_before(heap[child + 1], heap[child]))
 			child++;
-		if (heap[child]->due_us >= t->due_us)
+		if (!is_before(heap[child], t))
 			break;
 		place(heap[child], i);
 		i = child;
@@ -59,11 +67,13 @@ timer_set(struct timer *t, uint64_t due_us, void (*fire)(struct timer *))
 		if (used + 1 >= size && !grow())
 			return false;
 		t->due_us = due_us;
+		t->number = ++number;
 		sift_up(t, ++used);
 		return true;
 	}
 	uint64_t before = t->due_us;
 	t->due_us = due_us;
+	t->number = ++number;
 	if (due_us < before)
 		sift_up(t, t->index);
 	else
@@ -81,7 +91,7 @@ timer_unset(struct timer *t)
 	t->index = 0;
 	if (last == t)
 		return;
-	if (i > 1 && heap[i / 2]->due_us > last->due_us)
+	if (i > 1 && is_before(last, heap[i / 2]))
 		sift_up(last, i);
 	else
 		sift_down(last, i);

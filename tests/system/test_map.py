@@ -1,7 +1,7 @@
 """map [pool, fn, [args, …], options={}]: one future per element, with consecutive ids; all accepted or none."""
 import pytest
 
-from helpers import refused
+from helpers import lines, refused, sh
 from rpc import ref, request
 
 CONFIG = {"pools": {"tiny": {"kind": "command", "workers": 1, "queue": 2}}}
@@ -113,3 +113,10 @@ def test_a_map_whose_reference_is_released_while_it_is_made_is_refused_once(daem
     assert client.answer(501) == 1
     assert client.call("call", "shell", "true")["exit"] == 0   # some turns
     assert client.call("list") == []
+
+
+def test_the_tasks_of_a_delayed_map_begin_in_their_order(daemon, client):
+    """They are due at the same moment, and the heap of timers gave the last one out second."""
+    out = daemon.path("order")
+    client.call("wait", [client.call("map", "one", "/bin/sh", [sh('echo "$1" >>"$2"', n, out)[1] for n in range(20)], {"delay": 0.1})])
+    assert lines(out) == [str(n) for n in range(20)]

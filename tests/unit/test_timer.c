@@ -75,6 +75,23 @@ what_is_due_fires_in_order_and_nothing_else(void **state)
 	assert_true(timer_is_set(&timers[0]));
 }
 
+/* The tasks of a map with a delay are due together: a heap alone would begin the last one second. */
+static void
+those_due_together_fire_in_the_order_of_their_setting(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < 100; i++)
+		set(i, 7);
+	set(100, 3);
+	set(40, 7); /* again: behind the others */
+	assert_false(timer_run(7, TIMERS));
+	assert_int_equal(fires, 101);
+	assert_int_equal(fired[0], 100);
+	for (size_t i = 1; i < 100; i++)
+		assert_int_equal(fired[i], i - 1 < 40 ? i - 1 : i);
+	assert_int_equal(fired[100], 40);
+}
+
 static void
 setting_again_moves_it(void **state)
 {
@@ -152,9 +169,16 @@ one_that_fires_may_unset_and_move_others(void **state)
 	assert_int_equal(fired[2], 4);
 }
 
-/* ---- against a model: due[i], 0 where it is not set ---- */
+/* ---- against a model: due[i], 0 where it is not set, and the how manieth setting that was ---- */
 
-static uint64_t due[TIMERS];
+static uint64_t due[TIMERS], settings[TIMERS], made;
+
+static void
+set_at(size_t i, uint64_t when)
+{
+	due[i] = when;
+	settings[i] = ++made;
+}
 
 /* The index of each is its own place: no two share one, and together they fill 1 to n. */
 static void
@@ -190,11 +214,11 @@ fires_next(struct timer *t)
 	assert_true(due[i] != 0);
 	assert_true(t->due_us == due[i]);
 	for (size_t other = 0; other < TIMERS; other++)
-		assert_true(!due[other] || due[other] >= due[i]);
+		assert_true(!due[other] || due[other] > due[i] || (due[other] == due[i] && settings[other] >= settings[i]));
 	assert_true(due[i] <= latest);
 	due[i] = 0;
 	if (chance(3) == 0) { /* some go on */
-		due[i] = latest + 1 + chance(1000);
+		set_at(i, latest + 1 + chance(1000));
 		assert_true(timer_set(t, due[i], fires_next));
 	}
 }
@@ -210,7 +234,7 @@ anything_that_happens_happens_as_in_the_model(void **state)
 		size_t i = chance(TIMERS);
 		uint64_t what = chance(20);
 		if (what < 12) {
-			due[i] = now + chance(500) + 1;
+			set_at(i, now + chance(500) + 1);
 			assert_true(timer_set(&timers[i], due[i], fires_next));
 		} else if (what < 18) {
 			due[i] = 0;
@@ -264,6 +288,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(zero_bytes_are_unset),
 		cmocka_unit_test_teardown(what_is_due_fires_in_order_and_nothing_else, forget),
+		cmocka_unit_test_teardown(those_due_together_fire_in_the_order_of_their_setting, forget),
 		cmocka_unit_test_teardown(setting_again_moves_it, forget),
 		cmocka_unit_test_teardown(at_most_so_many_fire_and_the_rest_is_told, forget),
 		cmocka_unit_test_teardown(one_that_fires_may_set_itself_again, forget),
