@@ -1,5 +1,5 @@
 /* check every element ─► make the futures, hidden ─► (one step) they are to be had, the answer is said ─► place them: a plain map's list goes into the
- * queue in that same step; with a delay, deadline, references, `after` or `watch` each is placed in slices.
+ * queue in that same step, to the place that it was given when making began; with a delay, references or `after` each is placed in slices.
  * What goes wrong: a bad element is answered and nothing was made; the connection ends before the one step: the hidden ones are discarded. */
 #include "daemon/mapping.h"
 
@@ -9,6 +9,7 @@
 
 #include "daemon/acceptance.h"
 #include "daemon/bound.h"
+#include "daemon/clock.h"
 #include "daemon/closing.h"
 #include "daemon/container.h"
 #include "daemon/events.h"
@@ -36,6 +37,7 @@ struct mapping {
 	uint32_t count, at;
 	size_t elements, elements_len; /* the argument arrays, in the block */
 	uint64_t first, order; /* of the first one */
+	uint64_t submitted_us; /* of all of them */
 	struct future_list made;
 	bool plain;            /* goes straight into the queue */
 	bool any_refs;
@@ -164,13 +166,14 @@ make_one(struct mapping *m)
 		return false;
 	read_raw(&m->rest, &raw, &len);
 	future_init(f, id, m->s.spec, bytes_slice(m->block, (size_t)(raw - block_data(m->block)), len));
+	f->submitted_us = m->submitted_us;
 	come(m, 1, len);
 	TAILQ_INSERT_TAIL(&m->made, f, link);
 	if (m->any_refs && !arguments_check(&r, m->s.spec->pool, "args", raw, len, &a)) {
 		start_discarding(m); /* what it refers to has gone in between; answered */
 		return false;
 	}
-	bool good = m->plain || submission_prepare(f, &m->s, &a);
+	bool good = submission_prepare(f, &m->s, &a);
 	if (good && m->key && (good = future_more(f) != NULL)) {
 		f->more->key = m->key;
 		m->key_left--;
@@ -239,6 +242,8 @@ place_one(struct mapping *m, struct future *f)
 	}
 	if (!m->plain && !future_is_final(f))
 		submission_place(f, m->gate);
+	else if (!future_is_final(f))
+		future_set_timer(f);
 }
 
 /* A slice of placing; true when all are placed. */
@@ -296,7 +301,7 @@ make(struct mapping *m)
 		return;
 	}
 	m->phase = PLACING;
-	m->at = m->plain && !m->s.spec->watch && !events_wanted() ? m->count : 0;
+	m->at = m->plain && m->s.spec->deadline_us == UINT64_MAX && !m->s.spec->watch && !events_wanted() ? m->count : 0;
 }
 
 /* From here on the key stands for the run: another request with it waits until the run is to be had. */
@@ -330,6 +335,7 @@ step(struct mapping *m)
 		m->plain &= !m->any_refs;
 		m->first = registry_reserve(m->count);
 		m->order = queue_order(m->s.spec->pool->queue, m->count);
+		m->submitted_us = clock_now();
 		m->phase = MAKING;
 		make(m);
 		over = m->phase == PLACING && place(m);
@@ -402,7 +408,7 @@ mapping_begin(struct request *r, struct submission *s)
 	m->s.spec->pool->coming += count;
 	m->s.spec->owner->coming += count;
 	m->s.spec->owner->bytes += m->coming_bytes;
-	m->plain = !spec->delay_us && spec->deadline_us == UINT64_MAX && spec->stdin_kind != SPEC_STDIN_FUTURE && !m->s.after_count;
+	m->plain = !spec->delay_us && spec->stdin_kind != SPEC_STDIN_FUTURE && !m->s.after_count;
 	if (!request_pend(r, &m->pending, on_abandon)) {
 		mapping_free(m);
 		return;

@@ -13,7 +13,6 @@ struct lane {
 	const struct owner *owner;
 	struct future_list futures;
 	uint64_t length;
-	bool mixed;               /* a map that was made slowly stands behind younger ones: orders do not rise throughout */
 	struct lane *next, *prev; /* in the ring of those that are not empty */
 	struct lane *next_of_level;
 };
@@ -217,16 +216,22 @@ queue_push(struct queue *q, struct future *f)
 	return true;
 }
 
+/* Whoever came while a large map was made stands behind it. */
 bool
 queue_push_list(struct queue *q, struct future_list *list, uint64_t count)
 {
-	struct future *first = TAILQ_FIRST(list);
+	struct future *first = TAILQ_FIRST(list), *last;
 	struct lane *lane = first ? open_lane(q, first, count) : NULL;
+	struct future_list younger = TAILQ_HEAD_INITIALIZER(younger);
+
 	if (!lane)
 		return !first;
-	const struct future *tail = TAILQ_LAST(&lane->futures, future_list);
-	lane->mixed |= tail && tail->order > first->order;
+	while ((last = TAILQ_LAST(&lane->futures, future_list)) && last->order > first->order) {
+		TAILQ_REMOVE(&lane->futures, last, link);
+		TAILQ_INSERT_HEAD(&younger, last, link);
+	}
 	TAILQ_CONCAT(&lane->futures, list, link);
+	TAILQ_CONCAT(&lane->futures, &younger, link);
 	return true;
 }
 
@@ -261,7 +266,6 @@ take(struct queue *q, struct level *level, struct lane *lane, struct future *f)
 	q->length--;
 	if (!--lane->length) {
 		DL_DELETE(level->ring, lane);
-		lane->mixed = false;
 		if (level->lane_count > LANES_KEPT) {
 			LL_DELETE2(level->lanes, lane, next_of_level);
 			level->lane_count--;
@@ -321,7 +325,7 @@ queue_position(const struct queue *q, const struct future *f)
 	const struct level *level = level_find(q, f->spec->priority);
 	const struct lane *lane = lane_find(level, f->spec->owner);
 	uint64_t first = TAILQ_FIRST(&lane->futures)->order, lanes = 0;
-	uint64_t ahead = lane->mixed || f->order < first ? UINT64_MAX : f->order - first;
+	uint64_t ahead = f->order < first ? UINT64_MAX : f->order - first;
 	const struct lane *other;
 	DL_FOREACH(level->ring, other)
 		lanes++;

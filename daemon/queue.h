@@ -21,8 +21,8 @@ uint64_t queue_order(struct queue *q, uint64_t count);
 bool queue_push(struct queue *q, struct future *f);
 /* Puts one back that was taken, at its old place (by f->order). False without memory. */
 bool queue_push_back(struct queue *q, struct future *f);
-/* Appends a whole list of futures that share a spec, in one step; the list is then empty. The caller has set their place and
- * order. False without memory. */
+/* Puts a whole list of futures that share a spec at their places, which are next to each other, in one step; the list is then empty. The caller
+ * has set their place and order. False without memory. */
 bool queue_push_list(struct queue *q, struct future_list *list, uint64_t count);
 /* Takes the next one; NULL when empty. */
 struct future *queue_pop(struct queue *q);

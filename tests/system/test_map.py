@@ -1,10 +1,11 @@
 """map [pool, fn, [args, …], options={}]: one future per element, with consecutive ids; all accepted or none."""
 import pytest
 
+import kinds
 from helpers import lines, refused, sh
 from rpc import ref, request
 
-CONFIG = {"pools": {"tiny": {"kind": "command", "workers": 1, "queue": 2}}}
+CONFIG = {"pools": {"tiny": {"kind": "command", "workers": 1, "queue": 2}, "cpu": {**kinds.PROCESS, "workers": 1}}}
 
 
 def next_id(client):
@@ -120,3 +121,18 @@ def test_the_tasks_of_a_delayed_map_begin_in_their_order(daemon, client):
     out = daemon.path("order")
     client.call("wait", [client.call("map", "one", "/bin/sh", [sh('echo "$1" >>"$2"', n, out)[1] for n in range(20)], {"delay": 0.1})])
     assert lines(out) == [str(n) for n in range(20)]
+
+
+@pytest.mark.parametrize("options", [{}, {"deadline": 1000}], ids=["plain", "with a deadline"])
+def test_what_is_submitted_while_a_large_map_is_made_stands_behind_it(daemon, client, options):
+    """The map has its ids, and its places in the queue, from the moment when making it begins."""
+    out, other = daemon.path("marks"), daemon.client()
+    client.call("pause", "cpu")
+    msgid, singles = client.request("map", "cpu", "mark", [[out]] * 30000, options), []
+    while not client.is_answered(msgid):
+        singles.append(other.call("submit", "cpu", "mark", [out]))
+    run = client.answer(msgid)
+    assert any(id > run[0] for id in singles), "some came while it was made"
+    client.call("resume", "cpu")
+    client.call("wait", [run, *singles])
+    assert kinds.numbers(out) == sorted([*range(run[0], run[0] + 30000), *singles])

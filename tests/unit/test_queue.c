@@ -260,6 +260,33 @@ a_list_is_appended_whole_and_emptied(void **state)
 	queue_free(q);
 }
 
+/* A large map has its places from the beginning of its making on; meanwhile others came. */
+static void
+a_list_goes_before_whoever_is_younger(void **state)
+{
+	struct queue *q = queue_new();
+	struct future_list list = TAILQ_HEAD_INITIALIZER(list);
+	struct future f[10];
+
+	(void)state;
+	for (size_t i = 0; i < 10; i++)
+		make(&f[i], 1, 0, i + 1);
+	for (size_t i = 0; i < 10; i++) {
+		if (i < 3 || i > 6) {
+			assert_true(queue_push(q, &f[i]));
+			continue;
+		}
+		f[i].place = PLACE_QUEUE;
+		TAILQ_INSERT_TAIL(&list, &f[i], link);
+	}
+	assert_true(queue_push_list(q, &list, 4));
+	for (size_t i = 0; i < 10; i++)
+		assert_int_equal(queue_position(q, &f[i]), i);
+	for (size_t i = 0; i < 10; i++)
+		popped_is(q, &f[i]);
+	queue_free(q);
+}
+
 static void
 the_position_is_exact_for_one_owner(void **state)
 {
@@ -699,6 +726,7 @@ main(void)
 		cmocka_unit_test(a_priority_that_empties_leaves_the_others_in_order),
 		cmocka_unit_test(what_was_taken_goes_back_to_its_old_place),
 		cmocka_unit_test(a_list_is_appended_whole_and_emptied),
+		cmocka_unit_test(a_list_goes_before_whoever_is_younger),
 		cmocka_unit_test(the_position_is_exact_for_one_owner),
 		cmocka_unit_test(anything_that_happens_happens_as_in_the_reference),
 		cmocka_unit_test(a_failed_allocation_loses_nothing),
