@@ -19,6 +19,8 @@ enum note_verb {
 	NOTE_SPEC,        /* row `id` */
 	NOTE_SPEC_GONE,
 	NOTE_GATE,        /* row `id`: text is a JSON array of ids */
+	NOTE_GATE_PASSED, /* nothing is left of it to wait for */
+	NOTE_GATE_GONE,
 	NOTE_KEY,         /* stands for [id, id + count) */
 	NOTE_KEY_GONE,
 	NOTE_TASK,        /* one future */
@@ -70,6 +72,7 @@ struct note {
 			char *owner; /* owned; NULL: none */
 		} name;
 		int stream;
+		int64_t passed;
 	} u;
 	struct bytes bytes, more; /* payload; counted */
 };

@@ -7,6 +7,7 @@
 #include "daemon/errors.h"
 #include "daemon/fault.h"
 #include "daemon/registry.h"
+#include "daemon/store.h"
 #include "daemon/turn.h"
 
 struct needed {
@@ -118,6 +119,7 @@ gate_pass(struct future *f)
 	const struct gate *g = f->at.gate;
 	if (g->failed || g->left)
 		return;
+	store_gate_passed(f->spec);
 	gate_unlink(f);
 	future_make_ready(f);
 }
@@ -182,6 +184,8 @@ run(struct turn_item *item)
 		}
 		turn_count(1, 0);
 		bool own = g->own;
+		if (!g->failed)
+			store_gate_passed(f->spec);
 		gate_unlink(f);
 		if (g->failed)
 			future_fail_finally(f, error_dependency(f, &g->cause));

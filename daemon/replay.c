@@ -41,8 +41,9 @@ struct known_spec {
 
 struct known_gate {
 	uint64_t row;
-	uint64_t *ids; /* owned */
+	int64_t *ids; /* owned; negative: of one that is not stored */
 	size_t count;
+	int64_t passed; /* 0: not yet */
 	struct gate *gate; /* shared; made for the first that waits behind it */
 	UT_hash_handle hh;
 };
@@ -176,7 +177,7 @@ replay_spec(struct replay *r, const struct replay_spec *from)
 }
 
 bool
-replay_gate(struct replay *r, uint64_t row, struct replay_text ids)
+replay_gate(struct replay *r, uint64_t row, struct replay_text ids, int64_t passed)
 {
 	struct known_gate *g = calloc(1, sizeof *g);
 	char *text = copy_text(ids), *at = text, *end;
@@ -190,10 +191,11 @@ replay_gate(struct replay *r, uint64_t row, struct replay_text ids)
 		return false;
 	}
 	g->row = row;
+	g->passed = passed;
 	if (row > r->last_gate)
 		r->last_gate = row;
 	while (*at && g->count < most) {
-		uint64_t id = strtoull(at + 1, &end, 10); /* behind '[' or ',' */
+		int64_t id = strtoll(at + 1, &end, 10); /* behind '[' or ',' */
 		if (end == at + 1)
 			break;
 		g->ids[g->count++] = id;
@@ -321,6 +323,10 @@ replay_task(struct replay *r, const struct replay_task *t)
 	fate->damaged = (t->damaged || k->damaged) && !t->final;
 	fate->gone = !t->final && k->opened == REPLAY_BOUND && k->spec->pool->absent;
 	HASH_FIND(hh, r->gates, &t->gate, sizeof t->gate, fate->gate);
+	if (fate->gate) {
+		k->spec->gate = t->gate;
+		k->spec->gate_passed = fate->gate->passed != 0;
+	}
 	if (!restore_outcome(r, f, fate, t))
 		return false;
 	if (t->final)
@@ -408,13 +414,16 @@ references(const struct future *f, size_t *count)
 	return ids;
 }
 
-/* Appends those that are still there: the others have finished without error and were forgotten, else whoever waited had failed with them. */
+/* Appends what is left to wait for: those that are still there, for the others have finished without error and were forgotten, else whoever waited had
+ * failed with them; and those that were not stored, of which nobody knows that. */
 static size_t
-append_known(uint64_t *to, size_t at, const uint64_t *from, size_t count, bool all)
+append_left(uint64_t *to, size_t at, const struct known_gate *g)
 {
-	for (size_t i = 0; i < count; i++)
-		if (all || registry_find(from[i]))
-			to[at++] = from[i];
+	for (size_t i = 0; !g->passed && i < g->count; i++) {
+		uint64_t id = (uint64_t)(g->ids[i] < 0 ? -g->ids[i] : g->ids[i]);
+		if (g->ids[i] < 0 || registry_find(id))
+			to[at++] = id;
+	}
 	return at;
 }
 
@@ -434,11 +443,13 @@ hold_behind_own(struct future *f, const struct known_gate *after, bool *none)
 		free(all);
 		return false;
 	}
-	count = append_known(all, 0, ids, refs, true);
+	if (refs)
+		memcpy(all, ids, refs * sizeof *all);
+	count = refs;
 	if (from_stdin)
 		all[count++] = f->spec->stdin_future;
 	if (after)
-		count = append_known(all, count, after->ids, after->count, false);
+		count = append_left(all, count, after);
 	f->has_refs = refs != 0;
 	f->more->own_gate = gate_new(all, count, true);
 	free(all);
@@ -452,12 +463,15 @@ static bool
 hold_behind_shared(struct future *f, struct known_gate *g)
 {
 	if (!g->gate) {
-		size_t known = append_known(g->ids, 0, g->ids, g->count, false);
-		g->count = known;
-		if (!known)
-			return true;
-		if (!(g->gate = gate_new(g->ids, known, false)))
+		uint64_t *left = malloc((g->count + 1) * sizeof *left);
+		size_t count = left ? append_left(left, 0, g) : 0;
+		bool good = left && (!count || (g->gate = gate_new(left, count, false)));
+		free(left);
+		if (!good)
 			return false;
+		g->count = count; /* 0: whoever comes next need not look */
+		if (!count)
+			return true;
 	}
 	gate_hold(g->gate, f);
 	return true;

@@ -31,7 +31,7 @@ spec_unbound(struct spec *from)
 		return NULL;
 	*spec = *from;
 	spec->count = 1;
-	spec->row = 0;
+	spec->row = spec->gate = 0;
 	spec->charged = 0; /* the bytes are shared */
 	spec->bound_to = 0;
 	spec->watch = spec->block = false;
@@ -55,7 +55,7 @@ spec_drop(struct spec *spec)
 {
 	if (!spec || --spec->count)
 		return;
-	store_spec_gone(spec->row);
+	store_spec_gone(spec);
 	pool_drop(spec->pool);
 	if (spec->owner)
 		spec->owner->bytes -= spec->charged;

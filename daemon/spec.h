@@ -17,6 +17,8 @@ enum spec_stdin { SPEC_STDIN_NONE, SPEC_STDIN_BYTES, SPEC_STDIN_OPEN, SPEC_STDIN
 struct spec {
 	uint32_t count;
 	uint64_t row;             /* in the store; 0: none */
+	uint64_t gate;            /* row there of what its tasks wait for (`after`: then nobody else shares it); 0: none */
+	bool gate_passed;         /* … which the store was told */
 	struct pool *pool;        /* counted */
 	const struct config_pool *settings; /* of the pool when this was made: others since then, and it is not used again */
 	struct owner *owner;      /* counted */

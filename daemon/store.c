@@ -441,7 +441,7 @@ note_spec(struct spec *s)
 	note(NOTE_SPEC, s->row)->u.spec = spec_hold(s);
 }
 
-/* Ids as a JSON array. Owned; NULL without memory. */
+/* Ids as a JSON array, negative where the next daemon will not know whether that one ended well, as it is not stored. Owned; NULL without memory. */
 static char *
 gate_text(const uint64_t *ids, size_t count)
 {
@@ -451,7 +451,8 @@ gate_text(const uint64_t *ids, size_t count)
 
 	buf_init(&b);
 	for (size_t i = 0; i < count; i++) {
-		int n = snprintf(number, sizeof number, "%c%llu", i ? ',' : '[', (unsigned long long)ids[i]);
+		const struct future *f = registry_find(ids[i]);
+		int n = snprintf(number, sizeof number, "%c%s%llu", i ? ',' : '[', f && !f->spec->bound_to ? "" : "-", (unsigned long long)ids[i]);
 		buf_append(&b, number, (size_t)n);
 	}
 	buf_append(&b, "]", 2);
@@ -542,7 +543,7 @@ store_accept(struct future *first, uint64_t n, struct store_origin *from)
 	note_spec(spec);
 	uint64_t gate = from->gate ? ++gates : 0;
 	if (gate)
-		note(NOTE_GATE, gate)->u.name.text = from->gate;
+		note(NOTE_GATE, spec->gate = gate)->u.name.text = from->gate;
 	from->gate = NULL; /* the note's */
 	struct note *t = note(n > 1 || bytes_len(&from->elements) ? NOTE_TASKS : NOTE_TASK, first->id);
 	t->count = n;
@@ -709,10 +710,23 @@ store_forget(struct future *f)
 }
 
 void
-store_spec_gone(uint64_t row)
+store_gate_passed(struct spec *s)
 {
-	if (row && engine->commit)
-		note(NOTE_SPEC_GONE, row);
+	if (!s->gate || s->gate_passed || !engine->commit)
+		return;
+	s->gate_passed = true;
+	note(NOTE_GATE_PASSED, s->gate)->u.passed = clock_wall_now();
+}
+
+void
+store_spec_gone(const struct spec *s)
+{
+	if (!engine->commit)
+		return;
+	if (s->row)
+		note(NOTE_SPEC_GONE, s->row);
+	if (s->gate)
+		note(NOTE_GATE_GONE, s->gate);
 }
 
 void

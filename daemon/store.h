@@ -91,7 +91,10 @@ void store_undo(struct future *f);
 void store_killed(struct future *f);
 /* It is not to be had any more, and nobody needs it. */
 void store_forget(struct future *f);
-void store_spec_gone(uint64_t row);
+/* Its tasks wait no longer for what they were to come after. */
+void store_gate_passed(struct spec *spec);
+/* The last task that it was of is gone. */
+void store_spec_gone(const struct spec *spec);
 void store_key_gone(uint64_t first);
 /* A client opened it; it is stored with what its `open_pool` said. Bound ones are not. False without memory. */
 bool store_pool(struct pool *p);

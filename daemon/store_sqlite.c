@@ -36,7 +36,7 @@ static const char schema[] =
     "CREATE TABLE specs (id INTEGER PRIMARY KEY, pool TEXT, kind TEXT, owner TEXT, fn TEXT, name TEXT, tags BLOB, kwargs BLOB, run BLOB,\n"
     "  opened INTEGER, run_pairs INTEGER, env BLOB, stdin BLOB, stdin_kind INTEGER, stdin_future INTEGER, priority INTEGER, retries INTEGER, timeout_us INTEGER,\n"
     "  deadline_us INTEGER, delay_us INTEGER, retry_delay_us INTEGER, retain_us INTEGER, sum INTEGER);\n"
-    "CREATE TABLE gates (id INTEGER PRIMARY KEY, ids TEXT);\n"
+    "CREATE TABLE gates (id INTEGER PRIMARY KEY, ids TEXT, passed_us INTEGER);\n"
     "CREATE TABLE tasks (id INTEGER PRIMARY KEY, spec INTEGER, submitted_us INTEGER, args BLOB, args_file INTEGER, gate INTEGER, attempt INTEGER, not_before_us INTEGER,\n"
     "  let_go INTEGER, killed INTEGER, sum INTEGER);\n"
     "CREATE TABLE results (id INTEGER PRIMARY KEY, state TEXT, attempt INTEGER, started_us INTEGER, finished_us INTEGER, failed INTEGER, seen INTEGER,\n"
@@ -53,8 +53,15 @@ static const char schema[] =
     "  FROM tasks t JOIN specs s ON s.id = t.spec LEFT JOIN results r ON r.id = t.id;\n"
     "INSERT INTO daemon VALUES ('instance', lower(hex(randomblob(16)))), ('next_id', 1);\n";
 
+/* What a store that an earlier futured made may lack: a question that fails there, and what is done then. */
+static const struct {
+	const char *ask, *make;
+} additions[] = {
+	{ "SELECT passed_us FROM gates", "ALTER TABLE gates ADD COLUMN passed_us INTEGER" },
+};
+
 enum statement {
-	BEGIN, COMMIT, ROLLBACK, IDS, SPEC, SPEC_GONE, GATE, KEY, KEY_GONE, TASK, SENT, SENT_NONE, SENT_GONE, AGAIN, RESULT, OUTPUT, SEEN, LET_GO, KILLED,
+	BEGIN, COMMIT, ROLLBACK, IDS, SPEC, SPEC_GONE, GATE, GATE_PASSED, GATE_GONE, KEY, KEY_GONE, TASK, SENT, SENT_NONE, SENT_GONE, AGAIN, RESULT, OUTPUT, SEEN, LET_GO, KILLED,
 	TASK_GONE, RESULT_GONE, OUTPUT_GONE, POOL, POOL_GONE, STATEMENTS
 };
 
@@ -65,7 +72,9 @@ static const char *const texts[STATEMENTS] = {
 	[IDS] = "UPDATE daemon SET value = ?1 WHERE name = 'next_id'",
 	[SPEC] = "INSERT INTO specs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)",
 	[SPEC_GONE] = "DELETE FROM specs WHERE id = ?1",
-	[GATE] = "INSERT INTO gates VALUES (?1, ?2)",
+	[GATE] = "INSERT INTO gates (id, ids) VALUES (?1, ?2)",
+	[GATE_PASSED] = "UPDATE gates SET passed_us = ?2 WHERE id = ?1",
+	[GATE_GONE] = "DELETE FROM gates WHERE id = ?1",
 	[KEY] = "INSERT OR REPLACE INTO keys VALUES (?1, ?2, ?3, ?4)",
 	[KEY_GONE] = "DELETE FROM keys WHERE first = ?1",
 	[TASK] = "INSERT INTO tasks (id, spec, submitted_us, args, gate, sum, args_file) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -270,6 +279,21 @@ check_schema(char *why, size_t size)
 }
 
 static bool
+bring_up_to_date(char *why, size_t size)
+{
+	for (size_t i = 0; i < sizeof additions / sizeof *additions; i++) {
+		sqlite3_stmt *s = NULL;
+		bool has = sqlite3_prepare_v2(db, additions[i].ask, -1, &s, NULL) == SQLITE_OK;
+		sqlite3_finalize(s);
+		if (has || execute(additions[i].make))
+			continue;
+		snprintf(why, size, "an earlier futured made it, and it cannot be given what it lacks: %s", sqlite3_errmsg(db));
+		return false;
+	}
+	return true;
+}
+
+static bool
 configure(enum store_sync sync, char *why, size_t size)
 {
 	static const char *const names[] = { "FULL", "NORMAL", "OFF" };
@@ -402,7 +426,8 @@ open_store(const char *path, enum store_sync sync, char *why, size_t size)
 		sqlite3_extended_result_codes(db, 1);
 		db_path = realpath(path, NULL);
 		if (db_path && asprintf(&log_path, "%s-wal", db_path) >= 0 && find_place(db_path, &db_place) &&
-		    configure(sync, inner, sizeof inner) && check_schema(inner, sizeof inner) && prepare(inner, sizeof inner)) {
+		    configure(sync, inner, sizeof inner) && check_schema(inner, sizeof inner) && bring_up_to_date(inner, sizeof inner) &&
+		    prepare(inner, sizeof inner)) {
 			sqlite3_wal_hook(db, on_logged, NULL);
 			logged.known = recover();
 			return true;
@@ -535,6 +560,11 @@ put(const struct note *n)
 	case NOTE_GATE:
 		bind_text(GATE, 2, n->u.name.text);
 		return put_id(GATE, n->id);
+	case NOTE_GATE_PASSED:
+		bind_int(GATE_PASSED, 2, n->u.passed);
+		return put_id(GATE_PASSED, n->id);
+	case NOTE_GATE_GONE:
+		return put_id(GATE_GONE, n->id);
 	case NOTE_KEY:
 		bind_int(KEY, 2, (int64_t)n->count);
 		bind_text(KEY, 3, n->u.name.owner);
@@ -797,7 +827,7 @@ read_spec(sqlite3_stmt *s, struct replay *to)
 static bool
 read_gate(sqlite3_stmt *s, struct replay *to)
 {
-	return replay_gate(to, (uint64_t)sqlite3_column_int64(s, 0), column(s, 1));
+	return replay_gate(to, (uint64_t)sqlite3_column_int64(s, 0), column(s, 1), sqlite3_column_int64(s, 2));
 }
 
 static bool
@@ -873,7 +903,7 @@ replay(struct replay *to, char *why, size_t size)
 	return read_rows("SELECT name, value FROM daemon", to, read_daemon, why, size) &&
 	    read_rows("SELECT id, name, what FROM pools ORDER BY id", to, read_pool, why, size) &&
 	    read_rows("SELECT * FROM specs", to, read_spec, why, size) &&
-	    read_rows("SELECT id, ids FROM gates", to, read_gate, why, size) &&
+	    read_rows("SELECT id, ids, passed_us FROM gates", to, read_gate, why, size) &&
 	    read_rows("SELECT host, slot, tasks FROM sent", to, read_sent, why, size) &&
 	    read_rows("SELECT t.id, spec, submitted_us, args, gate, t.attempt, not_before_us, let_go, sum, r.state, r.attempt, r.started_us,"
 		      " r.finished_us, r.failed, r.seen, r.value, r.rusage, args_file, value_file, killed FROM tasks t LEFT JOIN results r ON r.id = t.id"

@@ -187,3 +187,70 @@ def test_a_protocol_error_is_the_last_thing_said_although_a_submit_waits_for_its
         other.await_protocol_error()
         assert other.answer(901), "it was whole, and before the error"
         other.close()
+
+
+def tables(daemon, client, question):
+    """What a copy of the store says."""
+    copy = daemon.path("copy.%d.db" % len(os.listdir(daemon.directory)))
+    client.call("backup", copy)
+    with sqlite3.connect(copy) as db:
+        rows = db.execute(question).fetchall()
+    db.close()
+    return rows
+
+
+def test_what_tasks_waited_for_goes_from_the_store_with_them(daemon, client):
+    """A row of each was left until the daemon started anew."""
+    client.call("pause", "one")
+    first = client.call("submit", "one", *sh("true"))
+    after = [client.call("submit", "shell", *sh("true"), {"after": [first]}) for _ in range(3)]
+    run = client.call("map", "shell", "/bin/true", [[]] * 5, {"after": [first, after[0]]})
+    assert tables(daemon, client, "select count(*), count(passed_us) from gates") == [(4, 0)]
+    client.call("resume", "one")
+    client.call("wait", [*after, run])
+    assert tables(daemon, client, "select count(*), count(passed_us) from gates") == [(4, 4)]
+    client.call("release", [first, *after[:2], run])
+    assert tables(daemon, client, "select count(*) from gates") == [(1,)]
+    client.call("release", after)
+    assert tables(daemon, client, "select count(*) from gates") == [(0,)]
+
+
+@pytest.mark.parametrize("how", ["after", "map", "value", "both"])
+def test_who_waits_for_one_that_was_bound_fails_after_a_crash(daemon, client, reborn, how):
+    """It had not ended, and was taken for one that ended well and was forgotten."""
+    out, gate = daemon.path("ran"), daemon.gate()
+    bound = client.call("submit", "one", *gate.task(), {"bound": True})
+    task, after = sh('echo ran >>"$1"', out), {"after": [bound]}
+    if how == "map":
+        waits, _ = client.call("map", "shell", task[0], [task[1]] * 2, after)
+    else:
+        waits = client.call("submit", "shell", *task, {**(after if how != "value" else {}), **({"stdin": ref(bound)} if how != "after" else {})})
+    gate.await_start()
+    again = reborn(daemon).client()
+    error = refused("DependencyError", again.call, "result", waits)
+    assert error["cause"]["type"] == "ExpiredFutureError" and error["cause"]["future"] == bound
+    assert not os.path.exists(out)
+
+
+def test_who_had_waited_for_one_that_was_bound_runs_after_a_crash(daemon, client, reborn):
+    bound = client.call("submit", "shell", *sh("true"), {"bound": True})
+    client.call("pause", "one")
+    waits = client.call("submit", "one", *sh("echo ran"), {"after": [bound]})
+    client.call("wait", [bound])
+    eventually(lambda: client.call("show", waits)["why"]["code"] == "paused")
+    again = reborn(daemon).client()
+    again.call("resume", "one")
+    assert again.call("result", waits)["stdout"] == b"ran\n"
+
+
+def test_a_store_that_lacks_what_came_later_is_given_it(daemon, client, launch):
+    client.call("pause", "one")
+    first = client.call("submit", "one", *sh("echo first"))
+    after = client.call("submit", "one", *sh("echo after"), {"after": [first]})
+    daemon.stop()
+    with sqlite3.connect(daemon.path("state/futured.db")) as db:
+        db.execute("alter table gates drop column passed_us")
+    db.close()
+    again = launch(directory=daemon.directory).client()
+    again.call("resume", "one")
+    assert again.call("result", after)["stdout"] == b"after\n"
