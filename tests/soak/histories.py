@@ -225,7 +225,7 @@ class Telling:
     def settle(self, what):
         """What a cancel or a failure has set off takes the daemon some turns."""
         alive = [f for f in self.model.alive() if f.final]
-        until = time.monotonic() + 5
+        until = time.monotonic() + PATIENCE
         while alive:
             try:
                 states = self.call("state", [f.id for f in alive])
