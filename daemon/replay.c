@@ -1,6 +1,7 @@
 /* ids, instance ─► opened pools ─► specs ─► gates ─► what slots held (and what their boards say) ─► tasks, each as it was ─► outputs ─► keys;
- * then, when all are there: final ones are kept for the rest of their time, in the order of finishing; pending ones are placed, in the order of their
- * ids; those that had begun fail or are tried again. All of that is committed before anything is listened to or run. */
+ * then, when all are there: final ones are kept for the rest of their time, in the order of finishing; pending ones are placed, in the order in which
+ * they became ready to run, which is that of the queue that they were in; those that had begun fail or are tried again, behind the others. All of
+ * that is committed before anything is listened to or run. */
 #include "daemon/replay.h"
 
 #include <stdio.h>
@@ -43,7 +44,8 @@ struct known_gate {
 	uint64_t row;
 	int64_t *ids; /* owned; negative: of one that is not stored */
 	size_t count;
-	int64_t passed; /* 0: not yet */
+	bool over;      /* nothing is left to wait for */
+	int64_t passed; /* since when; not over: when the last of those that have ended did */
 	struct gate *gate; /* shared; made for the first that waits behind it */
 	UT_hash_handle hh;
 };
@@ -59,7 +61,7 @@ struct held {
 struct fate {
 	struct future *future;
 	struct known_gate *gate; /* NULL: none */
-	uint64_t finished_us;
+	int64_t when; /* wall clock: when it finished; a pending one: when it became ready, were it not for its gate */
 	bool begun, damaged, gone, killed;
 	bool final;
 };
@@ -71,6 +73,7 @@ struct replay {
 	struct fate *fate; /* in the order of ids; owned */
 	size_t count, size;
 	uint64_t last_spec, last_gate, last_pool;
+	int64_t last_submitted;
 	uint64_t kept, waiting, again, lost;
 };
 
@@ -192,6 +195,7 @@ replay_gate(struct replay *r, uint64_t row, struct replay_text ids, int64_t pass
 	}
 	g->row = row;
 	g->passed = passed;
+	g->over = passed != 0;
 	if (row > r->last_gate)
 		r->last_gate = row;
 	while (*at && g->count < most) {
@@ -288,7 +292,7 @@ restore_outcome(struct replay *r, struct future *f, struct fate *fate, const str
 	f->attempt = (uint16_t)t->attempt;
 	f->started_us = clock_from_wall(t->started);
 	f->finished_us = clock_from_wall(t->finished);
-	fate->finished_us = f->finished_us;
+	fate->when = t->finished;
 	fate->final = true;
 	future_restore(f, (enum future_state)t->state, t->failed || t->value_lost, t->seen, value);
 	return !t->rusage.len || (future_more(f) && copy_bytes(&f->more->rusage, t->rusage));
@@ -309,6 +313,8 @@ replay_task(struct replay *r, const struct replay_task *t)
 	}
 	if (t->id >= registry_next())
 		registry_begin_at(t->id + 1);
+	if (t->submitted > r->last_submitted)
+		r->last_submitted = t->submitted;
 	if (!(fate = add_fate(r)) || !(f = registry_make(t->id)) || !copy_bytes(&args, t->args))
 		return false;
 	if (t->args_bytes)
@@ -331,6 +337,8 @@ replay_task(struct replay *r, const struct replay_task *t)
 		return false;
 	if (t->final)
 		return true;
+	/* Ids rise with the time of submitting, though the wall clock may have been set back between two daemons. */
+	fate->when = fate->begun ? INT64_MAX : t->not_before ? t->not_before : r->last_submitted + (int64_t)k->spec->delay_us;
 	uint64_t not_before = t->not_before ? (uint64_t)t->not_before : k->spec->delay_us ? (uint64_t)t->submitted + k->spec->delay_us : 0;
 	int64_t left = not_before ? (int64_t)not_before - clock_wall_now() : 0;
 	uint64_t most = t->not_before ? future_retry_pause(f) : k->spec->delay_us;
@@ -414,23 +422,37 @@ references(const struct future *f, size_t *count)
 	return ids;
 }
 
+/* One that others wait for: they are not ready before it ends. */
+static void
+note_end(int64_t *when, const struct future *f)
+{
+	int64_t end = f && future_is_final(f) ? clock_wall_us(f->finished_us) : 0;
+	if (end > *when)
+		*when = end;
+}
+
 /* Appends what is left to wait for: those that are still there, for the others have finished without error and were forgotten, else whoever waited had
  * failed with them; and those that were not stored, of which nobody knows that. */
 static size_t
-append_left(uint64_t *to, size_t at, const struct known_gate *g)
+append_left(uint64_t *to, size_t at, struct known_gate *g)
 {
-	for (size_t i = 0; !g->passed && i < g->count; i++) {
+	for (size_t i = 0; !g->over && i < g->count; i++) {
 		uint64_t id = (uint64_t)(g->ids[i] < 0 ? -g->ids[i] : g->ids[i]);
-		if (g->ids[i] < 0 || registry_find(id))
-			to[at++] = id;
+		const struct future *f = registry_find(id);
+		if (!f && g->ids[i] > 0)
+			continue;
+		to[at++] = id;
+		note_end(&g->passed, f);
 	}
 	return at;
 }
 
 /* Behind its own gate, where its arguments refer to others. False without memory. */
 static bool
-hold_behind_own(struct future *f, const struct known_gate *after, bool *none)
+hold_behind_own(struct fate *fate, bool *none)
 {
+	struct future *f = fate->future;
+	struct known_gate *after = fate->gate;
 	size_t refs = 0, count;
 	const uint64_t *ids = references(f, &refs);
 	bool from_stdin = f->spec->stdin_kind == SPEC_STDIN_FUTURE;
@@ -448,6 +470,8 @@ hold_behind_own(struct future *f, const struct known_gate *after, bool *none)
 	count = refs;
 	if (from_stdin)
 		all[count++] = f->spec->stdin_future;
+	for (size_t i = 0; i < count; i++)
+		note_end(&fate->when, registry_find(all[i]));
 	if (after)
 		count = append_left(all, count, after);
 	f->has_refs = refs != 0;
@@ -480,15 +504,17 @@ hold_behind_shared(struct future *f, struct known_gate *g)
 /* Behind its gate, where it has one: for all of them before any comes to its end, as one that was let go is gone then. One that had begun has what it
  * refers to by its own gate, too, as it may run again. */
 static bool
-hold(const struct fate *fate)
+hold(struct fate *fate)
 {
 	bool none;
 
 	if (fate->final || fate->damaged || fate->killed || fate->gone)
 		return true;
-	if (!hold_behind_own(fate->future, fate->gate, &none))
+	if (!hold_behind_own(fate, &none) || (none && !fate->begun && fate->gate && !hold_behind_shared(fate->future, fate->gate)))
 		return false;
-	return !none || fate->begun || !fate->gate || hold_behind_shared(fate->future, fate->gate);
+	if (fate->gate && fate->gate->passed > fate->when)
+		fate->when = fate->gate->passed;
+	return true;
 }
 
 static void
@@ -523,31 +549,33 @@ place(struct replay *r, const struct fate *fate)
 }
 
 static int
-by_finish(const void *a, const void *b)
+by_time(const void *a, const void *b)
 {
 	const struct fate *x = a, *y = b;
-	if (x->finished_us != y->finished_us)
-		return x->finished_us < y->finished_us ? -1 : 1;
+	if (x->when != y->when)
+		return x->when < y->when ? -1 : 1;
 	return x->future->id < y->future->id ? -1 : 1;
 }
 
-/* Final ones, oldest first; then pending ones, which may need them; then those that had been let go, and that nobody needs, go. */
+/* Whoever waits, behind what it waits for; final ones, oldest first; then the pending ones go to their places; then those that had been let go, and
+ * that nobody needs, go. */
 static bool
 settle(struct replay *r)
 {
 	bool good = true;
 
+	for (size_t i = 0; good && i < r->count; i++) {
+		store_restored(r->fate[i].future);
+		good = hold(&r->fate[i]);
+	}
 	if (r->count)
-		qsort(r->fate, r->count, sizeof *r->fate, by_finish);
+		qsort(r->fate, r->count, sizeof *r->fate, by_time);
 	for (size_t i = 0; i < r->count; i++) {
 		struct future *f = r->fate[i].future;
 		r->kept += r->fate[i].final;
-		store_restored(f);
 		if (r->fate[i].final && !f->let_go)
 			retention_keep(f, f->spec->retain_us);
 	}
-	for (size_t i = 0; good && i < r->count; i++)
-		good = hold(&r->fate[i]);
 	for (size_t i = 0; good && i < r->count; i++)
 		if (!r->fate[i].final)
 			place(r, &r->fate[i]);

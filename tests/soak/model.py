@@ -168,12 +168,8 @@ class Model:
                       key=lambda f: (-f.priority, f.first_order))
 
     def restart(self, next_id):
-        """A block of ids was set aside, and is passed over; who is queued stands in the order of ids."""
+        """A block of ids was set aside, and is passed over; who is queued stands where it stood."""
         self.next_id = next_id
-        for f in self.futures.values():
-            if f.first_order is not None:
-                f.first_order = f.id
-        self.order = next_id
 
     def run(self):
         """Returns for each pool the ids that were in its queue, in order."""

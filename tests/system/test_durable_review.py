@@ -254,3 +254,73 @@ def test_a_store_that_lacks_what_came_later_is_given_it(daemon, client, launch):
     again = launch(directory=daemon.directory).client()
     again.call("resume", "one")
     assert again.call("result", after)["stdout"] == b"after\n"
+
+
+def as_they_become_ready(daemon, client):
+    """A queue in which each task got its place in another way: pool one, paused, and the names in the order in which they became ready."""
+    out, gate, held = daemon.path("order"), daemon.gate("first"), daemon.gate("second")
+    mark = 'echo "$1" >>"$2"'
+
+    def submit(name, script=mark, **options):
+        return client.call("submit", "one", *sh(script, name, out), options)
+    tried = submit("tried", '[ $FUTURED_ATTEMPT = 1 ] && exit 1; ' + mark, retries=1, retry_delay=0.5)
+    eventually(lambda: (client.call("show", tried)["why"] or {}).get("code") == "retry")
+    client.call("pause", "one")
+    dependency, value = client.call("submit", "shell", *gate.task()), client.call("submit", "shell", *held.task(then="echo x"))
+    gate.await_start()
+    held.await_start()
+    first, _ = client.call("map", "one", "/bin/sh", [sh(mark, "after%d" % n, out)[1] for n in range(3)], {"after": [dependency]})
+    piped = submit("piped", stdin=ref(value))
+    both = submit("both", stdin=ref(value), after=[dependency])
+    late = submit("late", delay=1)
+    submit("plain")
+    later, _ = client.call("map", "one", "/bin/sh", [sh(mark, "delayed%d" % n, out)[1] for n in range(3)], {"delay": 0.7})
+
+    def until_queued(*ids):
+        for future in ids:
+            eventually(lambda: client.call("show", future)["position"] is not None)
+    until_queued(tried)
+    submit("behind")
+    until_queued(*range(later, later + 3))
+    submit("between")
+    client.call("release", [dependency, value])
+    held.open()
+    until_queued(piped)
+    until_queued(late)
+    gate.open()
+    until_queued(*range(first, first + 3), both)
+    submit("last")
+    client.call("submit", "one", *sh("true"), {"priority": -1})
+    assert not os.path.exists(out)
+    return out, ["plain", "tried", "behind", "delayed0", "delayed1", "delayed2", "between", "piped", "late", "after0", "after1", "after2", "both", "last"]
+
+
+@pytest.mark.parametrize("restarts", [0, 1])
+def test_the_order_is_the_same_after_a_restart(daemon, client, reborn, restarts):
+    """It was that of ids."""
+    out, order = as_they_become_ready(daemon, client)
+    for _ in range(restarts):
+        daemon = reborn(daemon)
+    client = daemon.client()
+    client.call("resume", "one")
+    eventually(lambda: len(helpers.lines(out)) == len(order), 10)
+    assert helpers.lines(out) == order
+
+
+def test_the_order_is_the_same_though_the_clock_was_set_back(launch, tmp_path):
+    clock = shims.Shim("clock", str(tmp_path))
+    daemon, words = launch(env=clock.env), []
+    out = daemon.path("order")
+    for life in range(3):
+        client = daemon.client()
+        client.call("pause", "one")
+        for n in range(2):
+            words.append("%d.%d" % (life, n))
+            client.call("submit", "one", *sh('echo "$1" >>"$2"', words[-1], out))
+        clock.wrong_us -= 3600 * 1000000
+        daemon.kill()
+        daemon.clients.clear()
+        daemon = launch(directory=daemon.directory, env=clock.env)
+    daemon.client().call("resume", "one")
+    eventually(lambda: len(helpers.lines(out)) == len(words))
+    assert helpers.lines(out) == words
