@@ -84,6 +84,10 @@ clear_note(struct note *n)
 		free(n->u.name.text);
 		free(n->u.name.owner);
 		break;
+	case NOTE_BY_HAND:
+		free(n->u.by_hand.pool);
+		free(n->u.by_hand.paused_by);
+		break;
 	default:
 		break;
 	}

@@ -38,6 +38,7 @@ enum note_verb {
 	NOTE_GONE,        /* forgotten; count: 1 << enum payload_kind of the files that go with it */
 	NOTE_POOL,        /* an opened pool: text its name, bytes what it is */
 	NOTE_POOL_GONE,
+	NOTE_BY_HAND,     /* what was done to a pool by hand; nothing: no longer */
 };
 
 struct note_sent {
@@ -71,6 +72,13 @@ struct note {
 			char *text;  /* owned */
 			char *owner; /* owned; NULL: none */
 		} name;
+		struct {
+			char *pool;       /* owned */
+			char *paused_by;  /* owned; NULL: nobody in particular */
+			int64_t paused;   /* since when; 0: it is not */
+			uint32_t workers; /* 0: as configured */
+			uint32_t configured;
+		} by_hand;
 		int stream;
 		int64_t passed;
 	} u;

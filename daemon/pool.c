@@ -21,6 +21,7 @@
 #include "daemon/store.h"
 #include "daemon/workers.h"
 #include "proto/error.h"
+#include "proto/worker.h"
 
 enum { START_BUDGET = 5, START_WINDOW_S = 10, BACKOFF_MAX_S = 60, SETTLED_PER_TURN = 1000, ABSENT_OUTPUT = 1 << 20 };
 
@@ -130,15 +131,25 @@ pool_open(struct pool *like, unsigned workers, struct owner *owner, uint64_t bou
 	return NULL;
 }
 
-struct pool *
-pool_absent(const char *name, enum config_kind kind)
+static struct pool *
+find_retired(const char *name, size_t len)
 {
 	struct pool *p;
 
 	DL_FOREACH(retired, p) {
-		if (strcmp(p->name, name) == 0)
+		if (strlen(p->name) == len && memcmp(p->name, name, len) == 0)
 			return p;
 	}
+	return NULL;
+}
+
+struct pool *
+pool_absent(const char *name, enum config_kind kind)
+{
+	struct pool *p = find_retired(name, strlen(name));
+
+	if (p)
+		return p;
 	struct config_pool none = { .name = (char *)name, .kind = kind, .workers = 1, .output = ABSENT_OUTPUT, .spill = ABSENT_OUTPUT, .queue = UINT64_MAX };
 	if (!(p = pool_new(&none)))
 		return NULL;
@@ -151,6 +162,15 @@ pool_absent(const char *name, enum config_kind kind)
 	return p;
 }
 
+/* It goes: the next one of its name is as configured. Without memory the next daemon finds no such pool. */
+static void
+forget_by_hand(struct pool *p)
+{
+	p->paused = false;
+	p->configured = 0;
+	store_by_hand(p);
+}
+
 void
 pool_remove(struct pool *p)
 {
@@ -159,6 +179,7 @@ pool_remove(struct pool *p)
 	p->gone = true;
 	DL_DELETE(pools, p);
 	store_pool_gone(p->row);
+	forget_by_hand(p);
 	pool_end_hosts(p, p->config->grace_us);
 	pool_settle(p);
 	pool_drop(p);
@@ -173,6 +194,7 @@ pool_retire(struct pool *p)
 	pool_end_hosts(p, UINT64_MAX / 4); /* what runs finishes */
 	pool_settle(p); /* who waits for room is refused */
 	if (pool_is_empty(p)) {
+		forget_by_hand(p);
 		pool_drop(p);
 		return;
 	}
@@ -182,17 +204,15 @@ pool_retire(struct pool *p)
 struct pool *
 pool_return(const char *name)
 {
-	struct pool *p;
-	DL_FOREACH(retired, p) {
-		if (strcmp(p->name, name) != 0)
-			continue;
-		DL_DELETE(retired, p);
-		DL_APPEND(pools, p);
-		p->gone = false;
-		pool_wake(p);
-		return p;
-	}
-	return NULL;
+	struct pool *p = find_retired(name, strlen(name));
+
+	if (!p)
+		return NULL;
+	DL_DELETE(retired, p);
+	DL_APPEND(pools, p);
+	p->gone = false;
+	pool_wake(p);
+	return p;
 }
 
 void
@@ -204,8 +224,11 @@ pool_configure(struct pool *p, const struct config_pool *config)
 	for (struct host *h = p->hosts; h; h = h->next)
 		box_set_limits(h->box, config);
 	p->absent = false;
-	if (before != after) /* else a resize by hand stays */
+	if (before != after) { /* else a resize by hand stays */
 		pool_resize(p, after);
+		p->configured = 0;
+		store_by_hand(p); /* without memory: the next daemon sees that the configuration is another */
+	}
 	pool_settle(p);
 	pool_wake(p);
 }
@@ -467,6 +490,44 @@ pool_pause(struct pool *p, bool paused, struct owner *by)
 	}
 	p->paused = paused;
 	pool_wake(p);
+}
+
+bool
+pool_pause_by_hand(struct pool *p, bool paused, struct owner *by)
+{
+	bool was = p->paused;
+
+	pool_pause(p, paused, by);
+	return was == paused || store_by_hand(p);
+}
+
+bool
+pool_resize_by_hand(struct pool *p, unsigned workers)
+{
+	unsigned configured = wanted_workers(p->config);
+
+	pool_resize(p, workers);
+	p->configured = workers == configured && !p->like ? 0 : configured;
+	return store_by_hand(p);
+}
+
+bool
+pool_restore_by_hand(const char *name, size_t len, uint64_t paused_us, struct owner *by, unsigned workers, unsigned configured)
+{
+	struct pool *p = pool_find(name, len);
+
+	if (!p && !(p = find_retired(name, len)))
+		return false;
+	p->by_hand = true;
+	pool_pause(p, paused_us != 0, by);
+	p->paused_us = paused_us;
+	if (workers && workers <= WORKER_SLOTS_MAX && !p->absent && (p->like || configured == wanted_workers(p->config))) {
+		p->workers = workers;
+		p->configured = configured;
+	} else if (workers || !p->paused) {
+		store_by_hand(p); /* as configured now */
+	}
+	return true;
 }
 
 void

@@ -41,6 +41,8 @@ struct pool {
 	uint64_t bound_to;          /* connection that it goes with; 0: none */
 	struct owner *owner;        /* of an opened pool; counted */
 	unsigned workers;           /* wanted */
+	unsigned configured;        /* how many there were to be when that was changed by hand; 0: it was not */
+	bool by_hand;               /* the store knows what was done by hand */
 	struct queue *queue;
 	struct host *hosts;
 	struct slot **slot;         /* of the hosts that are ready */
@@ -129,6 +131,13 @@ void pool_take_back_ahead(struct pool *p);
 /* `by` whom, NULL: nobody in particular. */
 void pool_pause(struct pool *p, bool paused, struct owner *by);
 void pool_resize(struct pool *p, unsigned workers);
+/* The same by hand: a durable store remembers it, a number of workers until the configuration has another one. False: done, and there was no
+ * memory to have it remembered. */
+bool pool_pause_by_hand(struct pool *p, bool paused, struct owner *by);
+bool pool_resize_by_hand(struct pool *p, unsigned workers);
+/* What was done to a pool by hand before the restart: paused since then (0: it was not), and so many workers when so many were configured (0: it
+ * was not). False if there is no such pool. */
+bool pool_restore_by_hand(const char *name, size_t len, uint64_t paused_us, struct owner *by, unsigned workers, unsigned configured);
 /* Tells all its hosts to end; they are killed when they have not after grace. */
 void pool_end_hosts(struct pool *p, uint64_t grace_us);
 /* Slots that are running or hold a task. */

@@ -1,7 +1,7 @@
-/* ids, instance ─► opened pools ─► specs ─► gates ─► what slots held (and what their boards say) ─► tasks, each as it was ─► outputs ─► keys;
- * then, when all are there: final ones are kept for the rest of their time, in the order of finishing; pending ones are placed, in the order in which
- * they became ready to run, which is that of the queue that they were in; those that had begun fail or are tried again, behind the others. All of
- * that is committed before anything is listened to or run. */
+/* ids, instance ─► opened pools ─► specs ─► what was done to pools by hand ─► gates ─► what slots held (and what their boards say) ─► tasks, each
+ * as it was ─► outputs ─► keys; then, when all are there: final ones are kept for the rest of their time, in the order of finishing; pending ones are
+ * placed, in the order in which they became ready to run, which is that of the queue that they were in; those that had begun fail or are tried again,
+ * behind the others. All of that is committed before anything is listened to or run. */
 #include "daemon/replay.h"
 
 #include <stdio.h>
@@ -358,6 +358,18 @@ replay_output(struct replay *r, uint64_t id, int stream, struct replay_text byte
 	struct future *f = registry_find(id);
 	(void)r;
 	return !f || stream < 0 || stream >= OUTPUT_STREAMS || output_restore(f, (enum output_stream)stream, bytes.at, bytes.len);
+}
+
+bool
+replay_by_hand(struct replay *r, struct replay_text pool, int64_t paused, struct replay_text by, uint32_t workers, uint32_t configured)
+{
+	struct owner *o = paused && by.at ? owner_of(by) : NULL;
+	const char *name = pool.at ? pool.at : "";
+	(void)r;
+
+	bool there = pool_restore_by_hand(name, pool.len, clock_from_wall(paused), o, workers, configured);
+	owner_drop(o);
+	return there || store_by_hand_gone(name, pool.len);
 }
 
 bool

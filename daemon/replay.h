@@ -54,6 +54,8 @@ void replay_ids(struct replay *r, uint64_t next);
 void replay_instance(struct replay *r, const char *instance);
 bool replay_pool(struct replay *r, uint64_t row, struct replay_text name, struct replay_text what);
 bool replay_spec(struct replay *r, const struct replay_spec *s);
+/* What was done to a pool by hand. `paused`: since when; `workers`: how many, when so many were `configured`; 0: nothing of that. */
+bool replay_by_hand(struct replay *r, struct replay_text pool, int64_t paused, struct replay_text by, uint32_t workers, uint32_t configured);
 /* `ids`: a JSON array, negative for those that are not stored. `passed`: when nothing was left to wait for; 0: not yet. */
 bool replay_gate(struct replay *r, uint64_t row, struct replay_text ids, int64_t passed);
 bool replay_sent(struct replay *r, uint64_t host, uint32_t slot, const struct note_sent *sent, size_t count);

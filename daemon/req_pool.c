@@ -66,8 +66,10 @@ req_pause(struct request *r)
 		request_fail(r, STATUS_SHUTDOWN, 0, "pool %s is being shut down: it cannot be paused", p->name);
 		return;
 	}
-	pool_pause(p, true, r->conn->owner);
-	request_nil(r);
+	if (pool_pause_by_hand(p, true, r->conn->owner))
+		request_nil(r);
+	else
+		request_no_memory(r);
 }
 
 void
@@ -77,8 +79,10 @@ req_resume(struct request *r)
 
 	if (!p)
 		return;
-	pool_pause(p, false, NULL);
-	request_nil(r);
+	if (pool_pause_by_hand(p, false, NULL))
+		request_nil(r);
+	else
+		request_no_memory(r);
 }
 
 static bool
@@ -117,8 +121,10 @@ req_resize(struct request *r)
 
 	if (!param_str(r, "pool", &name, &len) || !read_workers(r, &workers) || !(p = find_pool(r, name, len)) || (p->like && !workers_allowed(r, (uint64_t)workers)))
 		return;
-	pool_resize(p, (unsigned)workers);
-	request_nil(r);
+	if (pool_resize_by_hand(p, (unsigned)workers))
+		request_nil(r);
+	else
+		request_no_memory(r);
 }
 
 /* ---- open_pool ---- */

@@ -776,6 +776,39 @@ store_pool_gone(uint64_t row)
 		note(NOTE_POOL_GONE, row);
 }
 
+bool
+store_by_hand(struct pool *p)
+{
+	bool any = p->paused || p->configured;
+
+	if (!engine->commit || p->bound_to || (!any && !p->by_hand))
+		return true;
+	char *name = strdup(p->name), *by = p->paused_by ? strdup(p->paused_by->name) : NULL;
+	if (!name || (p->paused_by && !by)) {
+		free(name);
+		free(by);
+		return false;
+	}
+	struct note *n = note(NOTE_BY_HAND, 0);
+	n->u.by_hand.pool = name;
+	n->u.by_hand.paused_by = by;
+	n->u.by_hand.paused = p->paused ? clock_wall_us(p->paused_us) : 0;
+	n->u.by_hand.workers = p->configured ? p->workers : 0;
+	n->u.by_hand.configured = p->configured;
+	p->by_hand = any;
+	return true;
+}
+
+bool
+store_by_hand_gone(const char *name, size_t len)
+{
+	char *copy = strndup(name, len);
+
+	if (copy)
+		note(NOTE_BY_HAND, 0)->u.by_hand.pool = copy;
+	return copy != NULL;
+}
+
 /* ---- batches ---- */
 
 /* What the touched slots hold. False without memory: those not noted are still touched. */

@@ -101,6 +101,10 @@ bool store_pool(struct pool *p);
 /* It is being closed. */
 void store_pool_changed(struct pool *p);
 void store_pool_gone(uint64_t row);
+/* It was paused, resumed or resized by hand, or that is forgotten. False without memory. */
+bool store_by_hand(struct pool *p);
+/* There is no pool of that name, of which the store knows such a thing. False without memory. */
+bool store_by_hand_gone(const char *name, size_t len);
 /* Ids below this may be given. */
 void store_ids(uint64_t next);
 /* No slot holds anything: what an earlier daemon had handed over has been judged. */

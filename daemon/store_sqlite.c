@@ -30,9 +30,12 @@
 
 enum { SCHEMA = 1, APPLICATION = 0x66757464, CHECKPOINT_PAGES = 4000, BACKUP_PAGES = 200, TIDY_PAGES = 2000, SIZE_ASKED_US = 20000, PAGE = 4096 };
 
+#define BY_HAND_TABLE "CREATE TABLE by_hand (pool TEXT PRIMARY KEY, paused_us INTEGER, paused_by TEXT, workers INTEGER, configured INTEGER) WITHOUT ROWID"
+
 static const char schema[] =
     "CREATE TABLE daemon (name TEXT PRIMARY KEY, value) WITHOUT ROWID;\n"
     "CREATE TABLE pools (id INTEGER PRIMARY KEY, name TEXT, what BLOB);\n"
+    BY_HAND_TABLE ";\n"
     "CREATE TABLE specs (id INTEGER PRIMARY KEY, pool TEXT, kind TEXT, owner TEXT, fn TEXT, name TEXT, tags BLOB, kwargs BLOB, run BLOB,\n"
     "  opened INTEGER, run_pairs INTEGER, env BLOB, stdin BLOB, stdin_kind INTEGER, stdin_future INTEGER, priority INTEGER, retries INTEGER, timeout_us INTEGER,\n"
     "  deadline_us INTEGER, delay_us INTEGER, retry_delay_us INTEGER, retain_us INTEGER, sum INTEGER);\n"
@@ -58,11 +61,12 @@ static const struct {
 	const char *ask, *make;
 } additions[] = {
 	{ "SELECT passed_us FROM gates", "ALTER TABLE gates ADD COLUMN passed_us INTEGER" },
+	{ "SELECT 1 FROM by_hand", BY_HAND_TABLE },
 };
 
 enum statement {
 	BEGIN, COMMIT, ROLLBACK, IDS, SPEC, SPEC_GONE, GATE, GATE_PASSED, GATE_GONE, KEY, KEY_GONE, TASK, SENT, SENT_NONE, SENT_GONE, AGAIN, RESULT, OUTPUT, SEEN, LET_GO, KILLED,
-	TASK_GONE, RESULT_GONE, OUTPUT_GONE, POOL, POOL_GONE, STATEMENTS
+	TASK_GONE, RESULT_GONE, OUTPUT_GONE, POOL, POOL_GONE, BY_HAND, BY_HAND_GONE, STATEMENTS
 };
 
 static const char *const texts[STATEMENTS] = {
@@ -92,6 +96,8 @@ static const char *const texts[STATEMENTS] = {
 	[OUTPUT_GONE] = "DELETE FROM outputs WHERE id = ?1",
 	[POOL] = "INSERT INTO pools VALUES (?1, ?2, ?3)",
 	[POOL_GONE] = "DELETE FROM pools WHERE id = ?1",
+	[BY_HAND] = "INSERT OR REPLACE INTO by_hand VALUES (?1, ?2, ?3, ?4, ?5)",
+	[BY_HAND_GONE] = "DELETE FROM by_hand WHERE pool = ?1",
 };
 
 /* A file, by what it is and not by its name. */
@@ -527,6 +533,21 @@ put_gone(uint64_t id)
 }
 
 static bool
+put_by_hand(const struct note *n)
+{
+	enum statement s = n->u.by_hand.paused || n->u.by_hand.workers ? BY_HAND : BY_HAND_GONE;
+
+	bind_text(s, 1, n->u.by_hand.pool);
+	if (s == BY_HAND_GONE)
+		return step(s);
+	bind_int(s, 2, n->u.by_hand.paused);
+	bind_text(s, 3, n->u.by_hand.paused_by);
+	bind_int(s, 4, n->u.by_hand.workers);
+	bind_int(s, 5, n->u.by_hand.configured);
+	return step(s);
+}
+
+static bool
 put_id(enum statement s, uint64_t id)
 {
 	bind_int(s, 1, (int64_t)id);
@@ -610,6 +631,8 @@ put(const struct note *n)
 		return put_id(POOL, n->id);
 	case NOTE_POOL_GONE:
 		return put_id(POOL_GONE, n->id);
+	case NOTE_BY_HAND:
+		return put_by_hand(n);
 	}
 	return false;
 }
@@ -797,6 +820,13 @@ read_pool(sqlite3_stmt *s, struct replay *to)
 	return replay_pool(to, (uint64_t)sqlite3_column_int64(s, 0), column(s, 1), column(s, 2));
 }
 
+static bool
+read_by_hand(sqlite3_stmt *s, struct replay *to)
+{
+	return replay_by_hand(to, column(s, 0), sqlite3_column_int64(s, 1), column(s, 2), (uint32_t)sqlite3_column_int64(s, 3),
+	    (uint32_t)sqlite3_column_int64(s, 4));
+}
+
 static uint64_t
 sum_column(uint64_t h, struct replay_text t)
 {
@@ -903,6 +933,7 @@ replay(struct replay *to, char *why, size_t size)
 	return read_rows("SELECT name, value FROM daemon", to, read_daemon, why, size) &&
 	    read_rows("SELECT id, name, what FROM pools ORDER BY id", to, read_pool, why, size) &&
 	    read_rows("SELECT * FROM specs", to, read_spec, why, size) &&
+	    read_rows("SELECT pool, paused_us, paused_by, workers, configured FROM by_hand", to, read_by_hand, why, size) &&
 	    read_rows("SELECT id, ids, passed_us FROM gates", to, read_gate, why, size) &&
 	    read_rows("SELECT host, slot, tasks FROM sent", to, read_sent, why, size) &&
 	    read_rows("SELECT t.id, spec, submitted_us, args, gate, t.attempt, not_before_us, let_go, sum, r.state, r.attempt, r.started_us,"

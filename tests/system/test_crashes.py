@@ -164,6 +164,7 @@ def verify(scene):
     scene.daemon.clients.clear()
     after = scene.launch(scene.config, directory=scene.daemon.directory)
     client = after.client()
+    client.call("resume", "held")   # may have been paused
     for future in scene.gone:
         try:
             raise AssertionError("%d was released, and is %s" % (future, client.call("state", [future])))

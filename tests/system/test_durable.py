@@ -66,6 +66,7 @@ def test_pending_tasks_run_in_their_order_after_a_crash(daemon, client, reborn):
            for name, priority in (("c", 0), ("a", 9), ("d", 0), ("b", 5))]
     run = client.call("map", "one", "/bin/sh", [["-c", 'echo "$1" >> "$2"', "sh", name, out] for name in "efg"])
     again = reborn(daemon).client()
+    again.call("resume", "one")
     again.call("wait", ids + [run])
     assert marks(out) == list("abcdefg")
 
@@ -148,6 +149,7 @@ def test_a_released_value_is_kept_for_whoever_needs_it(daemon, client, reborn):
     client.call("release", [first])
     again = reborn(daemon).client()
     refused("ExpiredFutureError", again.call, "result", first)
+    again.call("resume", "shell")
     assert again.call("result", needs)["stdout"] == b"precious\n"
 
 
@@ -181,6 +183,7 @@ def test_released_and_cancelled_futures_stay_so(daemon, client, reborn):
     again = reborn(daemon).client()
     assert again.call("state", [cancelled]) == ["CANCELLED"]
     refused("ExpiredFutureError", again.call, "result", done)
+    again.call("resume", "one")
     eventually(lambda: again.call("stats")["futures"]["PENDING"] + again.call("stats")["futures"]["RUNNING"] == 0)
     refused("ExpiredFutureError", again.call, "result", released)
 
@@ -269,6 +272,7 @@ def test_a_pool_that_a_client_opened_is_there_with_its_tasks(daemon, client, reb
     future = client.call("submit", pool, "echo", [42])
     second = reborn(daemon)
     again = second.client()
+    again.call("resume", pool)
     assert again.call("result", future) == 42
     again.call("close_pool", pool)
     assert pool not in [p["name"] for p in reborn(second).client().call("pools")]
@@ -312,6 +316,92 @@ def test_a_pool_like_one_that_was_opened_outlives_it(daemon, client, reborn):
     assert again.call("call", second, "get_warmth") == 7
 
 
+def pool_of(client, name):
+    return next(p for p in client.call("pools") if p["name"] == name)
+
+
+def test_a_pool_that_was_paused_by_hand_is_paused_until_it_is_resumed(daemon, client, reborn):
+    opened = client.call("open_pool", {"like": "one", "workers": 1})
+    for name in ("one", opened):
+        client.call("pause", name)
+    future = client.call("submit", "one", *sh("echo ran"))
+    before = client.call("show", future)["why"]
+    daemon = reborn(reborn(daemon))
+    client = daemon.client()
+    why = client.call("show", future)["why"]
+    assert why["code"] == "paused" and why["by"] == before["by"] and abs(why["since"] - before["since"]) < 0.001
+    assert [p["name"] for p in client.call("pools") if p["paused"]] == ["one", opened]
+    for name in ("one", opened):
+        client.call("resume", name)
+    assert client.call("result", future)["stdout"] == b"ran\n"
+    assert not any(p["paused"] for p in reborn(daemon).client().call("pools"))
+
+
+def test_a_number_of_workers_set_by_hand_holds_until_the_configuration_has_another(daemon, client, reborn):
+    opened = client.call("open_pool", {"like": "one", "workers": 2})
+    client.call("resize", "shell", 5)
+    client.call("resize", opened, 3)
+    client.call("resize", "one", 4)
+    client.call("resize", "one", 1)  # as configured: nothing is left by hand
+    daemon = reborn(daemon)
+    client = daemon.client()
+    assert [pool_of(client, name)["workers"] for name in ("shell", opened, "one")] == [5, 3, 1]
+    other = {"pools": {**CONFIG["pools"], "shell": {"kind": "command", "workers": 3}, "one": {"kind": "command", "workers": 6}}}
+    daemon = reborn(daemon, **other)
+    client = daemon.client()
+    assert [pool_of(client, name)["workers"] for name in ("shell", opened, "one")] == [3, 3, 6], "the configuration has another number"
+    client = reborn(daemon).client()
+    assert [pool_of(client, name)["workers"] for name in ("shell", "one")] == [2, 1], "and what was by hand is forgotten"
+
+
+def test_a_number_of_workers_set_by_hand_is_forgotten_by_a_reload_with_another(daemon, client, reborn):
+    client.call("resize", "shell", 5)
+    client.call("pause", "shell")
+    pools = daemon.config["pools"]
+    for workers in (3, 2):
+        daemon.config["pools"] = {**pools, "shell": {"kind": "command", "workers": workers}}
+        daemon.write_config()
+        client.call("reload")
+    shell = pool_of(reborn(daemon).client(), "shell")
+    assert shell["workers"] == 2 and shell["paused"]
+
+
+def test_what_was_done_by_hand_is_forgotten_with_the_pool(daemon, client, launch):
+    opened = client.call("open_pool", {"like": "one", "workers": 2})
+    for name in ("one", "shell", opened):
+        client.call("pause", name)
+    waits = client.call("submit", "shell", *sh("true"))
+    client.call("close_pool", opened)
+    pools = daemon.config["pools"]
+    daemon.config["pools"] = {"native": pools["native"]}
+    daemon.write_config()
+    client.call("reload")
+    daemon.kill()
+    daemon.clients.clear()
+    again = launch(directory=daemon.directory)
+    client = again.client()
+    assert {p["name"]: p["paused"] for p in client.call("pools")} == {"shell": True, "one": False, "native": False}, "a task of shell was left"
+    assert client.call("state", [waits]) == ["PENDING"]
+    client.call("resume", "shell")
+    client.call("wait", [waits])
+    copy = again.path("copy.db")
+    client.call("backup", copy)
+    with sqlite3.connect(copy) as db:
+        assert db.execute("select * from by_hand").fetchall() == []
+    db.close()
+
+
+def test_a_shutdown_ends_a_pause_for_the_life_of_the_daemon_only(daemon, client, launch):
+    client.call("pause", "one")
+    future = client.call("submit", "one", *sh("echo ran"))
+    client.call("shutdown")
+    daemon.await_end()
+    daemon.clients.clear()
+    client = launch(directory=daemon.directory).client()
+    assert client.call("result", future)["stdout"] == b"ran\n"
+    assert pool_of(client, "one")["paused"]
+
+
 def test_a_pool_bound_to_a_connection_is_gone_and_its_tasks_are_cancelled(daemon, client, reborn):
     pool = client.call("open_pool", {"like": "native", "workers": 1, "bound": True})
     client.call("pause", pool)
@@ -333,6 +423,8 @@ def test_tasks_of_a_pool_that_is_gone_wait_for_its_return(daemon, client, launch
     without.config["pools"] = CONFIG["pools"]
     without.write_config()
     again.call("reload")
+    assert again.call("show", future)["why"]["code"] == "paused", "as it was"
+    again.call("resume", "one")
     assert again.call("result", future)["stdout"] == b"back\n"
 
 
@@ -371,6 +463,7 @@ def test_a_damaged_record_is_not_run(daemon, client, launch):
     with open(path, "wb") as f:
         f.write(data.replace(b"harmless", b"harmfull"))
     again = launch(directory=daemon.directory).client()
+    again.call("resume", "one")
     assert "damaged" in refused("StoreError", again.call, "result", bad)["message"]
     assert again.call("result", good)["stdout"] == b"good\n"
 

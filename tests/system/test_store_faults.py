@@ -137,6 +137,7 @@ def test_what_was_refused_does_not_run_after_a_crash(stage, fault, times):
     accepted, word = refusals(stage, "during")
     accepted[first] = "first"
     stage.restart()
+    stage.client.call("resume", "shell")
     stage.client.call("wait", list(accepted))
     assert sorted(f["id"] for f in stage.client.call("list")) == sorted(accepted)
     helpers.eventually(lambda: not stage.client.call("list", {"state": "PENDING"}))
@@ -178,7 +179,8 @@ def reveals(stage):
     watcher.call("events")
     asks = {"submit": ("submit", "one", *stage.mark("new")), "map": ("map", "one", "/bin/sh", [stage.mark("m")[1]] * 3),
             "keyed": ("submit", "one", *stage.mark("keyed"), {"key": "k", "watch": True}), "cancel": ("cancel", old[:2]), "release": ("release", [done]),
-            "retry": ("retry", old[:1]), "open_pool": ("open_pool", {"like": "one", "workers": 1})}
+            "retry": ("retry", old[:1]), "open_pool": ("open_pool", {"like": "one", "workers": 1}),
+            "pause": ("pause", "shell"), "resume": ("resume", "shell"), "resize": ("resize", "shell", 3)}
     for what, params in asks.items():
         eventually(lambda: quiet(client, stage.disk))
         watcher.pending_notifications()
@@ -291,6 +293,8 @@ def one_mutant(stage, name, words, seen):
         except OSError:
             pass
     try:
+        for pool in ("shell", "one"):
+            client.call("resume", pool)
         helpers.eventually(lambda: all(p["busy"] == p["pending"] == 0 for p in client.call("pools")), 20, name + ": all runs")
         there = client.call("list")
     except (Hang, Closed) as error:
@@ -346,6 +350,7 @@ def test_a_daemon_starts_on_a_full_disk(launch, tmp_path):
     assert client.call("stats")["store"]["failing"]
     refused("StoreError", client.call, "submit", "shell", *stage.mark("after"))
     shims.heal(stage.disk)
+    client.call("resume", "one")
     assert client.call("result", done)["stdout"] == b"done\n"
     assert client.call("result", waits)["stdout"] == b"waits\n"
     for future, name in accepted.items():

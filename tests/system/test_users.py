@@ -299,8 +299,9 @@ def test_tasks_that_waited_for_their_pool_never_run_as_another_user(launch):
     store = {"store": "sqlite:state/futured.db"}
     daemon = launch(store, POOLS)
     client = daemon.client()
-    client.call("pause", "shell")
     mark = daemon.path("ran")
+    busy = [client.call("submit", "shell", "sleep", ["1000"]) for _ in range(2)]
+    eventually(lambda: client.call("state", busy) == ["RUNNING"] * 2)
     future = client.call("submit", "shell", "touch", [mark])
     assert daemon.stop() == 0
     daemon.config["pools"] = {"one": {"kind": "command", "workers": 1}, "two": {"kind": "command", "workers": 1, "user": "nobody"}}
