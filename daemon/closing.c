@@ -120,7 +120,7 @@ closing_begin(struct pool *p, const struct closing *how)
 	p->closed = true;
 	pool_settle(p);
 	if (p->paused)
-		pool_pause(p, false, NULL); /* it must come to an end */
+		pool_pause_by_hand(p, false, NULL); /* it must come to an end; without memory the next daemon has it paused again */
 	if (how->cancel_futures || how->terminate || how->kill)
 		closing_cancel_pending(p);
 	if (how->terminate || how->kill)

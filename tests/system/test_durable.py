@@ -402,6 +402,36 @@ def test_a_shutdown_ends_a_pause_for_the_life_of_the_daemon_only(daemon, client,
     assert pool_of(client, "one")["paused"]
 
 
+@pytest.mark.parametrize("cancel", [False, True], ids=["to run", "to be cancelled"])
+@pytest.mark.parametrize("wait", [False, True], ids=["told", "not told"])
+def test_a_pool_that_was_being_closed_is_closed_by_the_next_daemon(daemon, client, reborn, wait, cancel):
+    """It was open again, for ever, and what was to be cancelled ran."""
+    pool, out, go = client.call("open_pool", {"like": "one", "workers": 1}), daemon.path("ran"), daemon.path("go")
+    waits = [client.call("submit", pool, *sh('until [ -e "$2" ]; do sleep 0.01; done; echo ran >>"$1"', out, go), {"retries": 2}) for _ in range(3)]
+    client.request("close_pool", pool, {"wait": wait, "cancel_futures": cancel})
+    client.call("submit", "shell", *sh("true"))
+    daemon = reborn(daemon)
+    client = daemon.client()
+    refused(("ShutdownError", "UnknownPoolError"), client.call, "submit", pool, *sh("true"))
+    open(go, "w").close()
+    client.call("wait", waits)
+    assert client.call("state", waits) == ["CANCELLED" if cancel else "FINISHED"] * 3
+    assert len(marks(out)) == (0 if cancel else 3)
+    eventually(lambda: pool not in [p["name"] for p in client.call("pools")])
+    assert pool not in [p["name"] for p in reborn(daemon).client().call("pools")]
+
+
+def test_what_was_to_be_cancelled_with_a_large_pool_does_not_run_after_a_crash(daemon, client, reborn):
+    """The cancelling takes turns, and the answer does not wait for the last of them."""
+    pool = client.call("open_pool", {"like": "native", "workers": 1})
+    client.call("pause", pool)
+    first, count = client.call("map", pool, "echo", [[1]] * 30000)
+    client.call("close_pool", pool, {"wait": False, "cancel_futures": True})
+    client = reborn(daemon).client()
+    client.call("wait", [[first, count]])
+    assert set(client.call("state", [[first, count]])) == {"CANCELLED"}
+
+
 def test_a_pool_bound_to_a_connection_is_gone_and_its_tasks_are_cancelled(daemon, client, reborn):
     pool = client.call("open_pool", {"like": "native", "workers": 1, "bound": True})
     client.call("pause", pool)
