@@ -24,6 +24,7 @@ struct awaiting {
 static void
 answer(struct conn *c, uint32_t msgid, struct future *f, enum await_mode mode, bool release)
 {
+	conn_begin_settled(c, future_is_settled(f));
 	if (mode == AWAIT_RESULT || f->state == FUTURE_CANCELLED) {
 		answer_outcome(c, msgid, f);
 	} else if (f->failed) {
@@ -33,6 +34,7 @@ answer(struct conn *c, uint32_t msgid, struct future *f, enum await_mode mode, b
 	} else {
 		pack_nil(answer_result(c, msgid));
 	}
+	conn_end_settled(c);
 	if (release)
 		future_release(f);
 }

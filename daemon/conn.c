@@ -706,6 +706,18 @@ conn_say_bytes(struct conn *c, struct bytes b)
 	stream_say_bytes(&c->stream, b);
 }
 
+void
+conn_begin_settled(struct conn *c, bool settled)
+{
+	stream_set_at_once(&c->stream, settled);
+}
+
+void
+conn_end_settled(struct conn *c)
+{
+	stream_set_at_once(&c->stream, false);
+}
+
 bool
 conn_has_room(const struct conn *c)
 {

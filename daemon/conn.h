@@ -120,6 +120,9 @@ struct buf *conn_say(struct conn *c);
 /* The same for a whole message that no commit can make untrue. */
 struct buf *conn_say_now(struct conn *c);
 void conn_say_bytes(struct conn *c, struct bytes b);
+/* The answer that is said until conn_end_settled rests on nothing that is not committed, if so: then it waits for no other commit. */
+void conn_begin_settled(struct conn *c, bool settled);
+void conn_end_settled(struct conn *c);
 /* Makes the turn's notifications of it be made. */
 void conn_wake(struct conn *c);
 

@@ -78,6 +78,12 @@ future_is_final(const struct future *f)
 	return f->state == FUTURE_CANCELLED || f->state == FUTURE_FINISHED;
 }
 
+bool
+future_is_settled(const struct future *f)
+{
+	return future_is_final(f) && !f->undone && store_has_committed(f->batch);
+}
+
 const char *
 future_state_name(enum future_state state)
 {

@@ -96,6 +96,7 @@ struct future {
 	uint8_t filed : 2;         /* 1 << enum payload_kind: what of it is a file of the store */
 	bool stored : 1;           /* the store was told of it */
 	bool undone : 1;           /* could not be made durable: it never was */
+	uint32_t batch;            /* final: of the store, with which its outcome is committed */
 };
 
 struct future_totals {
@@ -129,6 +130,8 @@ uint64_t future_retry_pause(const struct future *f);
 void future_cancelled(struct future *f);
 
 bool future_is_final(const struct future *f);
+/* Whether it is final, and what there is to tell of it rests on no commit any more. */
+bool future_is_settled(const struct future *f);
 const char *future_state_name(enum future_state state);
 /* Reads a state's name. */
 bool future_state_find(const char *name, size_t len, enum future_state *out);

@@ -262,5 +262,7 @@ req_show(struct request *r)
 		return;
 	buf_init(&whole);
 	describe_future(&whole, f, DESCRIBE_WHOLE);
+	conn_begin_settled(r->conn, future_is_settled(f));
 	request_encoded(r, &whole);
+	conn_end_settled(r->conn);
 }

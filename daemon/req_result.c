@@ -47,6 +47,7 @@ visit_state(struct walk *w, struct conn *c, uint64_t id, struct future *f)
 	(void)c, (void)id;
 	if (f)
 		slot_look(f);
+	w->settled &= f && future_is_settled(f);
 	/* One that was released while a long list is walked had been final. */
 	pack_cstr(&w->out, future_state_name(f ? (enum future_state)f->state : FUTURE_FINISHED));
 	return true;
@@ -55,7 +56,7 @@ visit_state(struct walk *w, struct conn *c, uint64_t id, struct future *f)
 void
 req_state(struct request *r)
 {
-	struct walk w = { .visit = visit_state };
+	struct walk w = { .visit = visit_state, .settled = true };
 
 	if (!param_ids(r, &w.ids) || !request_ids(r, &w.ids, IDS_SEE))
 		return;

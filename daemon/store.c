@@ -51,6 +51,7 @@ static struct slot *touched;
 static uint64_t specs, gates, pools; /* rows given */
 static uint64_t ids_noted, held;
 static uint64_t given_us, latency_us;
+static uint32_t batches, committed; /* the numbers of the last one given, and of the last one committed */
 static void (*given_done)(bool good, const char *why);
 
 /* Shared with the thread. */
@@ -294,8 +295,10 @@ hear_commit(void)
 		counts.commit_max_us = us;
 	if (good && given.large)
 		for_large(&given, let_go, why, sizeof why);
-	if (good)
+	if (good) {
 		batch_clear(&given);
+		committed = batches;
+	}
 	given_done(good, why);
 }
 
@@ -627,8 +630,10 @@ void
 store_finish(struct future *f)
 {
 	counts.finished++;
-	if (!f->stored)
+	if (!f->stored) {
+		f->batch = store_batch();
 		return;
+	}
 	held += record_size(f) - TASK_BYTES - bytes_len(&f->args); /* of the result */
 	for (int i = 0; i < OUTPUT_STREAMS; i++) {
 		note_file(f, (enum output_stream)i);
@@ -648,12 +653,14 @@ store_finish(struct future *f)
 	}
 	if (f->more)
 		n->more = share(&f->more->rusage);
+	f->batch = store_batch();
 }
 
 void
 store_restored(struct future *f)
 {
 	f->stored = true;
+	f->batch = committed;
 	held += record_size(f);
 }
 
@@ -846,6 +853,18 @@ store_has_notes(void)
 	return touched || !batch_is_empty(&current);
 }
 
+uint32_t
+store_batch(void)
+{
+	return batches + store_has_notes();
+}
+
+bool
+store_has_committed(uint32_t batch)
+{
+	return (int32_t)(committed - batch) >= 0;
+}
+
 uint64_t
 store_latency_us(void)
 {
@@ -880,6 +899,7 @@ store_give(void (*done)(bool good, const char *why))
 	current = (struct batch){ .first = NULL };
 	given_done = done;
 	counts.batches++;
+	batches++;
 	give(false);
 	return STORE_GIVEN;
 }

@@ -117,6 +117,10 @@ void store_rows_taken(uint64_t specs, uint64_t gates, uint64_t pools);
 bool store_has_notes(void);
 /* How long a batch takes, lately, from being given until the loop has heard of it; 0 with the memory store. */
 uint64_t store_latency_us(void);
+/* The number of the batch that all of what was noted so far is in; and whether that is committed. Told apart while less than 2^31 others come
+ * between; then it is not committed, to be on the safe side. */
+uint32_t store_batch(void);
+bool store_has_committed(uint32_t batch);
 /* So much is noted that clients had better not be listened to. */
 bool store_is_behind(void);
 enum store_given { STORE_NOTHING, STORE_GIVEN, STORE_LATER };

@@ -354,7 +354,7 @@ stream_take_frame(struct stream *s, const uint8_t *bytes, size_t len)
 
 /* ---- writing ----
  *
- *     now ──────────────────────────────────────────┐
+ *     now, and large payloads said at once ─────────┐
  *     before + said ──(no commit is awaited)────────┼──► out ──► socket
  *     before + said ──seal──► held ──release────────┘
  *
@@ -370,6 +370,8 @@ wants_flush(struct stream *s)
 struct buf *
 stream_say(struct stream *s)
 {
+	if (s->at_once)
+		return stream_say_now(s);
 	wants_flush(s);
 	if (s->gated)
 		commit_enlist(&s->commit);
@@ -381,6 +383,12 @@ stream_say_now(struct stream *s)
 {
 	wants_flush(s);
 	return s->gated ? &s->now : &s->said;
+}
+
+void
+stream_set_at_once(struct stream *s, bool at_once)
+{
+	s->at_once = at_once && s->gated && !commit_is_open();
 }
 
 /* Moves a buf's bytes to the end of an evbuffer. */
@@ -414,6 +422,7 @@ void
 stream_say_bytes(struct stream *s, struct bytes b)
 {
 	struct buf *said = stream_say(s);
+	struct evbuffer **before = s->at_once ? &s->out : &s->before;
 
 	if (bytes_len(&b) < BY_REFERENCE) {
 		buf_append(said, bytes_data(&b), bytes_len(&b));
@@ -421,7 +430,7 @@ stream_say_bytes(struct stream *s, struct bytes b)
 	}
 	struct block *block = bytes_block(&b);
 	block_hold(block);
-	if (!append_buf(&s->before, said) || evbuffer_add_reference(s->before, bytes_data(&b), bytes_len(&b), unref_block, block)) {
+	if (!append_buf(before, said) || evbuffer_add_reference(*before, bytes_data(&b), bytes_len(&b), unref_block, block)) {
 		block_drop(block);
 		said->failed = true;
 	}
@@ -601,6 +610,8 @@ flush(struct stream *s)
 	CRASH_POINT(after_send);
 	if (s->said.cap > 64 * 1024 && !s->said.len)
 		buf_clear(&s->said);
+	if (s->now.cap > 64 * 1024 && !s->now.len)
+		buf_clear(&s->now);
 	set_blocked(s, !all);
 	if (s->ops->on_written)
 		s->ops->on_written(s);

@@ -71,6 +71,7 @@ struct stream {
 	uint64_t read_total;
 	struct stream_traffic *traffic; /* where its bytes are counted; NULL: nowhere */
 	bool gated;              /* what it says waits for the commit */
+	bool at_once;            /* what it says now rests on no commit */
 	bool yields;             /* takes no more frames in a turn whose budget is used up */
 	bool paused;             /* not read from */
 	bool ended;              /* on_end was called, or the owner ended it */
@@ -98,6 +99,9 @@ void stream_hang_up(struct stream *s);
 struct buf *stream_say(struct stream *s);
 /* The same for what no commit can make untrue: it goes before whatever waits for one. A whole message at a time. */
 struct buf *stream_say_now(struct stream *s);
+/* What is said from here on, whole messages, rests on no commit: it goes as by stream_say_now, by whatever function it is said. Until it is set to
+ * false again. */
+void stream_set_at_once(struct stream *s, bool at_once);
 /* Forgets what was said and has not been released by a commit; for a stream that says one message at a time. */
 void stream_unsay(struct stream *s);
 /* Says these bytes, by reference where that is cheaper. */

@@ -46,7 +46,9 @@ say(struct walk *w, struct conn *c)
 		answer_fail(c, msgid, STATUS_LIMIT, 0, "the daemon is out of memory");
 		return;
 	}
+	conn_begin_settled(c, w->settled);
 	answer_bytes(c, msgid, answer);
+	conn_end_settled(c);
 	bytes_drop(&answer);
 }
 

@@ -119,6 +119,40 @@ def test_a_failing_disk_refuses_submits_and_loses_nothing(stage, fault):
     assert sorted(stage.marks()) == sorted(["before"] + list(accepted.values())), "each ran once, and what was refused never"
 
 
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_was_committed_before_is_told_while_the_disk_fails(stage, fault):
+    """It waited with the words that rest on what could not be committed."""
+    client, gate = stage.client, stage.daemon.gate()
+    done = client.call("submit", "shell", *stage.mark("done"))
+    large = client.call("submit", "shell", *sh("head -c 500000 /dev/zero"))
+    wrong = client.call("submit", "shell", *sh("exit 3"))
+    waits = client.call("submit", "shell", *sh("true"), {"delay": 1000})
+    cancelled = client.call("submit", "shell", *sh("true"), {"delay": 1000})
+    client.call("cancel", [cancelled])
+    running = client.call("submit", "one", *gate.task(then="echo over"))
+    gate.await_start()
+    client.call("wait", [done, large, wrong])
+    shims.fail(stage.disk, *FAULTS[fault])
+    refusals(stage, "during")
+    gated = [client.request("state", [done, waits]), client.request("result", running), client.request("cancel", [waits])]
+    gate.open()
+    eventually(lambda: client.call("stats")["futures"]["RUNNING"] == 0)
+    for _ in range(2):
+        assert client.call("result", done)["stdout"] == b"done\n"
+        assert client.call("result", large)["stdout"] == bytes(500000)
+        assert refused("ExitError", client.call, "result", wrong)["exit"] == 3
+        assert client.call("exception", wrong)["exit"] == 3 and client.call("exception", done) is None
+        assert client.call("state", [done, wrong, cancelled]) == ["FINISHED", "FINISHED", "CANCELLED"]
+        assert client.call("show", done)["state"] == "FINISHED"
+        refused("CancelledError", client.call, "result", cancelled)
+    late = client.request("state", [running])
+    client.call("ping")
+    assert not any(client.is_answered(msgid) for msgid in [*gated, late]), "these rest on what is not committed"
+    shims.heal(stage.disk)
+    assert client.answer(gated[0]) == ["FINISHED", "PENDING"] and client.answer(gated[1])["stdout"] == b"over\n"
+    assert client.answer(gated[2]) == [True] and client.answer(late) == ["FINISHED"]
+
+
 def submitted(stage, word):
     try:
         return stage.client.call("submit", "shell", *stage.mark(word))
