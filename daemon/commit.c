@@ -107,10 +107,14 @@ on_retry(struct timer *t)
 static void
 fail(const char *why)
 {
-	if (!failing)
+	bool first = !failing;
+
+	if (first)
 		log_error("store", "cannot commit: %s; submits are refused until it can", why);
 	failing = true;
 	acceptance_fail(why);
+	if (first)
+		conn_resume_all(); /* it will not catch up soon, and those who submit are to be refused */
 	timer_set(&retry, clock_refresh() + RETRY_US, on_retry);
 }
 

@@ -45,6 +45,7 @@ enum {
 	FAREWELLS = 256,               /* … so many at once, at most */
 	LAST_WORDS_MS = 1000,          /* a peer that takes nothing for so long while the daemon ends has lost the rest */
 	STALLED_SECONDS = 30,          /* a peer that takes nothing for so long, with output waiting, is cut off */
+	FAILING_NOTES = 20000,         /* while the store cannot be written clients have so much noted for when it can, all together */
 };
 
 #define SECOND UINT64_C(1000000)
@@ -73,6 +74,7 @@ static uint64_t max_message = 64u << 20, max_conns = 4096, max_requests = 100000
 static uint64_t idle_us;
 static struct timer patrol;
 static bool store_paused; /* some are not listened to because the store is behind */
+static uint64_t noted_failing; /* by clients, since the store cannot be written */
 static unsigned farewells;
 static struct stream_traffic traffic;
 static uint64_t accepted, refused;
@@ -488,6 +490,7 @@ conn_resume_all(void)
 {
 	struct conn *c;
 
+	noted_failing = 0;
 	if (!store_paused)
 		return;
 	store_paused = false;
@@ -568,10 +571,19 @@ tell_end(struct conn *c, const char *why)
 		log_about(LOG_LEVEL_INFO, "conn", ABOUT(c), "%llu: %s, closed", (unsigned long long)c->id, why);
 }
 
+/* Whether it is no use to listen on before the store has come further. One that cannot be written will not soon: then those who have something noted
+ * wait, beyond a bound, and whoever only looks, or is refused, is heard. */
+static bool
+store_has_enough(void)
+{
+	return commit_is_failing() ? noted_failing > FAILING_NOTES : store_is_behind();
+}
+
 static bool
 on_frame(struct stream *st, const uint8_t *bytes, size_t len)
 {
 	struct conn *c = container(st, struct conn, stream);
+	uint64_t notes = store_notes();
 
 	if (c->login && c->login->state == LOGIN_REFUSED)
 		return true;
@@ -586,7 +598,9 @@ on_frame(struct stream *st, const uint8_t *bytes, size_t len)
 		return false;
 	}
 	conn_note_wait(c);
-	if (stream_queued(st) > max_queued || store_is_behind()) {
+	uint64_t noted = commit_is_failing() ? store_notes() - notes : 0;
+	noted_failing += noted;
+	if (stream_queued(st) > max_queued || (store_has_enough() && (noted || !commit_is_failing()))) {
 		store_paused |= stream_queued(st) <= max_queued;
 		stream_pause(st, true);
 	}
@@ -640,7 +654,7 @@ on_written(struct stream *st)
 		return;
 	}
 	if (st->paused && stream_queued(st) < max_queued / 2 && !(c->login && c->login->state == LOGIN_REFUSED)) {
-		if (store_is_behind())
+		if (store_has_enough())
 			store_paused = true; /* now it is the store that it waits for */
 		else
 			stream_pause(st, false);

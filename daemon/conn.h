@@ -110,7 +110,7 @@ void conn_close_all(void);
 
 /* Nothing more is to be heard from it: ended when all that it asked for is answered. */
 void conn_end(struct conn *c, const char *why);
-/* Those that were not listened to while the store was behind are again. */
+/* Those that were not listened to while the store was behind, or could not be written, are again. */
 void conn_resume_all(void);
 
 /* Has room for more notifications now. */

@@ -871,6 +871,12 @@ store_latency_us(void)
 	return latency_us;
 }
 
+uint64_t
+store_notes(void)
+{
+	return current.notes;
+}
+
 bool
 store_is_behind(void)
 {

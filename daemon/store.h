@@ -123,6 +123,8 @@ uint32_t store_batch(void);
 bool store_has_committed(uint32_t batch);
 /* So much is noted that clients had better not be listened to. */
 bool store_is_behind(void);
+/* How much is noted for the next batch. */
+uint64_t store_notes(void);
 enum store_given { STORE_NOTHING, STORE_GIVEN, STORE_LATER };
 /* Gives what was noted to the engine. LATER: there is no memory for it now. Unless it was GIVEN, `done` is not called. */
 enum store_given store_give(void (*done)(bool good, const char *why));

@@ -153,6 +153,26 @@ def test_what_was_committed_before_is_told_while_the_disk_fails(stage, fault):
     assert client.answer(gated[2]) == [True] and client.answer(late) == ["FINISHED"]
 
 
+def test_while_the_disk_fails_who_looks_is_heard_however_much_is_noted(stage):
+    """What expired meanwhile was more than is noted at once, and nobody was listened to until the disk was well."""
+    client, other = stage.client, stage.daemon.client(patience=2)
+    run = client.call("map", "shell", "/bin/true", [[]] * 25000, {"delay": 1000, "retain": 2})
+    client.call("cancel", [run])
+    shims.fail(stage.disk, *FAULTS["full"])
+    refusals(stage, "during")
+    eventually(lambda: client.call("stats")["futures"]["CANCELLED"] == 0, 10)
+    for _ in range(3):
+        refused("StoreError", client.call, "submit", "shell", *sh("true"))
+        assert client.call("stats")["store"]["failing"] and client.call("ping", 7) == 7
+    with pytest.raises(Hang):   # who has more noted than clients may is not listened to
+        for _ in range(100000):
+            other.request("pause", "one")
+            other.request("resume", "one")
+    refused("StoreError", client.call, "submit", "shell", *sh("true"))
+    shims.heal(stage.disk)
+    client.call("wait", [eventually(lambda: submitted(stage, "after"), 20)])
+
+
 def submitted(stage, word):
     try:
         return stage.client.call("submit", "shell", *stage.mark(word))
