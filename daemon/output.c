@@ -371,7 +371,7 @@ output_restore(struct future *f, enum output_stream which, const void *bytes, si
 	return true;
 }
 
-/* True if the file is that of a future that is to be had and has ended. */
+/* True if the file is that of a future that has ended, and is to be had or needed by others. */
 static bool
 adopt_file(const char *name)
 {
@@ -383,8 +383,8 @@ adopt_file(const char *name)
 
 	if (sscanf(name, "%llu.%15s", &id, stream) != 2 || !output_stream_find(stream, strlen(stream), &which))
 		return true; /* none of ours */
-	struct future *f = registry_find(id);
-	struct output *o = f && future_is_final(f) ? get(f) : NULL;
+	struct future *f = registry_page(id) ? registry_pinned(id) : NULL;
+	struct output *o = f && f->id == id && f->stored && future_is_final(f) ? get(f) : NULL;
 	file_path(id, which, path, sizeof path);
 	if (!o || lstat(path, &st) || !S_ISREG(st.st_mode))
 		return false;

@@ -325,3 +325,19 @@ def test_the_order_is_the_same_though_the_clock_was_set_back(launch, tmp_path):
     daemon.client().call("resume", "one")
     eventually(lambda: len(helpers.lines(out)) == len(words))
     assert helpers.lines(out) == words
+
+
+def test_spilled_output_that_was_let_go_is_kept_for_whoever_needs_it(daemon, client, reborn):
+    """Its file was removed at the restart, and the task that it was piped into got the first MiB for all of it."""
+    first = client.call("submit", "shell", *sh("head -c 3000000 /dev/zero"))
+    client.call("wait", [first])
+    client.call("pause", "one")
+    needs = client.call("submit", "one", *sh("wc -c"), {"stdin": ref(first)})
+    client.call("release", [first])
+    again = reborn(daemon)
+    client = again.client()
+    refused("ExpiredFutureError", client.call, "output", first)
+    client.call("resume", "one")
+    assert client.call("result", needs)["stdout"] == b"3000000\n"
+    spilled = next(again.path(os.path.join("state", n)) for n in os.listdir(again.path("state")) if n.startswith("output-"))
+    eventually(lambda: os.listdir(spilled) == [], what="and goes then")
