@@ -334,7 +334,8 @@ step(struct mapping *m)
 		rewind_elements(m);
 		m->plain &= !m->any_refs;
 		m->first = registry_reserve(m->count);
-		m->order = queue_order(m->s.spec->pool->queue, m->count);
+		if (m->plain) /* the others are given theirs when they are ready */
+			m->order = queue_order(m->s.spec->pool->queue, m->count);
 		m->submitted_us = clock_now();
 		m->phase = MAKING;
 		make(m);

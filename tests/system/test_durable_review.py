@@ -258,42 +258,52 @@ def test_a_store_that_lacks_what_came_later_is_given_it(daemon, client, launch):
 
 
 def as_they_become_ready(daemon, client):
-    """A queue in which each task got its place in another way: pool one, paused, and the names in the order in which they became ready."""
+    """A queue in which each task got its place in another way: that of pool one, paused. The names, in the order of their places."""
     out, gate, held = daemon.path("order"), daemon.gate("first"), daemon.gate("second")
-    mark = 'echo "$1" >>"$2"'
+    mark, names = 'echo "$1" >>"$2"', {}
 
     def submit(name, script=mark, **options):
-        return client.call("submit", "one", *sh(script, name, out), options)
+        future = client.call("submit", "one", *sh(script, name, out), options)
+        names[future] = name
+        return future
+
+    def submit_map(name, **options):
+        first, count = client.call("map", "one", "/bin/sh", [sh(mark, "%s%d" % (name, n), out)[1] for n in range(3)], options)
+        names.update({first + n: "%s%d" % (name, n) for n in range(count)})
+        return range(first, first + count)
+
+    def place(future):
+        return client.call("show", future)["position"]
+
+    def until_queued(*ids):
+        for future in ids:
+            eventually(lambda: place(future) is not None)
     tried = submit("tried", '[ $FUTURED_ATTEMPT = 1 ] && exit 1; ' + mark, retries=1, retry_delay=0.5)
     eventually(lambda: (client.call("show", tried)["why"] or {}).get("code") == "retry")
     client.call("pause", "one")
     dependency, value = client.call("submit", "shell", *gate.task()), client.call("submit", "shell", *held.task(then="echo x"))
     gate.await_start()
     held.await_start()
-    first, _ = client.call("map", "one", "/bin/sh", [sh(mark, "after%d" % n, out)[1] for n in range(3)], {"after": [dependency]})
+    after = submit_map("after", after=[dependency])
     piped = submit("piped", stdin=ref(value))
     both = submit("both", stdin=ref(value), after=[dependency])
     late = submit("late", delay=1)
     submit("plain")
-    later, _ = client.call("map", "one", "/bin/sh", [sh(mark, "delayed%d" % n, out)[1] for n in range(3)], {"delay": 0.7})
-
-    def until_queued(*ids):
-        for future in ids:
-            eventually(lambda: client.call("show", future)["position"] is not None)
+    delayed = submit_map("delayed", delay=0.7)
     until_queued(tried)
     submit("behind")
-    until_queued(*range(later, later + 3))
+    until_queued(*delayed)
     submit("between")
     client.call("release", [dependency, value])
     held.open()
-    until_queued(piped)
-    until_queued(late)
+    until_queued(piped, late)
     gate.open()
-    until_queued(*range(first, first + 3), both)
+    until_queued(*after, both)
     submit("last")
-    client.call("submit", "one", *sh("true"), {"priority": -1})
     assert not os.path.exists(out)
-    return out, ["plain", "tried", "behind", "delayed0", "delayed1", "delayed2", "between", "piped", "late", "after0", "after1", "after2", "both", "last"]
+    order = sorted(names, key=place)
+    assert order != sorted(names) and len(set(map(place, names))) == len(names)
+    return out, [names[future] for future in order]
 
 
 @pytest.mark.parametrize("restarts", [0, 1, 2])
@@ -304,7 +314,7 @@ def test_the_order_is_the_same_after_a_restart(daemon, client, reborn, restarts)
         daemon = reborn(daemon)
     client = daemon.client()
     client.call("resume", "one")
-    eventually(lambda: len(helpers.lines(out)) == len(order), 10)
+    eventually(lambda: len(helpers.lines(out)) == len(order), 20)
     assert helpers.lines(out) == order
 
 
