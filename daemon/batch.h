@@ -30,7 +30,7 @@ enum note_verb {
 	NOTE_SENT_GONE,   /* the slot is no more */
 	NOTE_AGAIN,       /* another attempt is to come */
 	NOTE_RESULT,
-	NOTE_OUTPUT,      /* what a function printed */
+	NOTE_OUTPUT,      /* what a function printed; count: how much of it was cut */
 	NOTE_FILE,        /* the file of a spilled stream, that is to be on the disk before the batch is */
 	NOTE_SEEN,
 	NOTE_LET_GO,      /* released: hidden from now on, or when it is final */

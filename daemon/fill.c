@@ -35,7 +35,7 @@ append_value(struct buf *b, uint64_t id, bool for_command, const char **why)
 	if (pool_is_command(from->spec->pool)) {
 		struct buf text;
 		buf_init(&text);
-		bool whole = output_read_all(from, OUTPUT_STDOUT, run_frame_limit(), &text);
+		bool whole = output_read_last(from, OUTPUT_STDOUT, run_frame_limit(), &text);
 		pack_bin(b, text.data, text.len);
 		b->failed |= text.failed;
 		buf_clear(&text);
@@ -109,7 +109,7 @@ fill_stdin(struct future *f, struct bytes *error)
 
 	buf_init(&b);
 	if (pool_is_command(from->spec->pool)) {
-		done = output_read_all(from, OUTPUT_STDOUT, run_frame_limit(), &b);
+		done = output_read_last(from, OUTPUT_STDOUT, run_frame_limit(), &b);
 		why = "its output is larger than a message may be";
 	} else {
 		struct reader r;

@@ -34,8 +34,7 @@ struct output {
 
 static char *directory;
 static uint64_t spilled;
-static const char *const names[OUTPUT_STREAMS] = { "stdout", "stderr" };
-static const char *const cut_names[OUTPUT_STREAMS] = { "stdout_cut", "stderr_cut" };
+static const char *const names[OUTPUT_STREAMS] = { "stdout", "stderr" }, *const cuts[OUTPUT_STREAMS] = { "stdout_cut", "stderr_cut" };
 
 void
 output_set_directory(const char *path)
@@ -180,7 +179,7 @@ output_next_attempt(struct future *f)
 	}
 }
 
-/* A finished command's streams, where there is no struct output or its memory was given back: they are in its value or error. */
+/* What stands behind a key of a finished command's value or error. */
 static bool
 find_in_value(const struct future *f, const char *key, struct reader *r)
 {
@@ -198,23 +197,12 @@ find_in_value(const struct future *f, const char *key, struct reader *r)
 	return false;
 }
 
+/* A finished command's streams, where there is no struct output or its memory was given back: they are in its value or error. */
 static bool
 in_value(const struct future *f, enum output_stream which, const uint8_t **bytes, size_t *len)
 {
 	struct reader r;
 	return find_in_value(f, names[which], &r) && read_bin(&r, bytes, len);
-}
-
-/* How much more the last attempt printed than its value has. */
-static uint64_t
-cut_from_value(const struct future *f, enum output_stream which)
-{
-	struct reader r;
-	uint64_t cut = 0;
-
-	if (find_in_value(f, cut_names[which], &r))
-		read_uint(&r, &cut);
-	return cut;
 }
 
 static const struct one *
@@ -273,22 +261,26 @@ output_read(const struct future *f, enum output_stream which, uint64_t offset, s
 }
 
 bool
-output_read_all(const struct future *f, enum output_stream which, uint64_t limit, struct buf *b)
+output_read_last(const struct future *f, enum output_stream which, uint64_t limit, struct buf *b)
 {
 	const struct one *one = find(f, which);
-	uint64_t length = output_length(f, which), cut = cut_from_value(f, which), before = b->len, whole;
+	uint64_t more = 0, before = b->len;
 	const uint8_t *bytes;
+	struct reader r;
 	size_t len;
 
 	if (!in_value(f, which, &bytes, &len))
 		return false;
-	whole = len + cut;
-	if (!cut)
-		return len <= limit && buf_append(b, bytes, len);
-	if ((one && one->cut) || whole > length || whole > limit)
+	if (find_in_value(f, cuts[which], &r) && !read_uint(&r, &more))
 		return false;
-	output_read(f, which, length - whole, (size_t)whole, b); /* what other attempts printed stands before it */
-	return b->len - before == whole;
+	if (more > limit || len > limit - more)
+		return false;
+	if (!more)
+		return buf_append(b, bytes, len);
+	if (!one || one->cut || one->length < len + more) /* the stream ends with it: earlier attempts' stand before */
+		return false;
+	output_read(f, which, one->length - len - more, len + (size_t)more, b);
+	return b->len - before == len + more;
 }
 
 unsigned
@@ -303,7 +295,7 @@ output_pack_pairs(struct future *f, bool kept, struct buf *b)
 		pack_bin(b, len ? from->data : (const void *)"", len);
 		pairs++;
 		if (total > len) {
-			pack_key(b, cut_names[i]);
+			pack_key(b, cuts[i]);
 			pack_uint(b, total - len);
 			pairs++;
 		}
@@ -330,6 +322,13 @@ output_finish(struct future *f)
 			buf_clear(&one->head);
 	}
 	tell_followers(f);
+}
+
+uint64_t
+output_cut(const struct future *f, enum output_stream which)
+{
+	const struct one *one = find(f, which);
+	return one ? one->cut : 0;
 }
 
 uint64_t
@@ -362,12 +361,13 @@ output_path(uint64_t id, enum output_stream which, char *path, size_t size)
 }
 
 bool
-output_restore(struct future *f, enum output_stream which, const void *bytes, size_t len)
+output_restore(struct future *f, enum output_stream which, const void *bytes, size_t len, uint64_t cut)
 {
 	struct output *o = get(f);
-	if (!o || !buf_append(&o->one[which].head, bytes, len))
+	if (!o || (len && !buf_append(&o->one[which].head, bytes, len)))
 		return false;
 	o->one[which].length = len;
+	o->one[which].cut = cut;
 	return true;
 }
 

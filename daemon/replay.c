@@ -353,11 +353,11 @@ replay_task(struct replay *r, const struct replay_task *t)
 }
 
 bool
-replay_output(struct replay *r, uint64_t id, int stream, struct replay_text bytes)
+replay_output(struct replay *r, uint64_t id, int stream, struct replay_text bytes, uint64_t cut)
 {
 	struct future *f = registry_find(id);
 	(void)r;
-	return !f || stream < 0 || stream >= OUTPUT_STREAMS || output_restore(f, (enum output_stream)stream, bytes.at, bytes.len);
+	return !f || stream < 0 || stream >= OUTPUT_STREAMS || output_restore(f, (enum output_stream)stream, bytes.at, bytes.len, cut);
 }
 
 bool

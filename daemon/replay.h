@@ -61,7 +61,7 @@ bool replay_gate(struct replay *r, uint64_t row, struct replay_text ids, int64_t
 bool replay_sent(struct replay *r, uint64_t host, uint32_t slot, const struct note_sent *sent, size_t count);
 /* In the order of ids. */
 bool replay_task(struct replay *r, const struct replay_task *t);
-bool replay_output(struct replay *r, uint64_t id, int stream, struct replay_text bytes);
+bool replay_output(struct replay *r, uint64_t id, int stream, struct replay_text bytes, uint64_t cut);
 bool replay_key(struct replay *r, uint64_t first, uint64_t count, struct replay_text owner, struct replay_text key);
 
 /* Reads the store and makes everything be there; pools of the configuration must be. False, with a sentence. */

@@ -617,11 +617,13 @@ note_file(const struct future *f, enum output_stream which)
 static void
 note_output(struct future *f, enum output_stream which)
 {
-	struct bytes b;
-	if (!output_kept(f, which, &b))
+	struct bytes b = { .len = 0 };
+	uint64_t cut = output_cut(f, which);
+	if (!output_kept(f, which, &b) && !cut)
 		return;
 	struct note *n = note(NOTE_OUTPUT, f->id);
 	n->u.stream = (int)which;
+	n->count = cut;
 	n->bytes = b;
 	current.bytes += bytes_len(&b);
 }

@@ -44,7 +44,7 @@ static const char schema[] =
     "  let_go INTEGER, killed INTEGER, sum INTEGER);\n"
     "CREATE TABLE results (id INTEGER PRIMARY KEY, state TEXT, attempt INTEGER, started_us INTEGER, finished_us INTEGER, failed INTEGER, seen INTEGER,\n"
     "  value BLOB, value_file INTEGER, rusage BLOB);\n"
-    "CREATE TABLE outputs (id INTEGER, stream INTEGER, bytes BLOB, PRIMARY KEY (id, stream)) WITHOUT ROWID;\n"
+    "CREATE TABLE outputs (id INTEGER, stream INTEGER, bytes BLOB, cut INTEGER, PRIMARY KEY (id, stream)) WITHOUT ROWID;\n"
     "CREATE TABLE keys (first INTEGER PRIMARY KEY, count INTEGER, owner TEXT, key TEXT);\n"
     "CREATE TABLE sent (host INTEGER, slot INTEGER, tasks BLOB, PRIMARY KEY (host, slot)) WITHOUT ROWID;\n"
     "CREATE VIEW futures AS SELECT t.id AS id, s.pool AS pool, s.fn AS fn, s.name AS name, s.owner AS owner, coalesce(r.state, 'PENDING') AS state,\n"
@@ -62,6 +62,7 @@ static const struct {
 } additions[] = {
 	{ "SELECT passed_us FROM gates", "ALTER TABLE gates ADD COLUMN passed_us INTEGER" },
 	{ "SELECT 1 FROM by_hand", BY_HAND_TABLE },
+	{ "SELECT cut FROM outputs", "ALTER TABLE outputs ADD COLUMN cut INTEGER" },
 };
 
 enum statement {
@@ -87,7 +88,7 @@ static const char *const texts[STATEMENTS] = {
 	[SENT_GONE] = "DELETE FROM sent WHERE host = ?1 AND slot = ?2",
 	[AGAIN] = "UPDATE tasks SET attempt = ?2, not_before_us = ?3 WHERE id = ?1",
 	[RESULT] = "INSERT OR REPLACE INTO results VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-	[OUTPUT] = "INSERT OR REPLACE INTO outputs VALUES (?1, ?2, ?3)",
+	[OUTPUT] = "INSERT OR REPLACE INTO outputs (id, stream, bytes, cut) VALUES (?1, ?2, ?3, ?4)",
 	[SEEN] = "UPDATE results SET seen = 1 WHERE id = ?1",
 	[LET_GO] = "UPDATE tasks SET let_go = 1 WHERE id = ?1",
 	[KILLED] = "UPDATE tasks SET killed = 1 WHERE id = ?1",
@@ -616,6 +617,7 @@ put(const struct note *n)
 		any_output = true;
 		bind_int(OUTPUT, 2, n->u.stream);
 		bind_bytes(OUTPUT, 3, &n->bytes);
+		bind_int(OUTPUT, 4, (int64_t)n->count);
 		return put_id(OUTPUT, n->id);
 	case NOTE_SEEN:
 		return put_id(SEEN, n->id);
@@ -913,7 +915,7 @@ static bool
 read_output(sqlite3_stmt *s, struct replay *to)
 {
 	any_output = true;
-	return replay_output(to, (uint64_t)sqlite3_column_int64(s, 0), sqlite3_column_int(s, 1), column(s, 2));
+	return replay_output(to, (uint64_t)sqlite3_column_int64(s, 0), sqlite3_column_int(s, 1), column(s, 2), (uint64_t)sqlite3_column_int64(s, 3));
 }
 
 static bool
@@ -939,7 +941,7 @@ replay(struct replay *to, char *why, size_t size)
 	    read_rows("SELECT t.id, spec, submitted_us, args, gate, t.attempt, not_before_us, let_go, sum, r.state, r.attempt, r.started_us,"
 		      " r.finished_us, r.failed, r.seen, r.value, r.rusage, args_file, value_file, killed FROM tasks t LEFT JOIN results r ON r.id = t.id"
 		      " ORDER BY t.id", to, read_task, why, size) &&
-	    read_rows("SELECT id, stream, bytes FROM outputs", to, read_output, why, size) &&
+	    read_rows("SELECT id, stream, bytes, cut FROM outputs", to, read_output, why, size) &&
 	    read_rows("SELECT first, count, owner, key FROM keys", to, read_key, why, size);
 }
 

@@ -177,3 +177,10 @@ def test_spilled_output_flows_whole(daemon, client):
 def _append(log, value):
     fn, args = sh('echo ran >>"$1"', log)
     return fn, args + [value]
+
+
+def test_the_output_of_a_command_that_was_tried_again_is_that_of_its_last_attempt(shared):
+    """As its value has it; what the failed ones had printed came first."""
+    first = shared.call("submit", "shell", *sh("echo $FUTURED_ATTEMPT; [ $FUTURED_ATTEMPT = 3 ]"), {"retries": 2})
+    assert shared.call("call", "shell", *sh("cat"), {"stdin": ref(first)})["stdout"] == b"3\n"
+    assert shared.call("call", "shell", "echo", ["-n", ref(first)])["stdout"] == b"3\n"

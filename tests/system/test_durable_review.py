@@ -251,6 +251,7 @@ def test_a_store_that_lacks_what_came_later_is_given_it(daemon, client, launch):
     with sqlite3.connect(daemon.path("state/futured.db")) as db:
         db.execute("alter table gates drop column passed_us")
         db.execute("drop table by_hand")
+        db.execute("alter table outputs drop column cut")
     db.close()
     again = launch(directory=daemon.directory).client()
     assert again.call("result", after)["stdout"] == b"after\n"
@@ -351,3 +352,20 @@ def test_spilled_output_that_was_let_go_is_kept_for_whoever_needs_it(daemon, cli
     assert client.call("result", needs)["stdout"] == b"3000000\n"
     spilled = next(again.path(os.path.join("state", n)) for n in os.listdir(again.path("state")) if n.startswith("output-"))
     eventually(lambda: os.listdir(spilled) == [], what="and goes then")
+
+
+@pytest.mark.config(pools={"small": {"kind": "command", "workers": 1, "output": "1KiB", "spill": "10KiB"}})
+@pytest.mark.parametrize("printed", [["head -c 30000 /dev/zero"], ["head -c 6000 /dev/zero"] * 2, ["head -c 11000 /dev/zero", "echo short"],
+                                     ["head -c 3000 /dev/zero", "head -c 4000 /dev/zero"]], ids=["cut", "cut in the end", "cut before", "whole"])
+def test_what_was_cut_is_not_taken_for_the_whole_after_a_restart(daemon, client, reborn, printed):
+    """Nor is what was printed before the last attempt taken for a part of its output."""
+    script = " && exit 1; ".join("[ $FUTURED_ATTEMPT = %d ] && %s" % (n + 1, what) for n, what in enumerate(printed))
+    first = client.call("submit", "small", *sh(script), {"retries": len(printed) - 1})
+    assert client.call("exception", first) is None
+    for life in range(2):
+        piped = client.call("submit", "shell", *sh("wc -c"), {"stdin": ref(first)})
+        if "short" in script or "4000" in script:
+            assert client.call("result", piped)["stdout"] == (b"6\n" if "short" in script else b"4000\n")
+        else:
+            refused("ValueError", client.call, "result", piped)
+        client = reborn(daemon).client() if life == 0 else client
