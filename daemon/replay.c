@@ -298,6 +298,41 @@ restore_outcome(struct replay *r, struct future *f, struct fate *fate, const str
 	return !t->rusage.len || (future_more(f) && copy_bytes(&f->more->rusage, t->rusage));
 }
 
+/* References in the arguments. Borrowed until the next call; NULL: none, or no memory. */
+static uint64_t *
+references(const struct future *f, size_t *count)
+{
+	static uint64_t *ids;
+	static size_t size;
+	struct reader args;
+	uint32_t elements;
+	uint64_t id;
+
+	*count = 0;
+	if (!memchr(bytes_data(&f->args), 0xd7, bytes_len(&f->args))) /* what every reference begins with */
+		return NULL;
+	reader_init(&args, bytes_data(&f->args), bytes_len(&f->args));
+	if (!read_array(&args, &elements))
+		return NULL;
+	while (elements--) {
+		if (reader_peek(&args) != READER_EXT || !fill_read_reference(&args, &id)) {
+			if (!read_skip(&args))
+				break;
+			continue;
+		}
+		if (*count == size) {
+			size_t wanted = size ? size * 2 : 16;
+			uint64_t *bigger = realloc(ids, wanted * sizeof *bigger);
+			if (!bigger)
+				return NULL;
+			ids = bigger;
+			size = wanted;
+		}
+		ids[(*count)++] = id;
+	}
+	return ids;
+}
+
 bool
 replay_task(struct replay *r, const struct replay_task *t)
 {
@@ -305,6 +340,7 @@ replay_task(struct replay *r, const struct replay_task *t)
 	struct bytes args = { .len = 0 };
 	struct fate *fate;
 	struct future *f;
+	size_t refs;
 
 	HASH_FIND(hh, r->specs, &t->spec, sizeof t->spec, k);
 	if (!k || !t->id || t->id > REGISTRY_ID_MAX) {
@@ -321,6 +357,10 @@ replay_task(struct replay *r, const struct replay_task *t)
 		args = bytes_share(*t->args_bytes);
 	future_init(f, t->id, k->spec, args);
 	f->filed = t->args_bytes ? 1 << PAYLOAD_ARGS : 0;
+	if (!t->args_bytes) { /* of large ones none are shown */
+		references(f, &refs);
+		f->has_refs = refs != 0;
+	}
 	f->submitted_us = clock_from_wall(t->submitted);
 	f->let_go = t->let_go;
 	registry_show(t->id, 1);
@@ -398,41 +438,6 @@ replay_key(struct replay *r, uint64_t first, uint64_t count, struct replay_text 
 }
 
 /* ---- when all are there ---- */
-
-/* References in the arguments. Borrowed until the next call; NULL: none, or no memory. */
-static uint64_t *
-references(const struct future *f, size_t *count)
-{
-	static uint64_t *ids;
-	static size_t size;
-	struct reader args;
-	uint32_t elements;
-	uint64_t id;
-
-	*count = 0;
-	if (!memchr(bytes_data(&f->args), 0xd7, bytes_len(&f->args))) /* what every reference begins with */
-		return NULL;
-	reader_init(&args, bytes_data(&f->args), bytes_len(&f->args));
-	if (!read_array(&args, &elements))
-		return NULL;
-	while (elements--) {
-		if (reader_peek(&args) != READER_EXT || !fill_read_reference(&args, &id)) {
-			if (!read_skip(&args))
-				break;
-			continue;
-		}
-		if (*count == size) {
-			size_t wanted = size ? size * 2 : 16;
-			uint64_t *bigger = realloc(ids, wanted * sizeof *bigger);
-			if (!bigger)
-				return NULL;
-			ids = bigger;
-			size = wanted;
-		}
-		ids[(*count)++] = id;
-	}
-	return ids;
-}
 
 /* One that others wait for: they are not ready before it ends. */
 static void

@@ -369,3 +369,14 @@ def test_what_was_cut_is_not_taken_for_the_whole_after_a_restart(daemon, client,
         else:
             refused("ValueError", client.call, "result", piped)
         client = reborn(daemon).client() if life == 0 else client
+
+
+def test_references_are_not_shown_after_a_restart_either(daemon, client, reborn):
+    """What the daemon itself says has no ext type in it."""
+    first = client.call("submit", "native", "echo", ["x"])
+    second, plain = client.call("submit", "native", "echo", [ref(first)]), client.call("submit", "native", "echo", [b"\xd7 plain"])
+    client.call("wait", [first, second, plain])
+    for life in range(2):
+        assert client.call("show", second)["args"] is None and client.call("show", plain)["args"] == [b"\xd7 plain"]
+        assert [f["args"] for f in client.call("list")] == [["x"], None, [b"\xd7 plain"]]
+        client = reborn(daemon).client() if life == 0 else client
