@@ -281,9 +281,12 @@ restore_outcome(struct replay *r, struct future *f, struct fate *fate, const str
 		}
 		return true;
 	}
-	if (t->value_bytes) {
-		value = bytes_share(*t->value_bytes);
+	if (t->value_bytes)
 		f->filed |= 1 << PAYLOAD_VALUE;
+	if (t->value_damaged) {
+		value = error_bytes(STATUS_STORE, f->id, "its outcome in the store is damaged");
+	} else if (t->value_bytes) {
+		value = bytes_share(*t->value_bytes);
 	} else if (t->value_lost) {
 		value = error_bytes(STATUS_STORE, f->id, "its value, which was in a file of its own, is gone");
 	} else if (!copy_bytes(&value, t->value)) {
@@ -294,8 +297,9 @@ restore_outcome(struct replay *r, struct future *f, struct fate *fate, const str
 	f->finished_us = clock_from_wall(t->finished);
 	fate->when = t->finished;
 	fate->final = true;
-	future_restore(f, (enum future_state)t->state, t->failed || t->value_lost, t->seen, value);
-	return !t->rusage.len || (future_more(f) && copy_bytes(&f->more->rusage, t->rusage));
+	bool gone = t->value_lost || t->value_damaged;
+	future_restore(f, gone ? FUTURE_FINISHED : (enum future_state)t->state, t->failed || gone, t->seen, value);
+	return !t->rusage.len || t->value_damaged || (future_more(f) && copy_bytes(&f->more->rusage, t->rusage));
 }
 
 /* References in the arguments. Borrowed until the next call; NULL: none, or no memory. */

@@ -43,7 +43,7 @@ static const char schema[] =
     "CREATE TABLE tasks (id INTEGER PRIMARY KEY, spec INTEGER, submitted_us INTEGER, args BLOB, args_file INTEGER, gate INTEGER, attempt INTEGER, not_before_us INTEGER,\n"
     "  let_go INTEGER, killed INTEGER, sum INTEGER);\n"
     "CREATE TABLE results (id INTEGER PRIMARY KEY, state TEXT, attempt INTEGER, started_us INTEGER, finished_us INTEGER, failed INTEGER, seen INTEGER,\n"
-    "  value BLOB, value_file INTEGER, rusage BLOB);\n"
+    "  value BLOB, value_file INTEGER, rusage BLOB, sum INTEGER);\n"
     "CREATE TABLE outputs (id INTEGER, stream INTEGER, bytes BLOB, cut INTEGER, PRIMARY KEY (id, stream)) WITHOUT ROWID;\n"
     "CREATE TABLE keys (first INTEGER PRIMARY KEY, count INTEGER, owner TEXT, key TEXT);\n"
     "CREATE TABLE sent (host INTEGER, slot INTEGER, tasks BLOB, PRIMARY KEY (host, slot)) WITHOUT ROWID;\n"
@@ -63,6 +63,7 @@ static const struct {
 	{ "SELECT passed_us FROM gates", "ALTER TABLE gates ADD COLUMN passed_us INTEGER" },
 	{ "SELECT 1 FROM by_hand", BY_HAND_TABLE },
 	{ "SELECT cut FROM outputs", "ALTER TABLE outputs ADD COLUMN cut INTEGER" },
+	{ "SELECT sum FROM results", "ALTER TABLE results ADD COLUMN sum INTEGER" },
 };
 
 enum statement {
@@ -87,7 +88,8 @@ static const char *const texts[STATEMENTS] = {
 	[SENT_NONE] = "DELETE FROM sent",
 	[SENT_GONE] = "DELETE FROM sent WHERE host = ?1 AND slot = ?2",
 	[AGAIN] = "UPDATE tasks SET attempt = ?2, not_before_us = ?3 WHERE id = ?1",
-	[RESULT] = "INSERT OR REPLACE INTO results VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+	[RESULT] = "INSERT OR REPLACE INTO results (id, state, attempt, started_us, finished_us, failed, seen, value, value_file, rusage, sum)"
+		   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
 	[OUTPUT] = "INSERT OR REPLACE INTO outputs (id, stream, bytes, cut) VALUES (?1, ?2, ?3, ?4)",
 	[SEEN] = "UPDATE results SET seen = 1 WHERE id = ?1",
 	[LET_GO] = "UPDATE tasks SET let_go = 1 WHERE id = ?1",
@@ -232,6 +234,15 @@ static int64_t
 task_sum(uint64_t id, uint64_t spec, uint64_t gate, const void *args, size_t len)
 {
 	return (int64_t)sum(sum_int(sum_int(sum_int(0xcbf29ce484222325u, (int64_t)id), (int64_t)spec), (int64_t)gate), args, len);
+}
+
+/* Of a value that is in a file only the rest is summed: it would have to be read from end to end at each start. */
+static int64_t
+result_sum(uint64_t id, const char *state, bool failed, const void *value, size_t len, const void *rusage, size_t rusage_len)
+{
+	uint64_t h = sum_int(sum_int(0xcbf29ce484222325u, (int64_t)id), failed);
+	h = sum(h, state, strlen(state));
+	return (int64_t)sum(len < PAYLOAD_LARGE ? sum(h, value, len) : h, rusage, rusage_len);
 }
 
 /* ---- opening ---- */
@@ -521,6 +532,8 @@ put_result(const struct note *n)
 	bind_int(RESULT, 7, n->u.result.seen);
 	bind_payload(RESULT, 8, 9, bytes_data(&n->bytes), bytes_len(&n->bytes));
 	bind_bytes(RESULT, 10, &n->more);
+	bind_int(RESULT, 11, result_sum(n->id, future_state_name((enum future_state)n->u.result.state), n->u.result.failed, bytes_data(&n->bytes),
+	    bytes_len(&n->bytes), bytes_data(&n->more), bytes_len(&n->more)));
 	return step(RESULT);
 }
 
@@ -890,7 +903,7 @@ read_task(sqlite3_stmt *s, struct replay *to)
 	if (sqlite3_column_type(s, 17) != SQLITE_NULL && (there = payload_read(t.id, PAYLOAD_ARGS, (unsigned)sqlite3_column_int(s, 17) % PAGE, &args)))
 		t.args_bytes = &args;
 	const void *data = t.args_bytes ? (const void *)bytes_data(&args) : t.args.at;
-	t.damaged = !there || sqlite3_column_int64(s, 8) != task_sum(t.id, t.spec, t.gate, data, t.args_bytes ? bytes_len(&args) : t.args.len);
+	t.damaged = !there || (!t.final && sqlite3_column_int64(s, 8) != task_sum(t.id, t.spec, t.gate, data, t.args_bytes ? bytes_len(&args) : t.args.len));
 	if (t.final) {
 		const char *state = (const char *)sqlite3_column_text(s, 9);
 		t.state = state && strcmp(state, "CANCELLED") == 0 ? FUTURE_CANCELLED : FUTURE_FINISHED;
@@ -901,9 +914,12 @@ read_task(sqlite3_stmt *s, struct replay *to)
 		t.seen = sqlite3_column_int(s, 14);
 		t.value = column(s, 15);
 		t.rusage = column(s, 16);
-		if (sqlite3_column_type(s, 18) != SQLITE_NULL && (there = payload_read(t.id, PAYLOAD_VALUE, (unsigned)sqlite3_column_int(s, 18) % PAGE, &value)))
-			t.value_bytes = &value;
+		bool filed = sqlite3_column_type(s, 18) != SQLITE_NULL;
+		there = !filed || payload_read(t.id, PAYLOAD_VALUE, (unsigned)sqlite3_column_int(s, 18) % PAGE, &value);
+		t.value_bytes = filed && there ? &value : NULL;
 		t.value_lost = !there;
+		t.value_damaged = sqlite3_column_type(s, 20) != SQLITE_NULL && sqlite3_column_int64(s, 20) !=
+		    result_sum(t.id, state ? state : "", t.failed, t.value.at, filed ? PAYLOAD_LARGE : t.value.len, t.rusage.at, t.rusage.len);
 	}
 	bool good = replay_task(to, &t);
 	bytes_drop(&args);
@@ -938,8 +954,8 @@ replay(struct replay *to, char *why, size_t size)
 	    read_rows("SELECT pool, paused_us, paused_by, workers, configured FROM by_hand", to, read_by_hand, why, size) &&
 	    read_rows("SELECT id, ids, passed_us FROM gates", to, read_gate, why, size) &&
 	    read_rows("SELECT host, slot, tasks FROM sent", to, read_sent, why, size) &&
-	    read_rows("SELECT t.id, spec, submitted_us, args, gate, t.attempt, not_before_us, let_go, sum, r.state, r.attempt, r.started_us,"
-		      " r.finished_us, r.failed, r.seen, r.value, r.rusage, args_file, value_file, killed FROM tasks t LEFT JOIN results r ON r.id = t.id"
+	    read_rows("SELECT t.id, spec, submitted_us, args, gate, t.attempt, not_before_us, let_go, t.sum, r.state, r.attempt, r.started_us,"
+		      " r.finished_us, r.failed, r.seen, r.value, r.rusage, args_file, value_file, killed, r.sum FROM tasks t LEFT JOIN results r ON r.id = t.id"
 		      " ORDER BY t.id", to, read_task, why, size) &&
 	    read_rows("SELECT id, stream, bytes, cut FROM outputs", to, read_output, why, size) &&
 	    read_rows("SELECT first, count, owner, key FROM keys", to, read_key, why, size);

@@ -252,6 +252,7 @@ def test_a_store_that_lacks_what_came_later_is_given_it(daemon, client, launch):
         db.execute("alter table gates drop column passed_us")
         db.execute("drop table by_hand")
         db.execute("alter table outputs drop column cut")
+        db.execute("alter table results drop column sum")
     db.close()
     again = launch(directory=daemon.directory).client()
     assert again.call("result", after)["stdout"] == b"after\n"
@@ -380,3 +381,26 @@ def test_references_are_not_shown_after_a_restart_either(daemon, client, reborn)
         assert client.call("show", second)["args"] is None and client.call("show", plain)["args"] == [b"\xd7 plain"]
         assert [f["args"] for f in client.call("list")] == [["x"], None, [b"\xd7 plain"]]
         client = reborn(daemon).client() if life == 0 else client
+
+
+@pytest.mark.parametrize("what", ["value", "error", "state", "rusage"])
+def test_an_outcome_that_is_damaged_is_told_to_nobody_and_given_to_no_task(daemon, client, launch, what):
+    """It was told as it stood, and the task that it is an argument of ran with it."""
+    first = client.call("submit", "shell", *sh("echo harmless; exit %d" % (what == "error")))
+    fine = client.call("submit", "shell", *sh("echo fine"))
+    client.call("wait", [first, fine])
+    client.call("pause", "one")
+    needs = client.call("submit", "one", "/bin/echo", [ref(first)]) if what != "error" else None
+    daemon.stop()
+    with sqlite3.connect(daemon.path("state/futured.db")) as db:
+        change = {"state": "state = 'CANCELLED'", "rusage": "rusage = x'c1'"}.get(what, "value = replace(hex(value), hex('harmless'), hex('harmfull'))")
+        db.execute("update results set %s where id = ?" % change, [first])
+        if what in ("value", "error"):
+            text, = db.execute("select value from results where id = ?", [first]).fetchone()
+            db.execute("update results set value = ? where id = ?", [bytes.fromhex(text), first])
+    db.close()
+    again = launch(directory=daemon.directory).client()
+    again.call("resume", "one")
+    assert "damaged" in refused("StoreError", again.call, "result", first)["message"]
+    assert needs is None or refused("DependencyError", again.call, "result", needs)["cause"]["type"] == "StoreError"
+    assert again.call("result", fine)["stdout"] == b"fine\n" and len(again.call("list")) >= 2
