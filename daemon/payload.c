@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 enum { PAGE = 4096 };
 
 static int directory = -1;
+static char directory_path[PATH_MAX];
 static _Atomic uint64_t total;
 static const char *const kinds[] = { "args", "value" };
 
@@ -22,7 +24,29 @@ payload_use_directory(const char *path)
 	if (mkdir(path, 0700) && errno != EEXIST)
 		return false;
 	directory = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	snprintf(directory_path, sizeof directory_path, "%s", path);
 	return directory >= 0;
+}
+
+/* What is written into a directory that nobody finds again is not durable. One that was deleted is made anew, under the same descriptor, which the
+ * loop may be using: what was in it is gone whatever we do. */
+static bool
+directory_is_in_place(char *why, size_t size)
+{
+	struct stat ours = { .st_nlink = 1 }, there;
+
+	if (fstat(directory, &ours) == 0 && lstat(directory_path, &there) == 0 && ours.st_dev == there.st_dev && ours.st_ino == there.st_ino)
+		return true;
+	if (!ours.st_nlink && (mkdir(directory_path, 0700) == 0 || errno == EEXIST)) {
+		int again = open(directory_path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		bool good = again >= 0 && dup3(again, directory, O_CLOEXEC) >= 0;
+		if (again >= 0)
+			close(again);
+		if (good)
+			return true;
+	}
+	snprintf(why, size, "%.200s was moved or deleted", directory_path);
+	return false;
 }
 
 static void
@@ -58,6 +82,8 @@ payload_write(uint64_t id, enum payload_kind kind, const void *data, size_t len,
 {
 	char name[40];
 
+	if (!directory_is_in_place(why, size))
+		return false;
 	name_of(id, kind, name);
 	payload_remove(id, kind); /* of a commit that failed: it was counted */
 	int fd = openat(directory, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);

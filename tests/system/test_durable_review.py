@@ -2,6 +2,7 @@
 import errno
 import os
 import select
+import shutil
 import signal
 import sqlite3
 import sys
@@ -404,3 +405,30 @@ def test_an_outcome_that_is_damaged_is_told_to_nobody_and_given_to_no_task(daemo
     assert "damaged" in refused("StoreError", again.call, "result", first)["message"]
     assert needs is None or refused("DependencyError", again.call, "result", needs)["cause"]["type"] == "StoreError"
     assert again.call("result", fine)["stdout"] == b"fine\n" and len(again.call("list")) >= 2
+
+
+@pytest.mark.parametrize("how", ["moved", "deleted", "replaced"])
+def test_the_directory_of_large_payloads_is_not_lost_sight_of(daemon, client, reborn, how):
+    """What was written into one that had been moved was acknowledged, and not there after a restart."""
+    first = client.call("submit", "native", "echo", [b"x" * 300000])
+    client.call("wait", [first])
+    place = next(daemon.path(os.path.join("state", n)) for n in os.listdir(daemon.path("state")) if n.startswith("payload-"))
+    if how == "deleted":
+        shutil.rmtree(place)
+    else:
+        os.rename(place, place + ".kept")
+        if how == "replaced":
+            os.mkdir(place)
+        error = refused("StoreError", client.call, "submit", "native", "echo", [b"y" * 300000])
+        assert place in error["message"], error
+        if how == "replaced":
+            os.rmdir(place)
+        os.rename(place + ".kept", place)
+    second = eventually(lambda: accepted(client, "native", "echo", [b"z" * 300000]), 10)
+    client.call("wait", [second])
+    again = reborn(daemon).client()
+    assert again.call("result", second) == b"z" * 300000
+    if how == "deleted":
+        refused("StoreError", again.call, "result", first)
+    else:
+        assert again.call("result", first) == b"x" * 300000
