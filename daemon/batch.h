@@ -35,6 +35,7 @@ enum note_verb {
 	NOTE_SEEN,
 	NOTE_LET_GO,      /* released: hidden from now on, or when it is final */
 	NOTE_KILLED,      /* somebody was told that it will be cancelled */
+	NOTE_FED,         /* its stdin was fed, which is not stored */
 	NOTE_GONE,        /* forgotten; count: 1 << enum payload_kind of the files that go with it */
 	NOTE_POOL,        /* an opened pool: text its name, bytes what it is */
 	NOTE_POOL_GONE,

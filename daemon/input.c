@@ -6,6 +6,7 @@
 
 #include "daemon/run.h"
 #include "daemon/slot.h"
+#include "daemon/store.h"
 
 enum { WINDOW = 256 * 1024, BUFFERED = 1024 * 1024, CHUNK = 64 * 1024 };
 
@@ -15,6 +16,7 @@ struct input {
 	uint64_t in_host;       /* given, and not yet taken by the task */
 	uint64_t feeder;        /* connection that fed last */
 	bool eof, eof_said;
+	bool noted;             /* the store was told that it is fed */
 	struct input_waiter *waiters;
 };
 
@@ -92,6 +94,12 @@ input_feed(struct future *f, const void *data, size_t len, bool eof, uint64_t fe
 	if (!in)
 		return false;
 	in->feeder = feeder;
+	if (f->place == PLACE_SLOT)
+		slot_look(f); /* it may have begun, which pumps */
+	if (f->state == FUTURE_PENDING && !in->noted) {
+		store_fed(f);
+		in->noted = true;
+	}
 	if (in->waiters || in->waiting.len >= BUFFERED)
 		return false;
 	if (!buf_append(&in->waiting, data, len)) {
@@ -99,8 +107,6 @@ input_feed(struct future *f, const void *data, size_t len, bool eof, uint64_t fe
 		return false;
 	}
 	in->eof |= eof;
-	if (f->place == PLACE_SLOT)
-		slot_look(f); /* it may have begun, which pumps */
 	pump(in);
 	return true;
 }

@@ -62,7 +62,7 @@ struct fate {
 	struct future *future;
 	struct known_gate *gate; /* NULL: none */
 	int64_t when; /* wall clock: when it finished; a pending one: when it became ready, were it not for its gate */
-	bool begun, damaged, gone, killed;
+	bool begun, damaged, gone, killed, fed;
 	bool final;
 };
 
@@ -370,6 +370,7 @@ replay_task(struct replay *r, const struct replay_task *t)
 	registry_show(t->id, 1);
 	fate->future = f;
 	fate->killed = t->killed;
+	fate->fed = t->fed;
 	fate->damaged = (t->damaged || k->damaged) && !t->final;
 	fate->gone = !t->final && k->opened == REPLAY_BOUND && k->spec->pool->absent;
 	HASH_FIND(hh, r->gates, &t->gate, sizeof t->gate, fate->gate);
@@ -563,7 +564,9 @@ place(struct replay *r, const struct fate *fate)
 		future_fail(f, error_bytes(STATUS_WORKER_LOST, f->id, "the daemon restarted while the task ran: what it did is not known"));
 		return;
 	}
-	if (f->place == PLACE_GATE)
+	if (fate->fed)
+		future_fail_with(f, STATUS_STORE, "what its stdin had been fed is gone with the daemon that had it: it is not run");
+	else if (f->place == PLACE_GATE)
 		gate_pass(f);
 	else
 		future_make_ready(f);

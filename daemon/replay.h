@@ -37,7 +37,7 @@ struct replay_task {
 	uint64_t id, spec, gate;
 	int64_t submitted, not_before;
 	uint32_t attempt;
-	bool let_go, killed, damaged, value_lost, value_damaged;
+	bool let_go, killed, fed, damaged, value_lost, value_damaged;
 	struct replay_text args;
 	/* A result, where there is one. */
 	bool final, failed, seen;

@@ -707,6 +707,13 @@ store_killed(struct future *f)
 }
 
 void
+store_fed(struct future *f)
+{
+	if (f->stored)
+		note(NOTE_FED, f->id);
+}
+
+void
 store_forget(struct future *f)
 {
 	counts.forgotten++;

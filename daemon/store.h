@@ -89,6 +89,8 @@ void store_restored(struct future *f);
 void store_undo(struct future *f);
 /* It runs, and somebody is told that it will be cancelled: then it will, though the daemon should end before it has. */
 void store_killed(struct future *f);
+/* Its stdin is being fed, and it has not begun: the next daemon cannot begin it, as it has not what was fed. */
+void store_fed(struct future *f);
 /* It is not to be had any more, and nobody needs it. */
 void store_forget(struct future *f);
 /* Its tasks wait no longer for what they were to come after. */

@@ -41,7 +41,7 @@ static const char schema[] =
     "  deadline_us INTEGER, delay_us INTEGER, retry_delay_us INTEGER, retain_us INTEGER, sum INTEGER);\n"
     "CREATE TABLE gates (id INTEGER PRIMARY KEY, ids TEXT, passed_us INTEGER);\n"
     "CREATE TABLE tasks (id INTEGER PRIMARY KEY, spec INTEGER, submitted_us INTEGER, args BLOB, args_file INTEGER, gate INTEGER, attempt INTEGER, not_before_us INTEGER,\n"
-    "  let_go INTEGER, killed INTEGER, sum INTEGER);\n"
+    "  let_go INTEGER, killed INTEGER, sum INTEGER, fed INTEGER);\n"
     "CREATE TABLE results (id INTEGER PRIMARY KEY, state TEXT, attempt INTEGER, started_us INTEGER, finished_us INTEGER, failed INTEGER, seen INTEGER,\n"
     "  value BLOB, value_file INTEGER, rusage BLOB, sum INTEGER);\n"
     "CREATE TABLE outputs (id INTEGER, stream INTEGER, bytes BLOB, cut INTEGER, PRIMARY KEY (id, stream)) WITHOUT ROWID;\n"
@@ -64,10 +64,11 @@ static const struct {
 	{ "SELECT 1 FROM by_hand", BY_HAND_TABLE },
 	{ "SELECT cut FROM outputs", "ALTER TABLE outputs ADD COLUMN cut INTEGER" },
 	{ "SELECT sum FROM results", "ALTER TABLE results ADD COLUMN sum INTEGER" },
+	{ "SELECT fed FROM tasks", "ALTER TABLE tasks ADD COLUMN fed INTEGER" },
 };
 
 enum statement {
-	BEGIN, COMMIT, ROLLBACK, IDS, SPEC, SPEC_GONE, GATE, GATE_PASSED, GATE_GONE, KEY, KEY_GONE, TASK, SENT, SENT_NONE, SENT_GONE, AGAIN, RESULT, OUTPUT, SEEN, LET_GO, KILLED,
+	BEGIN, COMMIT, ROLLBACK, IDS, SPEC, SPEC_GONE, GATE, GATE_PASSED, GATE_GONE, KEY, KEY_GONE, TASK, SENT, SENT_NONE, SENT_GONE, AGAIN, RESULT, OUTPUT, SEEN, LET_GO, KILLED, FED,
 	TASK_GONE, RESULT_GONE, OUTPUT_GONE, POOL, POOL_GONE, BY_HAND, BY_HAND_GONE, STATEMENTS
 };
 
@@ -94,6 +95,7 @@ static const char *const texts[STATEMENTS] = {
 	[SEEN] = "UPDATE results SET seen = 1 WHERE id = ?1",
 	[LET_GO] = "UPDATE tasks SET let_go = 1 WHERE id = ?1",
 	[KILLED] = "UPDATE tasks SET killed = 1 WHERE id = ?1",
+	[FED] = "UPDATE tasks SET fed = 1 WHERE id = ?1",
 	[TASK_GONE] = "DELETE FROM tasks WHERE id = ?1",
 	[RESULT_GONE] = "DELETE FROM results WHERE id = ?1",
 	[OUTPUT_GONE] = "DELETE FROM outputs WHERE id = ?1",
@@ -638,6 +640,8 @@ put(const struct note *n)
 		return put_id(LET_GO, n->id);
 	case NOTE_KILLED:
 		return put_id(KILLED, n->id);
+	case NOTE_FED:
+		return put_id(FED, n->id);
 	case NOTE_GONE:
 		return put_gone(n->id);
 	case NOTE_POOL:
@@ -895,7 +899,7 @@ read_task(sqlite3_stmt *s, struct replay *to)
 	struct replay_task t = {
 		.id = (uint64_t)sqlite3_column_int64(s, 0), .spec = (uint64_t)sqlite3_column_int64(s, 1), .submitted = sqlite3_column_int64(s, 2),
 		.args = column(s, 3), .gate = (uint64_t)sqlite3_column_int64(s, 4), .attempt = (uint32_t)sqlite3_column_int64(s, 5),
-		.not_before = sqlite3_column_int64(s, 6), .let_go = sqlite3_column_int(s, 7), .killed = sqlite3_column_int(s, 19),
+		.not_before = sqlite3_column_int64(s, 6), .let_go = sqlite3_column_int(s, 7), .killed = sqlite3_column_int(s, 19), .fed = sqlite3_column_int(s, 21),
 		.final = sqlite3_column_type(s, 9) != SQLITE_NULL,
 	};
 	struct bytes args = { .len = 0 }, value = { .len = 0 };
@@ -955,7 +959,7 @@ replay(struct replay *to, char *why, size_t size)
 	    read_rows("SELECT id, ids, passed_us FROM gates", to, read_gate, why, size) &&
 	    read_rows("SELECT host, slot, tasks FROM sent", to, read_sent, why, size) &&
 	    read_rows("SELECT t.id, spec, submitted_us, args, gate, t.attempt, not_before_us, let_go, t.sum, r.state, r.attempt, r.started_us,"
-		      " r.finished_us, r.failed, r.seen, r.value, r.rusage, args_file, value_file, killed, r.sum FROM tasks t LEFT JOIN results r ON r.id = t.id"
+		      " r.finished_us, r.failed, r.seen, r.value, r.rusage, args_file, value_file, killed, r.sum, fed FROM tasks t LEFT JOIN results r ON r.id = t.id"
 		      " ORDER BY t.id", to, read_task, why, size) &&
 	    read_rows("SELECT id, stream, bytes, cut FROM outputs", to, read_output, why, size) &&
 	    read_rows("SELECT first, count, owner, key FROM keys", to, read_key, why, size);

@@ -254,6 +254,7 @@ def test_a_store_that_lacks_what_came_later_is_given_it(daemon, client, launch):
         db.execute("drop table by_hand")
         db.execute("alter table outputs drop column cut")
         db.execute("alter table results drop column sum")
+        db.execute("alter table tasks drop column fed")
     db.close()
     again = launch(directory=daemon.directory).client()
     assert again.call("result", after)["stdout"] == b"after\n"
@@ -432,3 +433,19 @@ def test_the_directory_of_large_payloads_is_not_lost_sight_of(daemon, client, re
         refused("StoreError", again.call, "result", first)
     else:
         assert again.call("result", first) == b"x" * 300000
+
+
+def test_what_was_fed_and_is_gone_is_not_left_out(daemon, client, reborn):
+    """The task ran after a restart with nothing in its stdin, whose end nobody could say any more."""
+    client.call("pause", "shell")
+    fed, half, fresh = [client.call("submit", "shell", "cat", [], {"stdin": True}) for _ in range(3)]
+    client.call("input", fed, b"all of it", {"eof": True})
+    client.call("input", half, b"a part")
+    daemon = reborn(daemon)
+    client = daemon.client()
+    client.call("resume", "shell")
+    for future in (fed, half):
+        assert "fed" in refused("StoreError", client.call, "result", future)["message"]
+        refused("InvalidStateError", client.call, "input", future, b"more")
+    client.call("input", fresh, b"its own", {"eof": True})
+    assert client.call("result", fresh)["stdout"] == b"its own"
