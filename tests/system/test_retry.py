@@ -1,7 +1,7 @@
 """retry [ids]: the same tasks accepted again, with new ids."""
+import os
 import pytest
-
-from helpers import lines, refused, sh
+from helpers import eventually, lines, refused, sh
 from people import ANN, connect, launch_shared, needs_root
 from rpc import ref
 
@@ -161,3 +161,49 @@ def test_a_retry_holds_no_more_memory_than_there_may_be(daemon, client):
     for _ in range(10):
         client.call("submit", "shell", "true", ["x" * 100000])
     assert "limits.memory" in refused("QueueFullError", client.call, "retry", [failed])["message"]
+
+
+def test_all_are_retried_or_none(daemon, client):
+    """Those before the one that cannot be ran, under ids that nobody was told."""
+    from rpc import ref
+    log = daemon.path("log")
+    first = client.call("submit", "shell", *sh('echo ran >>"$1"', log))
+    source = client.call("submit", "shell", "echo", ["x"])
+    reader = client.call("submit", "shell", "echo", [ref(source)])
+    client.call("wait", [first, reader])
+    client.call("release", [source])
+    before = client.call("map", "shell", "true", [])
+    refused("ExpiredFutureError", client.call, "retry", [first, reader])
+    assert client.call("map", "shell", "true", []) == before and lines(log) == ["ran"]
+
+
+@pytest.mark.config(pools={"tiny": {"kind": "command", "workers": 1, "queue": 3}})
+def test_what_does_not_fit_into_the_queue_together_is_not_retried(daemon, client):
+    done = []
+    for _ in range(4):
+        done.append(client.call("submit", "tiny", "true"))
+        client.call("wait", done)
+    client.call("pause", "tiny")
+    before = client.call("map", "shell", "true", [])
+    refused("QueueFullError", client.call, "retry", done)
+    assert client.call("map", "shell", "true", []) == before
+    assert len(client.call("retry", done[:3])) == 3
+    refused("QueueFullError", client.call, "submit", "tiny", "true")
+
+
+@pytest.mark.config(limits={"memory": "1MiB"})
+def test_at_the_bound_of_memory_nothing_is_retried(daemon, client):
+    """The copies of arguments were held beyond it."""
+    big = os.urandom(100000)
+    client.call("pause", "one")
+    failed = client.call("submit", "shell", *sh("exit 1", "x" * 100000))
+    eventually(lambda: client.call("failures"))
+    held = []
+    with pytest.raises(Exception) as caught:
+        for _ in range(100):
+            held.append(client.call("submit", "one", "cat", [], {"stdin": big}))
+    assert caught.value.type == "QueueFullError"
+    assert "limits.memory" in refused("QueueFullError", client.call, "retry", [failed])["message"]
+    client.call("cancel", held)
+    client.call("release", held)
+    client.call("wait", client.call("retry", [failed]))

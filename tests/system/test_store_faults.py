@@ -102,6 +102,7 @@ def test_a_failing_disk_refuses_submits_and_loses_nothing(stage, fault):
     assert other.call("hello", {"protocol": 1, "client": "an admin's"})["role"] == "admin", "who introduces itself gets in, too"
     assert other.call("stats")["store"]["failing"]
     refused("StoreError", client.call, "map", "shell", *[stage.mark(word)[0], [stage.mark(word)[1]]])
+    refused("StoreError", client.call, "retry", [before])
     gate.open()
     outcome = client.request("result", running)
 
