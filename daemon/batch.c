@@ -81,6 +81,7 @@ clear_note(struct note *n)
 	case NOTE_GATE:
 	case NOTE_KEY:
 	case NOTE_POOL:
+	case NOTE_CLOCK:
 		free(n->u.name.text);
 		free(n->u.name.owner);
 		break;

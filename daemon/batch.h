@@ -39,6 +39,7 @@ enum note_verb {
 	NOTE_GONE,        /* forgotten; count: 1 << enum payload_kind of the files that go with it */
 	NOTE_POOL,        /* an opened pool: text its name, bytes what it is */
 	NOTE_POOL_GONE,
+	NOTE_CLOCK,       /* what times are stored by: text is the boot, and what is added to its clock */
 	NOTE_BY_HAND,     /* what was done to a pool by hand; nothing: no longer */
 };
 

@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/clock.h"
+
 static int directory = -1; /* -1: boards are no files */
 static uint64_t next_number, earlier;
 
@@ -77,19 +79,6 @@ forget_region(const void *at)
 
 /* ---- the directory ---- */
 
-static void
-boot_id(char out[9])
-{
-	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd >= 0 ? read(fd, out, 8) : -1;
-
-	if (n != 8)
-		memcpy(out, "unknown-", 8);
-	out[8] = '\0';
-	if (fd >= 0)
-		close(fd);
-}
-
 /* Calls `each` with the number of every file. */
 static void
 walk(void (*each)(uint64_t number))
@@ -118,10 +107,9 @@ note_number(uint64_t number)
 bool
 boards_use_directory(const char *path, const char *mark)
 {
-	char name[PATH_MAX], boot[9];
+	char name[PATH_MAX];
 
-	boot_id(boot);
-	if (snprintf(name, sizeof name, "%s/boards-%s-%s", path, mark, boot) >= (int)sizeof name) {
+	if (snprintf(name, sizeof name, "%s/boards-%s-%.8s", path, mark, *clock_boot() ? clock_boot() : "unknown-") >= (int)sizeof name) {
 		errno = ENAMETOOLONG;
 		return false;
 	}

@@ -15,11 +15,16 @@ uint64_t clock_refresh(void);
 void clock_forget(void);
 /* Seconds since the epoch for a moment of clock_now(); 0 stays 0 (never). */
 double clock_wall(uint64_t us);
-/* The same in microseconds, and back: wall clock times as they are stored. A moment that lies in the future is now. */
+/* The same in microseconds, and back, for what is stored: by the wall clock as it was for the first daemon since the machine was started, where that
+ * is known, so that between two of them it may jump as it likes. A moment that lies in the future is now. */
 int64_t clock_wall_us(uint64_t us);
 uint64_t clock_from_wall(int64_t wall_us);
-/* Wall clock, of now. */
 int64_t clock_wall_now(void);
+/* What those add to clock_now(); and that they are to add this, as it was stored beside what clock_boot gave then, and gives now. */
+int64_t clock_stored_offset(void);
+void clock_set_stored_offset(int64_t us);
+/* What the monotonic clock counts from: the machine's start, of which this is the name. Empty: it cannot be told. */
+const char *clock_boot(void);
 /* Asks the system without changing clock_now(); for any thread. */
 uint64_t clock_read(void);
 /* A duration in seconds as microseconds, rounded up. seconds is finite, 0 to 10^9. */

@@ -74,6 +74,7 @@ struct replay {
 	size_t count, size;
 	uint64_t last_spec, last_gate, last_pool;
 	int64_t last_submitted;
+	bool same_boot; /* times are as they were stored, whatever the wall clock did */
 	uint64_t kept, waiting, again, lost;
 };
 
@@ -91,6 +92,17 @@ replay_instance(struct replay *r, const char *instance)
 {
 	(void)r;
 	server_set_instance(instance);
+}
+
+void
+replay_clock(struct replay *r, const char *text)
+{
+	const char *boot = clock_boot();
+	size_t len = strlen(boot);
+
+	r->same_boot = len && strncmp(text, boot, len) == 0 && text[len] == ' ';
+	if (r->same_boot)
+		clock_set_stored_offset(strtoll(text + len, NULL, 10));
 }
 
 bool
@@ -657,7 +669,7 @@ replay_all(char *why, size_t size)
 	}
 	if (good)
 		snprintf(why, size, "out of memory");
-	good = good && settle(&r);
+	good = good && (r.same_boot || !store_is_durable() || store_clock()) && settle(&r);
 	if (good && store_is_durable())
 		output_adopt_files();
 	if (good && store_is_durable())

@@ -52,6 +52,8 @@ struct replay;
 /* Called by the engine, in this order. False without memory. */
 void replay_ids(struct replay *r, uint64_t next);
 void replay_instance(struct replay *r, const char *instance);
+/* By what times were stored: the boot, and what was added to its clock. */
+void replay_clock(struct replay *r, const char *text);
 bool replay_pool(struct replay *r, uint64_t row, struct replay_text name, struct replay_text what);
 bool replay_spec(struct replay *r, const struct replay_spec *s);
 /* What was done to a pool by hand. `paused`: since when; `workers`: how many, when so many were `configured`; 0: nothing of that. */

@@ -496,6 +496,17 @@ store_ids(uint64_t next)
 	note(NOTE_IDS, ids_noted);
 }
 
+bool
+store_clock(void)
+{
+	char *text;
+
+	if (asprintf(&text, "%s %lld", clock_boot(), (long long)clock_stored_offset()) < 0)
+		return false;
+	note(NOTE_CLOCK, 0)->u.name.text = text;
+	return true;
+}
+
 void
 store_none_sent(void)
 {

@@ -109,6 +109,8 @@ bool store_by_hand(struct pool *p);
 bool store_by_hand_gone(const char *name, size_t len);
 /* Ids below this may be given. */
 void store_ids(uint64_t next);
+/* By what clock times are stored from here on. False without memory. */
+bool store_clock(void);
 /* No slot holds anything: what an earlier daemon had handed over has been judged. */
 void store_none_sent(void);
 /* Rows up to these are taken; told at start-up. */

@@ -68,7 +68,7 @@ static const struct {
 };
 
 enum statement {
-	BEGIN, COMMIT, ROLLBACK, IDS, SPEC, SPEC_GONE, GATE, GATE_PASSED, GATE_GONE, KEY, KEY_GONE, TASK, SENT, SENT_NONE, SENT_GONE, AGAIN, RESULT, OUTPUT, SEEN, LET_GO, KILLED, FED,
+	BEGIN, COMMIT, ROLLBACK, IDS, CLOCK, SPEC, SPEC_GONE, GATE, GATE_PASSED, GATE_GONE, KEY, KEY_GONE, TASK, SENT, SENT_NONE, SENT_GONE, AGAIN, RESULT, OUTPUT, SEEN, LET_GO, KILLED, FED,
 	TASK_GONE, RESULT_GONE, OUTPUT_GONE, POOL, POOL_GONE, BY_HAND, BY_HAND_GONE, STATEMENTS
 };
 
@@ -77,6 +77,7 @@ static const char *const texts[STATEMENTS] = {
 	[COMMIT] = "COMMIT",
 	[ROLLBACK] = "ROLLBACK",
 	[IDS] = "UPDATE daemon SET value = ?1 WHERE name = 'next_id'",
+	[CLOCK] = "INSERT OR REPLACE INTO daemon VALUES ('clock', ?1)",
 	[SPEC] = "INSERT INTO specs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)",
 	[SPEC_GONE] = "DELETE FROM specs WHERE id = ?1",
 	[GATE] = "INSERT INTO gates (id, ids) VALUES (?1, ?2)",
@@ -590,6 +591,9 @@ put(const struct note *n)
 		return true;
 	case NOTE_IDS:
 		return put_id(IDS, n->id);
+	case NOTE_CLOCK:
+		bind_text(CLOCK, 1, n->u.name.text);
+		return step(CLOCK);
 	case NOTE_SPEC:
 		return put_spec(n->id, n->u.spec);
 	case NOTE_SPEC_GONE:
@@ -830,6 +834,8 @@ read_daemon(sqlite3_stmt *s, struct replay *to)
 		replay_ids(to, (uint64_t)sqlite3_column_int64(s, 1));
 	else if (name && strcmp(name, "instance") == 0 && sqlite3_column_text(s, 1))
 		replay_instance(to, (const char *)sqlite3_column_text(s, 1));
+	else if (name && strcmp(name, "clock") == 0 && sqlite3_column_text(s, 1))
+		replay_clock(to, (const char *)sqlite3_column_text(s, 1));
 	return true;
 }
 

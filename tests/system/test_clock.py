@@ -82,6 +82,28 @@ def test_a_jump_over_a_restart_makes_no_delay_longer_and_loses_no_pending_task(l
     assert shown["started"] <= shown["finished"]
 
 
+@pytest.mark.parametrize("jump", [DAY, -DAY], ids=["a day on", "a day back"])
+def test_a_jump_over_a_restart_hurts_nothing_that_waits(launch, clock, jump):
+    """A result was forgotten before its time, a delay was over, and a deadline passed in the queue, by the length of the jump."""
+    daemon = launch({"store": "sqlite"}, env=clock.env)
+    client = daemon.client()
+    done = client.call("submit", "shell", "echo", ["done"], {"retain": 3600})
+    client.call("wait", [done])
+    delayed = client.call("submit", "shell", "true", [], {"delay": 3600})
+    limited = client.call("submit", "shell", "true", [], {"delay": 1800, "deadline": 3600})
+    for life in range(3):
+        before = client.call("show", done)["finished"]
+        clock.wrong_us += jump
+        daemon.kill()
+        daemon.clients.clear()
+        daemon = launch({"store": "sqlite"}, directory=daemon.directory, env=clock.env)
+        client = daemon.client()
+        assert client.call("result", done)["stdout"] == b"done\n"
+        assert client.call("state", [delayed, limited]) == ["PENDING", "PENDING"]
+        assert 3500 < client.call("show", delayed)["why"]["seconds"] <= 3600
+        assert abs(client.call("show", done)["finished"] - before - jump / 1e6) < 5, "shown by the clock as it is now"
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("round", range(5))
 def test_waits_are_exact_to_fifty_milliseconds_while_the_clock_jumps(daemon, clock, round):

@@ -335,6 +335,9 @@ def test_the_order_is_the_same_though_the_clock_was_set_back(launch, tmp_path):
         clock.wrong_us -= 3600 * 1000000
         daemon.kill()
         daemon.clients.clear()
+        with sqlite3.connect(daemon.path("state/futured.db")) as db:
+            db.execute("delete from daemon where name = 'clock'")   # as after a start of the machine: then the wall clock is all there is
+        db.close()
         daemon = launch(directory=daemon.directory, env=clock.env)
     daemon.client().call("resume", "one")
     eventually(lambda: len(helpers.lines(out)) == len(words))

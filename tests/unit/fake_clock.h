@@ -59,4 +59,22 @@ clock_read(void)
 	return clock_now();
 }
 
+int64_t
+clock_stored_offset(void)
+{
+	return 0;
+}
+
+void
+clock_set_stored_offset(int64_t us)
+{
+	(void)us;
+}
+
+const char *
+clock_boot(void)
+{
+	return "";
+}
+
 #endif
