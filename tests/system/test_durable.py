@@ -312,6 +312,7 @@ def test_a_pool_like_one_that_was_opened_outlives_it(daemon, client, reborn):
     client.call("pause", second)
     future = client.call("submit", second, "get_warmth")
     again = reborn(daemon).client()
+    again.call("resume", second)
     assert again.call("result", future) == 7
     assert again.call("call", second, "get_warmth") == 7
 
@@ -380,7 +381,7 @@ def test_what_was_done_by_hand_is_forgotten_with_the_pool(daemon, client, launch
     daemon.clients.clear()
     again = launch(directory=daemon.directory)
     client = again.client()
-    assert {p["name"]: p["paused"] for p in client.call("pools")} == {"shell": True, "one": False, "native": False}, "a task of shell was left"
+    assert {p["name"]: p["paused"] for p in client.call("pools")} == {"shell": True, "one": False, "native": False, "cpu": False}, "a task of shell was left"
     assert client.call("state", [waits]) == ["PENDING"]
     client.call("resume", "shell")
     client.call("wait", [waits])
