@@ -62,6 +62,7 @@ batch_add(struct batch *b, enum note_verb verb, uint64_t id)
 	*n = (struct note){ .verb = verb, .id = id };
 	b->notes++;
 	b->files |= verb == NOTE_FILE;
+	b->hosts |= verb == NOTE_HOST_GONE;
 	return n;
 }
 

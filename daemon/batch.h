@@ -28,6 +28,7 @@ enum note_verb {
 	NOTE_SENT,        /* what a slot holds: bytes are struct note_sent each */
 	NOTE_SENT_NONE,   /* no slot holds anything */
 	NOTE_SENT_GONE,   /* the slot is no more */
+	NOTE_HOST_GONE,   /* host number `id` is no more: the file of its boards goes, once nothing rests on them */
 	NOTE_AGAIN,       /* another attempt is to come */
 	NOTE_RESULT,
 	NOTE_OUTPUT,      /* what a function printed; count: how much of it was cut */
@@ -101,6 +102,7 @@ struct batch {
 	uint64_t bytes; /* of payload */
 	bool files;     /* there are NOTE_FILEs */
 	bool large;     /* there are payloads that become files, or files that go */
+	bool hosts;     /* there are NOTE_HOST_GONEs */
 };
 
 /* A zeroed note at the end. Never NULL: where there is no memory, not even what batch_make_ready laid by, the daemon ends, as what happened could

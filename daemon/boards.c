@@ -170,8 +170,8 @@ boards_map(uint64_t number, size_t size, int *fd)
 	return NULL;
 }
 
-static void
-forget_file(uint64_t number)
+void
+boards_forget(uint64_t number)
 {
 	char name[24];
 	snprintf(name, sizeof name, "%llu", (unsigned long long)number);
@@ -179,14 +179,12 @@ forget_file(uint64_t number)
 }
 
 void
-boards_unmap(uint64_t number, void *at, size_t size)
+boards_unmap(void *at, size_t size)
 {
 	if (!at)
 		return;
 	forget_region(at);
 	munmap(at, size);
-	if (directory >= 0)
-		forget_file(number);
 }
 
 bool
@@ -209,7 +207,7 @@ static void
 forget_if_earlier(uint64_t number)
 {
 	if (number < earlier)
-		forget_file(number);
+		boards_forget(number);
 }
 
 void

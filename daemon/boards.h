@@ -16,8 +16,10 @@ uint64_t boards_next_number(void);
 /* Memory of that size for a host's boards, zeroed, mapped; `fd` is for the host. NULL with errno. Should somebody make it shorter, the daemon
  * sees zeroes there. */
 void *boards_map(uint64_t number, size_t size, int *fd);
-/* The host is gone: its boards may go. */
-void boards_unmap(uint64_t number, void *at, size_t size);
+/* The host is gone; the file stays until boards_forget. */
+void boards_unmap(void *at, size_t size);
+/* What its board said is not needed any more; any thread. */
+void boards_forget(uint64_t number);
 /* An earlier daemon's board. False if it is not there. */
 bool boards_read(uint64_t number, unsigned slot, struct board *out);
 /* Removes what earlier daemons left, once nobody needs it. */

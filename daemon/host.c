@@ -28,6 +28,7 @@
 #include "daemon/resident.h"
 #include "daemon/run.h"
 #include "daemon/slot.h"
+#include "daemon/store.h"
 #include "proto/error.h"
 #include "proto/pack.h"
 #include "proto/utf8.h"
@@ -64,7 +65,8 @@ free_host(struct host *h)
 		event_del(&h->err_event);
 		close(h->err_fd);
 	}
-	boards_unmap(h->number, h->boards, h->boards_size);
+	boards_unmap(h->boards, h->boards_size);
+	store_host_gone(h->number);
 	box_give_back(h->box);
 	free(h->broke);
 	free(h);
@@ -272,7 +274,7 @@ find_place(struct host *h, unsigned *index)
 
 	for (*index = 0; *index < h->slots; ++*index) {
 		const struct slot *s = h->slot[*index];
-		if (s->leaving && s->stream.ended && !s->in_flight) /* the host closed it, so it looks at its board no more */
+		if (s->leaving && s->stream.ended && !s->in_flight && slot_board_is_free(h->slot[*index])) /* the host closed it, so it looks at its board no more */
 			return true;
 	}
 	if (h->slots >= WORKER_SLOTS_MAX || !(bigger = realloc(h->slot, (h->slots + 1) * sizeof *bigger)))

@@ -98,16 +98,34 @@ depth(const struct slot *s)
 	return ahead + 1 < s->host->depth ? (unsigned)ahead + 1 : s->host->depth;
 }
 
-/* From that of the task in front to the last one sent; those taken back in between are not used again before it is answered. */
+bool
+slot_board_is_free(struct slot *s)
+{
+	s->back = s->back && !store_has_committed(s->back_batch);
+	return !s->back;
+}
+
+static uint64_t
+sequence_of(const struct slot *s, const struct future *f)
+{
+	return s->next - (s->next - f->sequence - 1) % BOARD_ENTRIES - 1;
+}
+
+/* From that of the task in front to the last one sent; those taken back in between are not used again before it is answered, nor before that is
+ * committed: for the next daemon an entry that is another's would mean that the task had begun. */
 static unsigned
-entries_used(const struct slot *s)
+entries_used(struct slot *s)
 {
 	const struct future *front = TAILQ_FIRST(&s->sent);
-	return front ? (unsigned)((s->next - front->sequence - 1) % BOARD_ENTRIES) + 1 : 0;
+	uint64_t from = front ? sequence_of(s, front) : s->next;
+
+	if (!slot_board_is_free(s) && s->back_from < from)
+		from = s->back_from;
+	return (unsigned)(s->next - from);
 }
 
 unsigned
-slot_room(const struct slot *s)
+slot_room(struct slot *s)
 {
 	unsigned most = depth(s);
 	unsigned used = entries_used(s);
@@ -212,6 +230,18 @@ slot_look(struct future *f)
 	future_set_state(f, FUTURE_RUNNING);
 }
 
+static void
+note_back(struct slot *s, const struct future *f)
+{
+	uint64_t sequence = sequence_of(s, f);
+
+	if (slot_board_is_free(s) || sequence < s->back_from)
+		s->back_from = sequence;
+	store_touch(s);
+	s->back = true;
+	s->back_batch = store_batch();
+}
+
 bool
 slot_take_back(struct future *f)
 {
@@ -223,7 +253,7 @@ slot_take_back(struct future *f)
 		stream_unsay(&f->at.slot->stream); /* it would not look whether it may run the task */
 	f->attempt--;
 	if (f->stored)
-		store_touch(f->at.slot);
+		note_back(f->at.slot, f);
 	f->at.slot->served--;
 	future_leave_place(f);
 	return true;

@@ -32,6 +32,9 @@ struct slot {
 	bool closing;               /* its input ends when what was said has been written */
 	bool touched, noted;        /* the store is to be told what it holds; was told of it */
 	struct slot *touched_next, *touched_prev;
+	bool back;                  /* tasks were taken back, … */
+	uint64_t back_from;         /* … the first of them from this number in the sequence, … */
+	uint32_t back_batch;        /* … which is committed with this batch: until then the board is all that says that they had not begun */
 	unsigned waiting;           /* connections that speak for the running task and wait for an answer */
 	uint8_t secret[BOARD_ENTRIES][SLOT_SECRET];
 };
@@ -43,7 +46,9 @@ struct slot *slot_new(struct host *h, unsigned index, int fd, struct board *boar
 /* Its tasks must have been settled (slot_settle). */
 void slot_free(struct slot *s);
 /* How many more tasks it takes now, given that short ones are sent ahead. */
-unsigned slot_room(const struct slot *s);
+unsigned slot_room(struct slot *s);
+/* Whether no entry of its board needs to stay as it is, once it holds nothing. */
+bool slot_board_is_free(struct slot *s);
 /* Hands a PENDING future over. False if it could not be (it has failed then). */
 bool slot_send(struct slot *s, struct future *f);
 /* Learns from the board whether the first of those sent has begun, and makes it RUNNING if so. */

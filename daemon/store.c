@@ -15,6 +15,7 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#include "daemon/boards.h"
 #include "daemon/clock.h"
 #include "daemon/commit.h"
 #include "daemon/fault.h"
@@ -159,6 +160,8 @@ remove_files(const struct batch *b)
 	for (const struct batch_chunk *c = b->first; c; c = c->next) {
 		for (size_t i = 0; i < c->count; i++) {
 			const struct note *n = &c->note[i];
+			if (n->verb == NOTE_HOST_GONE)
+				boards_forget(n->id);
 			for (int kind = PAYLOAD_ARGS; n->verb == NOTE_GONE && kind <= PAYLOAD_VALUE; kind++)
 				if (n->count & 1u << kind)
 					payload_remove(n->id, (enum payload_kind)kind);
@@ -176,7 +179,7 @@ commit_all(const struct batch *b, bool again, char *why, size_t size)
 		return false;
 	if (!engine->commit(b, again, why, size))
 		return false;
-	if (b->large)
+	if (b->large || b->hosts)
 		remove_files(b);
 	return true;
 }
@@ -597,6 +600,13 @@ store_slot_gone(struct slot *s)
 	n->u.sent.host = s->host->number;
 	n->u.sent.slot = s->index;
 	s->noted = false;
+}
+
+void
+store_host_gone(uint64_t number)
+{
+	if (engine->commit)
+		note(NOTE_HOST_GONE, number);
 }
 
 void

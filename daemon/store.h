@@ -76,6 +76,8 @@ void store_accept(struct future *first, uint64_t count, struct store_origin *fro
 /* What is in the slot's hands changed. */
 void store_touch(struct slot *s);
 void store_slot_gone(struct slot *s);
+/* After its slots. */
+void store_host_gone(uint64_t number);
 /* It goes to a slot. */
 void store_hand_over(struct future *f);
 /* Another attempt is to come. */

@@ -588,6 +588,7 @@ put(const struct note *n)
 	switch (n->verb) {
 	case NOTE_NOTHING:
 	case NOTE_FILE:
+	case NOTE_HOST_GONE:
 		return true;
 	case NOTE_IDS:
 		return put_id(IDS, n->id);

@@ -10,6 +10,7 @@ import sys
 import pytest
 
 import helpers
+import kinds
 from helpers import HERE, eventually, refused, sh
 from rpc import ref, request
 
@@ -452,3 +453,57 @@ def test_what_was_fed_and_is_gone_is_not_left_out(daemon, client, reborn):
         refused("InvalidStateError", client.call, "input", future, b"more")
     client.call("input", fresh, b"its own", {"eof": True})
     assert client.call("result", fresh)["stdout"] == b"its own"
+
+
+def late_committer(launch, **pool):
+    """A daemon whose commits take 300 ms, with one worker that takes short tasks ahead."""
+    daemon = launch({"pools": {"cpu": {**kinds.PROCESS, "workers": 1, **pool}}}, start=False, env={"FUTURED_FAULT": "commit_late"})
+    daemon.program = FAULTY
+    daemon.start()
+    client = daemon.client()
+    client.call("wait", [client.call("map", "cpu", "noop", [[]] * 500)])  # it knows now that they are short
+    client.call("pause", "cpu")
+    return daemon, client
+
+
+def none_is_lost(client, first, count):
+    client.call("resume", "cpu")
+    client.call("wait", [[first, count]])
+    assert [client.call("exception", n) for n in range(first, first + count)] == [None] * count
+
+
+@pytest.mark.skipif(not os.path.exists(FAULTY), reason="no build with faults: make FAULTS=1 all")
+def test_what_a_dead_worker_had_not_begun_has_not_begun_for_the_next_daemon_either(launch):
+    """Its board was removed before it was committed that nothing rests on that any more, and all that was sent to it counted as begun."""
+    daemon, client = late_committer(launch)
+    fatal, run = client.request("submit", "cpu", "crash"), client.request("map", "cpu", "noop", [[]] * 20)
+    fatal, (first, count) = client.answer(fatal), client.answer(run)
+    client.call("resume", "cpu")
+    eventually(lambda: "died (signal" in daemon.log())
+    select.select([], [], [], 0.02)   # the turn in which it is buried is over, the commit is not
+    client.request("pause", "cpu")
+    daemon.kill()
+    daemon.clients.clear()
+    daemon = launch({"pools": {"cpu": {**kinds.PROCESS, "workers": 1}}}, directory=daemon.directory)
+    refused("WorkerLostError", daemon.client().call, "result", fatal)
+    none_is_lost(daemon.client(), first, count)
+    files = [os.listdir(daemon.path(name)) for name in os.listdir(daemon.directory) if name.startswith("boards-")]
+    assert [len(f) for f in files] == [1], "and goes later"
+
+
+@pytest.mark.skipif(not os.path.exists(FAULTY), reason="no build with faults: make FAULTS=1 all")
+def test_a_place_on_the_board_is_not_used_again_before_it_is_committed_who_left_it(launch):
+    """Tasks were taken back from behind a long one, and their places given to others: for the next daemon they had begun."""
+    daemon, client = late_committer(launch)
+    go = daemon.path("go")
+    long, run = client.request("submit", "cpu", "until_file", [go]), client.request("map", "cpu", "noop", [[]] * 600)
+    long, (first, count) = client.answer(long), client.answer(run)
+    client.call("resume", "cpu")
+    eventually(lambda: client.call("state", [long]) == ["RUNNING"])
+    select.select([], [], [], 0.03)   # after 5 ms it is a long one, and what was sent behind it is taken back
+    open(go, "w").close()
+    select.select([], [], [], 0.05)
+    daemon.kill()
+    daemon.clients.clear()
+    client = launch({"pools": {"cpu": {**kinds.PROCESS, "workers": 1}}}, directory=daemon.directory).client()
+    none_is_lost(client, first, count)
