@@ -310,7 +310,7 @@ add_slot(struct host *h)
 void
 host_grow(struct host *h, unsigned slots)
 {
-	while (h->state == HOST_READY && h->can_grow && pool_alive(h->pool) < slots)
+	while (h->state == HOST_READY && !h->suspect && h->can_grow && pool_alive(h->pool) < slots)
 		if (!add_slot(h))
 			return;
 }
@@ -408,6 +408,7 @@ host_suspect(struct host *h)
 {
 	if ((h->state != HOST_READY && h->state != HOST_STARTING) || h->killed)
 		return;
+	h->suspect = true;
 	for (unsigned i = 0; i < h->slots; i++)
 		h->slot[i]->leaving = true; /* no more tasks */
 	timer_set(&h->timer, clock_now() + SUSPECT_US, on_timer);
@@ -487,8 +488,8 @@ read_ready(struct host *h, struct reader *r)
 static bool
 on_ready(struct host *h, struct reader *r)
 {
-	if (h->state == HOST_ENDING)
-		return true; /* too late: it was told to end while it loaded */
+	if (h->state == HOST_ENDING || h->suspect)
+		return true; /* too late: it was told to end while it loaded, or closed a socket and is about to be killed */
 	if (h->state != HOST_STARTING || !read_ready(h, r))
 		return false;
 	h->state = HOST_READY;

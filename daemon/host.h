@@ -49,6 +49,7 @@ struct host {
 	uint64_t started_us;
 	uint64_t rss, rss_us;      /* when last asked */
 	bool killed;               /* by us */
+	bool suspect;              /* closed a socket that it should not have: it gets nothing more, and dies by itself or is killed */
 	bool got_ready;            /* said "ready" once */
 	bool told_failure;         /* said "failed" */
 	bool answered;             /* for a task, once */

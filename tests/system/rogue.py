@@ -1,5 +1,6 @@
 """A host that keeps the worker contract until a task's name tells it to break it, in that way. With the argument "ring" it
-answers through the ring; with "shy" it ends when it is given a task, before it has begun."""
+answers through the ring; with "shy" it ends when it is given a task, before it has begun; other arguments name what it does wrong before
+it has begun any task (WRONG_FROM_THE_START)."""
 import mmap
 import os
 import signal
@@ -7,6 +8,7 @@ import socket
 import struct
 import sys
 import threading
+import time
 
 import msgpack
 
@@ -148,10 +150,39 @@ def do(wrong, future):
     wait_for_the_end()
 
 
+def die_of_a_task():
+    say(CONTROL, "ready", {"board": True})
+    next(messages(SLOT))
+    os._exit(3)
+
+
+def close_after_ready():
+    say(CONTROL, "ready", {"board": True})
+    os.close(SLOT)
+
+
+def close_before_ready():
+    os.close(SLOT)
+    time.sleep(0.03)
+    say(CONTROL, "ready", {"board": True})
+
+
+def close_an_idle_slot():
+    say(CONTROL, "ready", {"board": True, "grow": True})
+    time.sleep(0.1)
+    os.close(SLOT)
+
+
+WRONG_FROM_THE_START = {f.__name__: f for f in (die_of_a_task, close_after_ready, close_before_ready, close_an_idle_slot)}
+
+
 def main():
     global ring
     hello = next(messages(CONTROL))[1]
     threading.Thread(target=listen, daemon=True).start()
+    if sys.argv[1:] and sys.argv[1] in WRONG_FROM_THE_START:
+        WRONG_FROM_THE_START[sys.argv[1]]()
+        wait_for_the_end()
     if sys.argv[1:] == ["ring"]:
         ring = Ring(hello["rings"])
     shy = sys.argv[1:] == ["shy"]

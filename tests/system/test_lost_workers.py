@@ -228,6 +228,19 @@ def test_a_host_that_closes_its_socket_between_tasks_costs_nothing(rogue):
     assert client.call("call", "rogue", "well") == "well"
 
 
+def test_a_shared_host_that_closes_the_socket_of_an_idle_slot_gets_nothing_more(launch):
+    """It got slots in the place of those that it had closed, and tasks for them, before it was killed; and the pool went on looking at the slots that had
+    been there."""
+    daemon = launch({"pools": {"bad": {"kind": "thread", "runtime": [*ROGUE, "close_an_idle_slot"], "workers": 4}}})
+    client = daemon.client()
+    ids = [client.call("submit", "bad", "noop")]
+    while daemon.log().count("is killed: it closed its sockets") < 3:
+        ids.append(client.call("submit", "bad", "noop"))
+        client.call("pools")
+    assert set(client.call("state", ids)) == {"PENDING"}
+    assert client.call("cancel", ids) == [True] * len(ids)
+
+
 def test_the_well_behaved_rogue_is_not_suspected(rogue):
     """The control: what the tests above catch is the wrong, not the host."""
     client = rogue.client()
