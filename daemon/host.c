@@ -624,9 +624,9 @@ free_item(struct turn_item *item)
 	free_host(h);
 }
 
-/* Why it never was ready, for the pool's reason: how it ended, and the last line that it wrote to 2. */
+/* Why it was no use, for the pool's reason: how it ended, and the last line that it wrote to 2. */
 static struct bytes
-early_death(const struct host *h, int status)
+early_death(const struct host *h, int status, const char *before)
 {
 	size_t end = h->err_len, at;
 
@@ -634,8 +634,24 @@ early_death(const struct host *h, int status)
 		end--;
 	for (at = end; at && h->err_tail[at - 1] != '\n' && end - at < LAST_LINE;)
 		at--;
-	return error_bytes(STATUS_BROKEN_POOL, 0, "its workers end before they are ready (%s %d)%s%.*s", WIFSIGNALED(status) ? "signal" : "status",
+	return error_bytes(STATUS_BROKEN_POOL, 0, "its workers end before they %s (%s %d)%s%.*s", before, WIFSIGNALED(status) ? "signal" : "status",
 	    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), end ? ": " : "", (int)(end - at), h->err_tail + at);
+}
+
+/* It was ready, and is dead. A task that kills its worker costs itself only; a host that dies of itself costs a start, and so does one that never
+ * began a task, whatever was sent to it: else what it cannot take would be sent to one after the other. */
+static void
+judge_death(struct host *h, int status, bool had_task, uint64_t begun)
+{
+	if (!h->killed)
+		log_about(LOG_LEVEL_WARN, "host", ABOUT(h->pool, h->child.pid), "pool %s: process %d died (%s %d)", h->pool->name, (int)h->child.pid,
+		    WIFSIGNALED(status) ? "signal" : "status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+	if (h->killed && h->broke && !begun)
+		pool_host_failed(h->pool, error_bytes(STATUS_BROKEN_POOL, 0, "a worker was killed: %s", h->broke), false);
+	else if (!h->killed && had_task && !begun)
+		pool_host_failed(h->pool, early_death(h, status, "begin a task"), false);
+	else if (!h->killed && !had_task)
+		pool_host_failed(h->pool, (struct bytes){ .len = 0 }, false);
 }
 
 static void
@@ -644,7 +660,8 @@ on_exit_(struct child *c, int status)
 	struct host *h = container(c, struct host, child);
 	struct pool *pool = h->pool;
 	enum host_state before = h->state;
-	bool had_task = false, ran_task = false;
+	uint64_t begun = 0;
+	bool had_task = false;
 
 	stream_drain(&h->control);
 	for (unsigned i = 0; i < h->slots; i++)
@@ -659,9 +676,9 @@ on_exit_(struct child *c, int status)
 	pool_hold(pool);
 	for (unsigned i = 0; i < h->slots; i++) {
 		had_task |= h->slot[i]->in_flight != 0;
-		ran_task |= slot_running(h->slot[i]) != NULL;
 		pool_remove_slot(pool, h->slot[i]);
 		slot_settle(h->slot[i], status);
+		begun += h->slot[i]->served; /* less what was taken back just now */
 		rings_forget(&h->slot[i]->ring);
 		stream_clear(&h->slot[i]->stream);
 	}
@@ -669,14 +686,9 @@ on_exit_(struct child *c, int status)
 	if (before == HOST_STARTING && !h->told_failure && !h->pool->gone) {
 		log_about(LOG_LEVEL_ERROR, "host", ABOUT(pool, c->pid), "pool %s: process %d ended before it was ready (%s %d)", pool->name, (int)c->pid,
 		    WIFSIGNALED(status) ? "signal" : "status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-		pool_host_failed(pool, early_death(h, status), false);
-	} else if (before == HOST_READY && !h->killed) {
-		log_about(LOG_LEVEL_WARN, "host", ABOUT(pool, c->pid), "pool %s: process %d died (%s %d)", pool->name, (int)c->pid,
-		    WIFSIGNALED(status) ? "signal" : "status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-		/* A task that kills its worker costs itself only. One that dies of itself costs a start; so does one that has done nothing yet and takes no
-		 * task either, or the next would be started for the same. */
-		if (!ran_task && !(had_task && h->answered))
-			pool_host_failed(pool, (struct bytes){ .len = 0 }, false);
+		pool_host_failed(pool, early_death(h, status, "are ready"), false);
+	} else if (before == HOST_READY && !pool->gone) {
+		judge_death(h, status, had_task, begun);
 	}
 	pool_host_gone(pool, h);
 	pool_drop(pool);

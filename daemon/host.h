@@ -52,7 +52,6 @@ struct host {
 	bool suspect;              /* closed a socket that it should not have: it gets nothing more, and dies by itself or is killed */
 	bool got_ready;            /* said "ready" once */
 	bool told_failure;         /* said "failed" */
-	bool answered;             /* for a task, once */
 	bool oom;                  /* died because memory ran out, as far as can be told */
 	uint64_t oom_before;       /* the kernel's count of such deaths when it started */
 	char *broke;               /* why it was killed by us, for WorkerLostError; owned */

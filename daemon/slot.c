@@ -386,7 +386,6 @@ on_message(struct slot *s, const uint8_t *bytes, size_t len)
 	answer_apply(&a, f, st, bytes, len);
 	if (h->reads_stderr)
 		h->err_len = 0; /* that was this task's */
-	h->answered = true;
 	pool_wake(h->pool);
 	host_note_answer(h);
 	return !st->ended;

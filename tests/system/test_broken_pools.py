@@ -1,10 +1,11 @@
 """A pool whose workers cannot start says why, fails what waits, does not spin, and heals by itself."""
 import os
+import re
 import time
 
 import pytest
 
-from helpers import BUILD, HERE, eventually, refused
+from helpers import BUILD, HERE, descendants, eventually, refused
 from kinds import LUA, PROCESS, RUNTIME, SCRIPT, THREAD, shown
 
 MODULE = os.path.join(BUILD, "modules", "%s.so")
@@ -153,3 +154,16 @@ def test_a_worker_that_closes_its_control_socket_while_it_starts_is_replaced(lau
     client = daemon.client()
     assert client.call("call", "late", "add", [1, 2]) == 3
     assert "closed its sockets" in daemon.log()
+
+
+@pytest.mark.parametrize("wrong, sign", [("die_of_a_task", "died (status 3)"), ("close_after_ready", "is killed: it closed its sockets"),
+                                         ("close_before_ready", "is killed: it closed its sockets before it was ready")])
+def test_workers_that_end_before_they_begin_a_task_are_no_loop(launch, wrong, sign):
+    """What had been sent to them counted as a task that they ran, and was sent to the next one, and so on for ever. One that closed a socket and was
+    ready only then healed the pool each time, and stayed, of no use."""
+    daemon = launch({"pools": {"bad": {"kind": "process", "runtime": ["/usr/bin/python3", os.path.join(HERE, "rogue.py"), wrong], "workers": 1}}})
+    client = daemon.client()
+    error = refused("BrokenPoolError", client.call, "call", "bad", "noop")
+    assert re.search("begin a task .status 3|closed its sockets|are ready", error["message"])
+    assert 5 <= daemon.log().count(sign) <= 7
+    eventually(lambda: not descendants(daemon.pid), 2, "none is left")
