@@ -32,6 +32,18 @@ def test_a_map_whose_dependency_is_released_while_it_is_made_fails_its_futures(d
     assert client.call("ping", 1) == 1
 
 
+def test_a_map_whose_reference_is_released_while_it_is_made_is_refused_once(daemon, client):
+    """It was answered a second time, with another error."""
+    source = client.call("submit", "shell", "echo", ["x"])
+    client.call("wait", [source])
+    client.expect(500), client.expect(501)
+    client.send(request(500, "map", "shell", "true", [[ref(source)]] * 18000) + request(501, "release", [source]))
+    refused("ExpiredFutureError", client.answer, 500)
+    client.answer(501)
+    assert client.call("list") == []
+    assert client.call("ping", 1) == 1
+
+
 def test_input_to_a_task_that_is_cancelled_before_it_runs_is_forgotten_with_it(daemon, client):
     client.call("pause", "one")
     future = client.call("submit", "one", "cat", [], {"stdin": True})
