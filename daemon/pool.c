@@ -300,9 +300,8 @@ pool_count(struct pool *p, enum future_state from, enum future_state to)
 		p->states[from]--;
 	else
 		p->submitted++;
-	if (to == FUTURE_STATES)
-		return;
-	p->states[to]++;
+	if (to != FUTURE_STATES)
+		p->states[to]++;
 	p->cancelled += to == FUTURE_CANCELLED;
 	if (from == FUTURE_PENDING || from == FUTURE_RUNNING)
 		if (p->room || p->quiet)

@@ -153,3 +153,12 @@ def test_one_who_waits_behind_a_map_that_is_not_made_after_all_is_let_in(daemon,
     else:
         assert "99999" in refused("ValueError", other.answer, 500)["message"]
     assert client.answer(asked)
+
+
+@pytest.mark.config(pools={"wide": {"kind": "command", "workers": 1, "queue": 20001}})
+def test_blocked_behind_a_map_that_is_refused(daemon, client):
+    """The map's places counted while its elements were looked at, and nobody was told that they are free again."""
+    client.expect(700), client.expect(701)
+    client.send(request(700, "map", "wide", "true", [[]] * 20000 + ["no array"]) + request(701, "submit", "wide", "true", [], {"block": True}))
+    refused("ValueError", client.answer, 700)
+    assert client.call("result", client.answer(701))["exit"] == 0

@@ -64,6 +64,15 @@ def test_retries_count(launch):
     assert len(ann.call("list", {"state": "PENDING"})) == 6
 
 
+def test_blocked_behind_ones_own_map_that_is_refused(launch):
+    daemon = house(launch, pending=20001)
+    ann = connect(daemon, ANN)
+    ann.expect(700), ann.expect(701)
+    ann.send(rpc.request(700, "map", "shell", "true", [[]] * 20000 + ["no array"]) + rpc.request(701, "submit", "shell", "true", [], {"block": True}))
+    refused("ValueError", ann.answer, 700)
+    assert ann.call("result", ann.answer(701))["exit"] == 0
+
+
 @pytest.mark.parametrize("pool_wide", [False, True])
 def test_maps_sent_in_one_write_do_not_pass_the_bound_together(launch, pool_wide):
     """Each is made in slices over turns: those under way count."""
