@@ -185,13 +185,25 @@ pool_remove(struct pool *p)
 	pool_drop(p);
 }
 
+/* It works again, or is to be tried anew. */
+static void
+heal(struct pool *p)
+{
+	p->backoff_us = 0;
+	timer_unset(&p->healing);
+	bytes_drop(&p->broken);
+}
+
 void
 pool_retire(struct pool *p)
 {
 	p->gone = true;
 	DL_DELETE(pools, p);
 	pool_take_back_ahead(p);
-	pool_end_hosts(p, UINT64_MAX / 4); /* what runs finishes */
+	pool_end_hosts(p, UINT64_MAX / 4); /* what runs finishes, … */
+	for (struct host *h = p->hosts; h; h = h->next)
+		host_note_answer(h); /* … and where nothing runs, or can yet, there is no more than the grace */
+	heal(p);
 	pool_settle(p); /* who waits for room is refused */
 	if (pool_is_empty(p)) {
 		forget_by_hand(p);
@@ -577,8 +589,7 @@ pool_host_ready(struct pool *p, struct host *h)
 	}
 	if (bytes_len(&p->broken)) {
 		log_about(LOG_LEVEL_INFO, "pool", &(struct log_about){ .pool = p->name }, "%s: healed", p->name);
-		p->backoff_us = 0;
-		bytes_drop(&p->broken);
+		heal(p);
 	}
 	workers_trim(p);
 	pool_wake(p);
@@ -664,7 +675,7 @@ pool_host_failed(struct pool *p, struct bytes error, bool for_sure)
 {
 	uint64_t now = clock_now();
 
-	if (bytes_len(&p->broken) && now < p->broken_until_us) { /* another of those that were started at the same time */
+	if (p->gone || (bytes_len(&p->broken) && now < p->broken_until_us)) { /* another of those that were started at the same time */
 		bytes_drop(&error);
 		return;
 	}

@@ -95,7 +95,7 @@ struct pool *pool_open(struct pool *like, unsigned workers, struct owner *owner,
 struct pool *pool_absent(const char *name, enum config_kind kind);
 /* Takes it out of the table; it is freed with the last spec that names it. */
 void pool_remove(struct pool *p);
-/* The configuration no longer names it: it starts nothing more, and its pending futures wait for its return. */
+/* The configuration no longer names it: it starts nothing more, and its pending futures wait for its return. What broke it is forgotten. */
 void pool_retire(struct pool *p);
 /* One that was retired is in the table again; NULL if there is none of that name. */
 struct pool *pool_return(const char *name);
