@@ -288,8 +288,12 @@ on_stop_timer(struct timer *t)
 static void
 kill_host_unless_stopped(struct slot *s, const struct future *f, uint64_t after_us)
 {
+	uint64_t due = clock_now() + after_us;
+
+	if (s->stopping == f->id && timer_is_set(&s->stop_timer) && s->stop_timer.due_us <= due)
+		return; /* the shorter grace counts, and who asks again does not put it off */
 	s->stopping = f->id;
-	timer_set(&s->stop_timer, clock_now() + after_us, on_stop_timer);
+	timer_set(&s->stop_timer, due, on_stop_timer);
 }
 
 void

@@ -198,6 +198,18 @@ def test_one_stuck_outside_lua_costs_the_host_after_grace(shared):
     assert shared.call("call", "lua", "add", [1, 1]) == 2
 
 
+def test_a_kill_that_is_asked_for_again_is_not_put_off(shared):
+    """Each had its whole grace anew, so that whoever asked often enough never got rid of the task; and a longer one counted."""
+    future = shared.call("submit", "lua", "stuck")
+    eventually(lambda: shared.call("state", [future]) == ["RUNNING"])
+    begun = time.monotonic()
+    while shared.call("state", [future]) == ["RUNNING"]:
+        assert shared.call("cancel", [future], {"running": "kill", "grace": 0.5}) == [True]
+        assert shared.call("cancel", [future], {"running": "kill", "grace": 100}) == [True]
+        assert time.monotonic() - begun < 5
+    assert shared.call("state", [future]) == ["CANCELLED"]
+
+
 @each
 def test_what_waits_is_cancelled_and_never_runs(shared, here, pool, tmp_path):
     held = hold(shared, pool, here, 2)
