@@ -291,15 +291,17 @@ apply_value(const struct answer *a, struct future *f, struct stream *st, const u
 		future_succeed(f, value);
 }
 
+/* A command raises nothing: it is the host that cannot make a program's arguments of what came, and never will. */
 static void
 apply_error(const struct answer *a, struct future *f, struct host *h)
 {
+	bool command = pool_is_command(f->spec->pool);
 	unsigned depth = reader_depth(&a->body);
 	if (depth > WORKER_VALUE_DEPTH + 1) {
 		future_fail(f, error_bytes(STATUS_VALUE, f->id, "the task's error nests %u deep; its data may nest %d", depth, WORKER_VALUE_DEPTH));
 		return;
 	}
-	struct bytes error = error_adopt(a->body, f->id, true);
+	struct bytes error = error_adopt(a->body, f->id, !command);
 	if (!bytes_len(&error)) {
 		host_kill(h, "its error is no error map");
 		return;
@@ -309,7 +311,10 @@ apply_error(const struct answer *a, struct future *f, struct host *h)
 		bytes_drop(&error);
 		error = error_bytes(STATUS_VALUE, f->id, "the task's error has %zu bytes; a message may have %llu", len, (unsigned long long)run_frame_limit());
 	}
-	future_fail(f, error);
+	if (command)
+		future_fail_finally(f, error);
+	else
+		future_fail(f, error);
 }
 
 void

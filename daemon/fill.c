@@ -1,5 +1,7 @@
 #include "daemon/fill.h"
 
+#include <string.h>
+
 #include "daemon/errors.h"
 #include "daemon/output.h"
 #include "daemon/pool.h"
@@ -25,22 +27,33 @@ fill_read_reference(struct reader *r, uint64_t *id)
 	return true;
 }
 
+static bool
+is_word(const void *text, size_t len, const char **why)
+{
+	*why = "it contains a NUL byte, which no argument of a command may";
+	return !len || !memchr(text, 0, len);
+}
+
 /* A command's value stands for the bytes it printed; a function's for itself. False: *why says what does not fit. */
 static bool
 append_value(struct buf *b, uint64_t id, bool for_command, const char **why)
 {
 	const struct future *from = registry_pinned(id);
+	const char *text;
 	struct reader r;
+	size_t len;
 
 	if (pool_is_command(from->spec->pool)) {
-		struct buf text;
-		buf_init(&text);
-		bool whole = output_read_last(from, OUTPUT_STDOUT, run_frame_limit(), &text);
-		pack_bin(b, text.data, text.len);
-		b->failed |= text.failed;
-		buf_clear(&text);
-		*why = "its output is larger than a message may be";
-		return whole;
+		struct buf printed;
+		buf_init(&printed);
+		bool whole = output_read_last(from, OUTPUT_STDOUT, run_frame_limit(), &printed);
+		bool good = whole && (!for_command || is_word(printed.data, printed.len, why));
+		pack_bin(b, printed.data, printed.len);
+		b->failed |= printed.failed;
+		buf_clear(&printed);
+		if (!whole)
+			*why = "its output is larger than a message may be";
+		return good;
 	}
 	reader_init(&r, bytes_data(&from->value), bytes_len(&from->value));
 	enum reader_type type = reader_peek(&r);
@@ -48,6 +61,8 @@ append_value(struct buf *b, uint64_t id, bool for_command, const char **why)
 		*why = "its value is neither str nor bin, which is what a command takes";
 		return false;
 	}
+	if (for_command && (!read_text(&r, &text, &len) || !is_word(text, len, why)))
+		return false;
 	pack_raw(b, bytes_data(&from->value), bytes_len(&from->value));
 	return true;
 }

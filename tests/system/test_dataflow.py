@@ -5,6 +5,7 @@ import msgpack
 import pytest
 
 from helpers import refused, sh
+from kinds import LUA
 from rpc import ref
 
 
@@ -121,8 +122,24 @@ def test_a_value_with_nul_fails_as_an_argument_before_the_task_starts(daemon, cl
     log = daemon.path("log")
     source = client.call("submit", "shell", "printf", ["a\\000b"])
     future = client.call("submit", "shell", *_append(log, ref(source)))
-    refused("ValueError", client.call, "result", future)
+    assert "task" not in refused("ValueError", client.call, "result", future)
     assert lines(log) == []
+    assert client.call("show", future)["attempt"] == 0
+
+
+@pytest.mark.config(pools={"lua": LUA})
+def test_a_value_with_nul_of_a_function_fails_as_an_argument_too(daemon, client):
+    source = client.call("submit", "lua", "echo", ["a\0b"])
+    future = client.call("submit", "shell", "echo", [ref(source)], {"retries": 2})
+    assert "NUL" in refused("ValueError", client.call, "result", future)["message"]
+    assert client.call("show", future)["attempt"] == 0
+
+
+def test_an_argument_that_no_program_can_have_is_not_tried_again(shared):
+    """What the worker said of it counted as an exception that the task raised, and was retried."""
+    future = shared.call("submit", "shell", "echo", ["x" * (128 << 10)], {"retries": 2})
+    error = refused("ValueError", shared.call, "result", future)
+    assert "task" not in error and shared.call("show", future)["attempt"] == 1
 
 
 def test_a_value_too_long_for_an_argument_fails_the_task_not_the_pool(shared):
