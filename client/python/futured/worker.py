@@ -11,6 +11,7 @@ claim.so, which is built and installed with futured. Where it is not found the d
 through sys.stdout and sys.stderr goes to the daemon as `output`; in kind process also what they write to the descriptors 1 and 2
 past Python (capture.py). In kind thread that goes to the daemon's log, since nobody can say whose it is."""
 import builtins
+import collections
 import importlib
 import io
 import mmap
@@ -113,16 +114,58 @@ class Slot:
     def serve(self, limit):
         here.slot = self
         self.limit = limit
-        unpacker = msgpack.Unpacker(strict_map_key=False, max_buffer_size=max(limit, 1 << 16) + ENVELOPE, unicode_errors="surrogateescape")
-        while data := self.sock.recv(1 << 16):
+        for _, entry, task, _, fn, args, options, *_ in self.messages():
+            if self.ending:
+                return
+            if self.claim(entry, task):
+                self.task = task
+                self.run(fn, args, options)
+            del args, options
+
+    def unpacker(self):
+        return msgpack.Unpacker(strict_map_key=False, max_buffer_size=max(self.limit, 1 << 16) + 2 * ENVELOPE, unicode_errors="surrogateescape")
+
+    def messages(self):
+        """What the daemon says. What was received is kept until it is decoded: a client may say what no Python object can be (a map with
+        an array for a key), and the task after that is another's."""
+        unpacker, kept, first, at = self.unpacker(), collections.deque(), 0, 0  # where the first byte kept, and the next message, are
+        while data := self.sock.recv(ENVELOPE):
             unpacker.feed(data)
-            for _, entry, task, _, fn, args, options, *_ in unpacker:
-                if self.ending:
-                    return
-                if self.claim(entry, task):
-                    self.task = task
-                    self.run(fn, args, options)
-                del args, options
+            kept.append(data)
+            while True:
+                try:
+                    message = next(unpacker)
+                    at = unpacker.tell()
+                except StopIteration:
+                    break
+                except Exception as e:
+                    message, rest = self.pass_over(b"".join(kept)[at - first:], e)
+                    unpacker, kept, first, at = self.unpacker(), collections.deque([rest]), 0, 0
+                    unpacker.feed(rest)
+                yield message
+                message = None
+            while kept and first + len(kept[0]) <= at:
+                first += len(kept.popleft())
+
+    def pass_over(self, data, why):
+        """A message that cannot be decoded, and what has come behind it: instead of its function one that says why."""
+        unpacker = self.unpacker()
+        unpacker.feed(data)
+        while True:
+            try:
+                unpacker.skip()
+                break
+            except msgpack.OutOfData:
+                more = self.sock.recv(ENVELOPE)
+                if not more:
+                    raise
+                unpacker.feed(more)
+                data += more
+        end = unpacker.tell()
+        head = self.unpacker()
+        head.feed(data[:end])
+        head.read_array_header()
+        return [*(head.unpack() for _ in range(3)), 0, undecodable, [why], {}], data[end:]
 
     def run(self, fn, args, options):
         self.secret, self.printed, self.wants = options.get("secret"), False, fn == CALL
@@ -130,7 +173,7 @@ class Slot:
             if self.wants:
                 answer = self.call_pickled(args)
             else:
-                value = find(fn)(*args, **options.get("kwargs", {}))
+                value = (fn if fn is undecodable else find(fn))(*args, **options.get("kwargs", {}))
                 self.settle()
                 answer = self.pack(["ok", self.task, shallow(value)])
             if len(answer) > self.limit:
@@ -218,6 +261,10 @@ def progress(done, total=None, note=""):
     slot = current()
     if slot is not None:
         slot.progress(done, total, str(note))
+
+
+def undecodable(why):
+    raise ValueError("the arguments cannot be decoded in Python: %s: %s" % (type(why).__name__, why)) from None
 
 
 def find(path):
