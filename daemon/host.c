@@ -423,7 +423,7 @@ on_timer(struct timer *t)
 	else if (h->state == HOST_ENDING)
 		host_kill(h, NULL);
 	else if (h->state == HOST_READY)
-		host_kill(h, "it closed its sockets");
+		host_kill(h, h->told_failure ? "it said that it failed, and went on" : "it closed its sockets");
 }
 
 /* ---- listening ---- */
@@ -511,6 +511,8 @@ on_failed(struct host *h, struct reader *r)
 		return false;
 	h->told_failure = true;
 	pool_host_failed(h->pool, error, true);
+	if (h->state == HOST_READY) /* a slot that came later: it is about to exit, if it keeps the contract */
+		host_suspect(h);
 	return true;
 }
 

@@ -1,8 +1,11 @@
-"""The runtime `python` as a host of the worker contract: what comes that Python cannot take."""
+"""The runtime `python` as a host of the worker contract: what comes that Python cannot take, and slots that come and go."""
+import os
+
 import msgpack
 import pytest
 
-from helpers import refused
+from helpers import HERE, eventually, refused
+from kinds import shown
 
 PYTHON = {"kind": "process", "runtime": "python", "workers": 1}
 THREADS = {**PYTHON, "kind": "thread"}
@@ -36,3 +39,48 @@ def test_arguments_that_no_python_object_can_be_are_an_error_of_their_task(daemo
         assert "cannot be decoded" in refused("ValueError", client.call, "result", future)["message"]
     assert [client.call("result", after[0] + n) for n in range(50)] == list(range(50))
     assert "died" not in daemon.log()
+
+
+ODD = """
+started = 0
+
+def start():
+    global started
+    started += 1
+    if started == 2:
+        raise RuntimeError("not the second time")
+"""
+
+
+def test_a_slot_that_comes_later_and_cannot_be_initialized_costs_the_host(launch, tmp_path):
+    """It was there and served by nobody: what was sent to it waited for ever once the pool had healed."""
+    (tmp_path / "odd.py").write_text(ODD)
+    path = "%s:%s" % (tmp_path, os.path.join(HERE, "..", "..", "client", "python"))
+    daemon = launch({"pools": {"odd": {**THREADS, "initializer": "odd.start", "env": {"PYTHONPATH": path}}}})
+    client = daemon.client()
+    assert client.call("call", "odd", "abs", [-1]) == 1
+    running = client.call("submit", "odd", "time.sleep", [1000])
+    eventually(lambda: client.call("state", [running]) == ["RUNNING"])
+    client.call("resize", "odd", 2)
+    waiting = client.call("submit", "odd", "abs", [-2])
+    assert "not the second time" in refused("BrokenPoolError", client.call, "result", waiting)["message"]
+    refused("WorkerLostError", client.call, "result", running)
+    client.call("resize", "odd", 1)
+    eventually(lambda: shown(client, "odd")["broken"] is None, 10, "the pool heals")
+    assert [client.call("call", "odd", "abs", [-n]) for n in range(20)] == list(range(20))
+
+
+def test_slots_that_go_are_closed(daemon, client):
+    """They left a descriptor here and there, and a host has 1,024 places: a pool that lent a worker as often as that needed another host."""
+    def descriptors():
+        return len(os.listdir("/proc/%d/fd" % daemon.pid))
+    client.call("call", "thread", "abs", [1])
+    before = descriptors()
+    for _ in range(20):
+        client.call("resize", "thread", 3)
+        ids = client.call("map", "thread", "time.sleep", [[0.01]] * 6)
+        client.call("wait", [ids])
+        client.call("resize", "thread", 1)
+        eventually(lambda: shown(client, "thread")["alive"] == 1)
+    eventually(lambda: descriptors() <= before + 8, 5, "they are closed")
+    assert client.call("call", "thread", "abs", [-3]) == 3

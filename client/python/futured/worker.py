@@ -407,7 +407,7 @@ class Host:
         self.slots, self.threads = [], []
         self.prefix = "slot"
         self.assumed = False
-        self.failed = False
+        self.failed = self.is_ready = False
 
     def messages(self):
         unpacker = msgpack.Unpacker(strict_map_key=False, max_buffer_size=1 << 30, unicode_errors="surrogateescape")
@@ -456,10 +456,21 @@ class Host:
                 threading.current_thread().name = "%s_%d" % (self.prefix, index)
             except BaseException as e:
                 self.refuse(e)
+                if self.is_ready:  # a slot that came later: nobody would ever serve it
+                    os._exit(1)
                 return
             finally:
                 begun.set()
-            slot.serve(self.hello["message"])
+            try:
+                slot.serve(self.hello["message"])
+            except OSError:
+                pass  # the daemon has closed it
+            except BaseException:  # what is sent to it would never be answered
+                traceback.print_exc(file=sys.__stderr__)
+                os._exit(1)
+            self.slots.remove(slot)
+            self.threads.remove(thread)
+            sock.close()
         thread = threading.Thread(target=body, daemon=True)
         self.threads.append(thread)
         thread.start()
@@ -499,9 +510,10 @@ class Host:
             begun.wait()
         if self.failed:
             sys.exit(1)
+        self.is_ready = True
         self.ready(True)
         threading.Thread(target=self.listen, args=[messages], daemon=True).start()
-        for thread in self.threads:  # grows
+        while thread := next(iter(self.threads), None):  # they come and go
             thread.join()
 
     def run_one(self, sock, messages):
