@@ -475,8 +475,10 @@ future_undo(struct future *f)
 	f->seen = true; /* whoever asked is told */
 	if (f->place == PLACE_SLOT && !slot_take_back(f))
 		return; /* a host that took what it was not told: it answers for a future that has gone */
+	future_pin(f); /* whoever waits may release it, and so may what it was let go for */
 	future_fail_with(f, STATUS_STORE, "it could not be made durable, and was not accepted");
 	future_release(f);
+	future_unpin(f);
 }
 
 void

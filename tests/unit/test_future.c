@@ -401,6 +401,26 @@ letting_go_and_releasing_while_woken_is_once(void **state)
 	assert_int_equal(s.woken, 1);
 }
 
+/* A call that is answered with StoreError releases it, and that was the last of its page: it was looked at afterwards. */
+static void
+one_that_is_undone_may_be_released_by_whom_that_wakes(void **state)
+{
+	struct future *f = futures_alone(), *let_go;
+	struct sleeper s = { .waiter.wake = release_too_late };
+	uint64_t id = f->id;
+
+	(void)state;
+	future_wait(f, &s.waiter);
+	future_undo(f);
+	assert_int_equal(s.woken, 1);
+	assert_null(registry_page(id));
+	let_go = futures_alone();
+	id = let_go->id;
+	assert_true(future_release(let_go));
+	future_undo(let_go);
+	assert_null(registry_page(id));
+}
+
 /* ---- errors that nobody saw ---- */
 
 static void
@@ -496,6 +516,7 @@ main(void)
 		cmocka_unit_test_teardown(a_pin_alone_forgets_nothing, none_left),
 		cmocka_unit_test_teardown(one_who_is_woken_may_release_it, none_left),
 		cmocka_unit_test_teardown(letting_go_and_releasing_while_woken_is_once, none_left),
+		cmocka_unit_test_teardown(one_that_is_undone_may_be_released_by_whom_that_wakes, none_left),
 		cmocka_unit_test_teardown(an_error_is_unseen_until_somebody_looks, none_left),
 		cmocka_unit_test_teardown(releasing_counts_as_looking, none_left),
 		cmocka_unit_test_teardown(successes_and_cancels_are_never_unseen, none_left),
