@@ -18,7 +18,7 @@
 #include "proto/pack.h"
 #include "proto/worker.h"
 
-enum { ENVELOPE = 64 }; /* what stands around a value or an error, at most */
+enum { NOTE_MAX = 65536, ENVELOPE = 64 }; /* of progress; what stands around a value or an error, at most */
 
 static const struct {
 	const char *word;
@@ -61,8 +61,43 @@ answer_is_last(const struct answer *a)
 	return a->verb != ANSWER_OUTPUT && a->verb != ANSWER_PROGRESS;
 }
 
-void
-answer_apply_early(const struct answer *a, struct future *f)
+static void
+pack_number(struct buf *b, double v)
+{
+	if (v >= -0x1p53 && v <= 0x1p53 && (double)(int64_t)v == v)
+		pack_int(b, (int64_t)v);
+	else
+		pack_double(b, v);
+}
+
+/* done, total or nil, note: said anew, since it is the daemon that says it to watchers. */
+static bool
+apply_progress(struct reader r, const struct future *f)
+{
+	size_t len, most = run_frame_limit() / 2 < NOTE_MAX ? (size_t)run_frame_limit() / 2 : NOTE_MAX;
+	double done, total = 0;
+	const char *note;
+	struct buf b;
+
+	bool good = read_number(&r, &done), known = !read_nil(&r);
+	good = good && (!known || read_number(&r, &total)) && read_str(&r, &note, &len);
+	if (!good)
+		return false;
+	buf_init(&b);
+	pack_number(&b, done);
+	if (known)
+		pack_number(&b, total);
+	else
+		pack_nil(&b);
+	pack_text(&b, note, len < most ? len : most);
+	if (!b.failed)
+		watch_progress(f, b.data, b.len);
+	buf_clear(&b);
+	return true;
+}
+
+bool
+answer_apply_early(const struct answer *a, struct future *f, const char **why)
 {
 	struct reader r = a->body;
 	enum output_stream which;
@@ -70,15 +105,16 @@ answer_apply_early(const struct answer *a, struct future *f)
 	const uint8_t *bytes;
 	size_t len;
 
-	if (a->verb == ANSWER_PROGRESS) {
-		watch_progress(f, r.at, (size_t)(r.end - r.at));
-		return;
-	}
+	*why = "its progress is not two numbers and a str";
+	if (a->verb == ANSWER_PROGRESS)
+		return apply_progress(r, f);
+	*why = "its output is not the name of a stream and a bin";
 	if (!read_str(&r, &name, &len) || !output_stream_find(name, len, &which) || !read_bin(&r, &bytes, &len))
-		return;
+		return false;
 	output_append(f, which, bytes, len);
 	if (which == OUTPUT_STDERR && f->at.slot->host->reads_stderr)
 		host_keep_stderr(f->at.slot->host, (const char *)bytes, len);
+	return true;
 }
 
 /* ---- what a task that was being stopped ends as ---- */

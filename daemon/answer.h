@@ -23,8 +23,8 @@ struct answer {
 bool answer_parse(const uint8_t *bytes, size_t len, struct answer *out, const char **why);
 /* Whether it ends the task. */
 bool answer_is_last(const struct answer *a);
-/* output, progress. */
-void answer_apply_early(const struct answer *a, struct future *f);
+/* output, progress. False, with a constant sentence, if what it says is not that. */
+bool answer_apply_early(const struct answer *a, struct future *f, const char **why);
 /* The others: the future reaches its next state. The frame is the stream's, and may be taken from it. */
 void answer_apply(const struct answer *a, struct future *f, struct stream *st, const uint8_t *frame, size_t len);
 /* The host died while it ran this: WorkerLostError, or whatever it was being stopped for. */

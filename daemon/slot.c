@@ -381,8 +381,10 @@ on_message(struct slot *s, const uint8_t *bytes, size_t len)
 		return false;
 	}
 	if (!answer_is_last(&a)) {
-		answer_apply_early(&a, f);
-		return !st->ended;
+		if (answer_apply_early(&a, f, &why))
+			return !st->ended;
+		host_kill(h, why);
+		return false;
 	}
 	if (!s->batch++)
 		s->first_us = f->started_us;

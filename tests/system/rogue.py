@@ -121,6 +121,24 @@ def do(wrong, future):
         send(SLOT, b"\x93\xa2ok" + msgpack.packb(future) + b"\xc6\xff\xff\xff\xff")
     elif wrong == "bad_error":
         say(SLOT, "error", future, "no map")
+    elif wrong == "bad_output":
+        say(SLOT, "output", future, "stdout", "no bin")
+    elif wrong == "other_stream":
+        say(SLOT, "output", future, "stdother", b"x")
+    elif wrong == "bad_done":
+        say(SLOT, "progress", future, "half", 2, "")
+    elif wrong == "bad_total":
+        say(SLOT, "progress", future, 1, {"x": 2}, "")
+    elif wrong == "bad_note":
+        note = 1
+        for _ in range(28):
+            note = [note]
+        say(SLOT, "progress", future, 1, 2, note)
+    elif wrong == "odd_progress":
+        say(SLOT, "progress", future, 2**64 - 1, 0.5, "x" * 70000)
+        send(SLOT, b"\x95" + msgpack.packb("progress") + msgpack.packb(future) + b"\x01\xc0\xa3a\xffb")
+        answer("ok", future, "well")
+        return
     elif wrong == "control_garbage":
         send(CONTROL, b"\xc1" * 10)
     elif wrong == "control_unknown":

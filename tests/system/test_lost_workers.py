@@ -169,6 +169,7 @@ RINGS = {"ring_count": "ring", "ring_back": "ring", "ring_garbage": "ring", "rin
 WRONGS = {"garbage": "not MessagePack", "half": "", "unknown": "no answer", "other_id": "not running",
           "twice": "without a task|not running", "no_id": "no answer", "map": "no answer|message", "deep": "nested|deep|level", "control_garbage": "control",
           "control_unknown": "control", "close_slot": "", "close_control": "", "exit": "", "kill": "", "bad_error": "error map",
+          "bad_output": "output", "other_stream": "output", "bad_done": "progress", "bad_total": "progress", "bad_note": "progress",
           "board": "", "half_then_exit": "", "huge": "large|limit|more bytes|longer"}
 
 
@@ -199,6 +200,15 @@ def test_a_host_that_breaks_the_contract_costs_its_task(rogue, pool, wrong):
     assert not is_alive(pid)
     assert client.call("call", "cpu", "add", [1, 1]) == 2
     assert shown(client, pool)["broken"] is None
+
+
+def test_what_a_host_says_of_progress_is_put_into_the_daemons_words(rogue):
+    """It was passed on as it came: whatever a worker said, as deep and as long as it liked, was a notification that watchers had to take."""
+    client = rogue.client()
+    future = client.call("submit", "rogue", "odd_progress", [], {"watch": True})
+    assert client.notification("progress") == [future, float(2**64), 0.5, "x" * 65536]
+    assert client.notification("progress") == [future, 1, None, "a\ufffdb"]
+    assert outcome(client, future) == "well"
 
 
 def test_an_answer_in_the_ring_outlives_its_host(rogue):

@@ -1,6 +1,7 @@
 """futured.Executor against a daemon: what holds beyond CPython's own tests (see test_python_cpython.py)."""
 import concurrent.futures
 import ctypes
+import fractions
 import functools
 import logging
 import os
@@ -80,6 +81,18 @@ def raise_odd():
 
 def steps():
     futured.progress(1, 2, "half")
+
+
+def odd_steps():
+    for done in "half", None:
+        try:
+            futured.progress(done)
+        except (TypeError, ValueError):
+            pass
+        else:
+            return "taken"
+    futured.progress(True, fractions.Fraction(1, 2), None)
+    futured.progress(2**70)
 
 
 def state_of(executor, future):
@@ -522,6 +535,12 @@ def test_progress_is_told(pool):
     f = pool.submit(steps)
     f.result(10)
     assert f.progress == (1, 2, "half")
+
+
+def test_progress_that_is_no_number_is_the_tasks_error(pool):
+    f = pool.submit(odd_steps)
+    assert f.result(10) is None
+    assert f.progress == (2.0**70, None, "")
 
 
 def test_a_failing_initializer_breaks_the_pool_and_says_why(shared_daemon, caplog):

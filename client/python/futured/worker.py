@@ -256,11 +256,16 @@ class Slot:
                 self.send(self.pack(["progress", self.task, done, total, note]))
 
 
+def number(n):
+    return n if type(n) is float or type(n) is int and abs(n) < 1 << 53 else float(n)
+
+
 def progress(done, total=None, note=""):
     """Says, in a task, how far it is; whoever watches its future is told. Elsewhere it does nothing."""
+    done, total, note = number(done), None if total is None else number(total), str(note)
     slot = current()
     if slot is not None:
-        slot.progress(done, total, str(note))
+        slot.progress(done, total, note)
 
 
 def undecodable(why):
