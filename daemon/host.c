@@ -665,6 +665,7 @@ on_exit_(struct child *c, int status)
 	uint64_t begun = 0;
 	bool had_task = false;
 
+	lock_forget_host(c->pid);
 	stream_drain(&h->control);
 	for (unsigned i = 0; i < h->slots; i++)
 		slot_drain(h->slot[i]);

@@ -19,11 +19,18 @@
 #include "daemon/fault.h"
 #include "daemon/log.h"
 
-enum { WAIT_SECONDS = 10, POLL_MS = 5, DAEMON_LINE = 64 };
+enum { WAIT_SECONDS = 10, POLL_MS = 5, DAEMON_LINE = 64, HOST_LINE = 64, LINES_KEPT = 200 };
 
 static int fd = -1; /* read only, since hosts have it too, of other users among them: what the file says is believed */
 static int write_fd = -1;
-static char mark[64], cgroup[1024];
+static char mark[64], cgroup[1024], head[DAEMON_LINE + 1100]; /* the file's first lines */
+/* The hosts that live, and how many lines of hosts the file has. */
+static struct noted {
+	pid_t pid;
+	unsigned long long start;
+} *noted;
+static size_t noted_count, noted_size, lines;
+static bool incomplete; /* there was no memory to note one: the file has all */
 
 int
 lock_fd(void)
@@ -77,13 +84,69 @@ start_time(pid_t pid)
 	return state == 'Z' || state == 'X' ? 0 : start; /* dead, and only not reaped yet */
 }
 
+static int reopen(int file, int flags);
+
+/* The file without those that have ended. It is written over from its beginning and then cut: whoever reads it if we die in between finds more than is
+ * true, which is checked before it is believed, and never less. */
+static void
+write_anew(void)
+{
+	size_t size = strlen(head) + noted_count * HOST_LINE + 1, at = strlen(head);
+	char *text = malloc(size);
+	int file = text ? reopen(fd, 0) : -1;
+
+	if (file >= 0) {
+		memcpy(text, head, at);
+		for (size_t i = 0; i < noted_count; i++)
+			at += (size_t)snprintf(text + at, size - at, "host %d %llu\n", (int)noted[i].pid, noted[i].start);
+		if (write(file, text, at) == (ssize_t)at && ftruncate(file, (off_t)at) == 0)
+			lines = noted_count;
+		close(file);
+	}
+	free(text);
+}
+
+static void
+note(pid_t pid, unsigned long long start)
+{
+	if (noted_count == noted_size) {
+		size_t size = noted_size ? noted_size * 2 : 64;
+		struct noted *bigger = realloc(noted, size * sizeof *bigger);
+		if (!bigger) {
+			incomplete = true;
+			return;
+		}
+		noted = bigger;
+		noted_size = size;
+	}
+	noted[noted_count++] = (struct noted){ .pid = pid, .start = start };
+}
+
 void
 lock_note_host(pid_t pid)
 {
-	char line[64];
-	int n = snprintf(line, sizeof line, "host %d %llu\n", (int)pid, start_time(pid));
-	if (write_fd >= 0 && write(write_fd, line, (size_t)n) < 0)
+	unsigned long long start = start_time(pid);
+	char line[HOST_LINE];
+	int n = snprintf(line, sizeof line, "host %d %llu\n", (int)pid, start);
+
+	if (write_fd < 0)
+		return;
+	note(pid, start);
+	if (write(write_fd, line, (size_t)n) < 0)
 		log_warn("lock", "cannot note host %d: %s", (int)pid, strerror(errno));
+	if (++lines > LINES_KEPT + 2 * noted_count && !incomplete)
+		write_anew();
+}
+
+void
+lock_forget_host(pid_t pid)
+{
+	for (size_t i = 0; i < noted_count; i++) {
+		if (noted[i].pid == pid) {
+			noted[i] = noted[--noted_count];
+			return;
+		}
+	}
 }
 
 static void
@@ -272,21 +335,19 @@ close_files(void)
 
 /* The same file, to write. */
 static int
-reopen(int file)
+reopen(int file, int flags)
 {
 	char path[40];
 
 	snprintf(path, sizeof path, "/proc/self/fd/%d", file);
-	return open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+	return open(path, O_WRONLY | O_CLOEXEC | flags);
 }
 
 bool
 lock_take(const char *path, const char *where, char *why, size_t size)
 {
-	char line[DAEMON_LINE + 1100];
-
 	fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0 || (write_fd = reopen(fd)) < 0) {
+	if (fd < 0 || (write_fd = reopen(fd, O_APPEND)) < 0) {
 		snprintf(why, size, "cannot open %s: %s", path, strerror(errno));
 		return false;
 	}
@@ -306,8 +367,8 @@ lock_take(const char *path, const char *where, char *why, size_t size)
 		end_remains(text);
 	free(text);
 	make_cgroup(where);
-	int n = snprintf(line, sizeof line, "daemon %d %llu\n%s%s%s", (int)getpid(), start_time(getpid()), *cgroup ? "cgroup " : "", cgroup, *cgroup ? "\n" : "");
-	if (ftruncate(write_fd, 0) || write(write_fd, line, (size_t)n) != n) {
+	int n = snprintf(head, sizeof head, "daemon %d %llu\n%s%s%s", (int)getpid(), start_time(getpid()), *cgroup ? "cgroup " : "", cgroup, *cgroup ? "\n" : "");
+	if (ftruncate(write_fd, 0) || write(write_fd, head, (size_t)n) != n) {
 		snprintf(why, size, "cannot write %s: %s", path, strerror(errno));
 		return false;
 	}
@@ -324,4 +385,7 @@ lock_release(void)
 	if (*cgroup)
 		rmdir(cgroup);
 	close_files();
+	free(noted);
+	noted = NULL;
+	noted_count = noted_size = lines = 0;
 }

@@ -23,6 +23,8 @@ int lock_fd(void);
 const char *lock_mark(void);
 /* A host was started: its pid goes into the file. */
 void lock_note_host(pid_t pid);
+/* It has been reaped: its line goes, in time. */
+void lock_forget_host(pid_t pid);
 /* The cgroup in which hosts and their tasks are to be; NULL where there is none to be had. */
 const char *lock_cgroup(void);
 /* Kills what is left in the cgroup, for a clean end. */

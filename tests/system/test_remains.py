@@ -6,7 +6,8 @@ import subprocess
 
 import pytest
 
-from helpers import PROGRAMS, eventually, is_alive, refused, sh
+from helpers import PROGRAMS, children, eventually, is_alive, refused, sh
+from kinds import PROCESS
 
 MODES = {
     "plain": [],
@@ -100,3 +101,18 @@ def test_the_check_finds_a_survivor(daemon, client, launch, nasty):
         stranger.kill()
         stranger.wait()
         stranger.stdout.close()
+
+
+@pytest.mark.config(store="memory", pools={"short": {**PROCESS, "workers": 2, "max_tasks_per_worker": 1}})
+def test_the_lock_file_names_those_that_live_and_few_others(daemon, client):
+    """Every host that was ever started stood there, and of a file that was too long nothing was read: what a dead daemon had left was not ended then."""
+    long_lived = client.call("submit", "one", *sh("exec sleep 1000"))
+    run = client.call("map", "short", "noop", [[]] * 260)
+    client.call("wait", [run], "ALL_COMPLETED", 60, timeout=60)
+    with open(daemon.address + ".lock") as f:
+        lines = f.read().split("\n")
+    assert lines[0].startswith("daemon %d " % daemon.pid) and lines[-1] == ""
+    hosts = [line.split() for line in lines if line.startswith("host ")]
+    assert len(hosts) < 150
+    alive = {int(pid) for _, pid, _ in hosts if is_alive(int(pid))}
+    assert client.call("show", long_lived)["pid"] in alive and {p for p in children(daemon.pid) if is_alive(p)} <= alive
