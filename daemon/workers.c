@@ -186,6 +186,8 @@ on_idle(struct timer *t)
 	struct pool *p = container(t, struct pool, idle);
 	uint64_t after = p->config->idle_timeout_us, now = clock_now(), next = UINT64_MAX;
 
+	if (!after) /* since a reload */
+		return;
 	for (unsigned i = p->slots; i-- > 0;) {
 		struct slot *s = p->slot[i];
 		uint64_t due = s->in_flight ? now + after : s->idle_since_us + after;

@@ -96,6 +96,22 @@ def test_idle_workers_end_after_idle_timeout(start, pool):
     assert client.call("call", pool, "add", [1, 2]) == 3, "and come again"
 
 
+def test_idle_workers_stay_once_they_may_stay_for_ever(start):
+    """All of them went, busy ones too, when the time came that had been set before."""
+    daemon, client = start("cpu", workers=2, idle_timeout="500ms")
+    go = daemon.path("go")
+    held = hold(client, "cpu", go, 2)
+    pids = {pid_of(client, i) for i in held}
+    daemon.config["pools"]["cpu"]["idle_timeout"] = 0
+    daemon.write_config()
+    client.call("reload")
+    time.sleep(0.8)
+    let_go(go)
+    client.call("wait", held)
+    assert {pid_of(client, i) for i in hold(client, "cpu", go + "2", 2)} == pids
+    let_go(go + "2")
+
+
 def test_interpreters_stay_by_default(start):
     daemon, client = start("lua", workers=1)
     client.call("call", "lua", "set_warmth", [3])
