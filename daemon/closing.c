@@ -78,8 +78,10 @@ end_hosts(struct pool *p, bool kill)
 void
 closing_stop_running(struct pool *p, bool kill)
 {
-	for (unsigned i = 0; i < p->slots; i++) {
-		struct future *f = slot_running(p->slot[i]);
+	for (unsigned i = p->slots; i-- > 0;) {
+		struct slot *s = p->slot[i];
+		slot_drain(s); /* where one behind the first has begun, the first is done */
+		struct future *f = slot_running(s);
 		if (!f)
 			continue;
 		f->abandon = true;

@@ -1,10 +1,12 @@
 """open_pool and close_pool: what an Executor object is to a client."""
+import os
+import signal
 import time
 
 import pytest
 
-from helpers import eventually, is_alive, lines, refused, sh
-from kinds import PROCESS
+from helpers import children, eventually, is_alive, lines, process_state, refused, sh
+from kinds import LUA, PROCESS
 from rpc import request
 
 CONFIG = {"client_pools": {"enabled": True, "workers": 4, "max": 3}}
@@ -203,6 +205,27 @@ def test_kill_does_not_wait_for_one_that_ignores_term(daemon, client, gate):
     client.call("close_pool", name, {"kill": True})
     refused("BrokenPoolError", client.call, "result", future)
     assert time.monotonic() - begun < 4
+
+
+@pytest.mark.parametrize("like", ["lua", "cpu"])
+@pytest.mark.config(pools={"lua": {**LUA, "workers": 1}, "cpu": {**PROCESS, "workers": 1}})
+def test_kill_ends_a_task_that_begins_at_that_moment(daemon, client, like):
+    """The one before it was done, and not heard of yet: that was stopped, and this one was not and ran to its end."""
+    name = client.call("open_pool", {"like": like, "workers": 1})
+    client.call("wait", [client.call("map", name, "noop", [[]] * 500)])  # they are known to be short, and sent ahead
+    host, = filter(is_alive, children(daemon.pid))
+    os.kill(host, signal.SIGSTOP)
+    eventually(lambda: process_state(host) == "T")
+    done = client.call("submit", name, "noop")
+    last = client.call("submit", name, "shell", ["touch %s; exec sleep 1000" % daemon.path("begun")])
+    os.kill(daemon.pid, signal.SIGSTOP)
+    os.kill(host, signal.SIGCONT)
+    eventually(lambda: os.path.exists(daemon.path("begun")))
+    closing = client.request("close_pool", name, {"kill": True})
+    os.kill(daemon.pid, signal.SIGCONT)
+    assert client.answer(closing) is None
+    assert client.call("result", done) is None
+    refused("BrokenPoolError", client.call, "result", last)
 
 
 def test_a_configured_pool_cannot_be_closed(shared):
