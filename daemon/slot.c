@@ -313,10 +313,11 @@ slot_stop(struct future *f, bool kill, uint64_t grace_us)
 	board_stop(&s->board->entry[f->sequence]);
 	if (kill && h->pool->config->kind == CONFIG_PROCESS) {
 		slot_take_back_ahead(s, UINT32_MAX); /* the host can begin nothing else now … */
-		if (f == TAILQ_LAST(&s->sent, future_list)) /* … and if it had, this one's answer is under way */
+		if (f == TAILQ_LAST(&s->sent, future_list))
 			host_kill(h, NULL);
-	}
-	else if (kill && h->pool->config->kind == CONFIG_INTERPRETER)
+		else /* … and if it had, this one's answer is under way */
+			kill_host_unless_stopped(s, f, SLOT_KILL_SECONDS * UINT64_C(1000000));
+	} else if (kill && h->pool->config->kind == CONFIG_INTERPRETER)
 		kill_host_unless_stopped(s, f, grace_us);
 }
 

@@ -251,6 +251,20 @@ def test_a_shared_host_that_closes_the_socket_of_an_idle_slot_gets_nothing_more(
     assert client.call("cancel", ids) == [True] * len(ids)
 
 
+@pytest.mark.long
+def test_a_kill_ends_a_host_that_claims_the_next_task_without_an_answer(launch):
+    """The answer to the first was taken to be under way, and was waited for without end."""
+    daemon = launch({"pools": {"bad": {"kind": "process", "runtime": [*ROGUE, "claim_without_answering"], "workers": 1}}})
+    client = daemon.client()
+    client.call("wait", [client.call("map", "bad", "well", [[]] * 500)])  # they are known to be short
+    ids = client.call("map", "bad", "never", [[]] * 2)
+    first = ids[0]
+    eventually(lambda: client.call("state", [first]) == ["RUNNING"])
+    assert client.call("cancel", [first], {"running": "kill"}) == [True]
+    refused("CancelledError", client.call, "result", first, timeout=15)
+    refused("WorkerLostError", client.call, "result", first + 1)
+
+
 def test_the_well_behaved_rogue_is_not_suspected(rogue):
     """The control: what the tests above catch is the wrong, not the host."""
     client = rogue.client()
