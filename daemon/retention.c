@@ -12,7 +12,11 @@
 #include "daemon/turn.h"
 #include "proto/error.h"
 
-enum { EXPIRED_PER_TURN = 1000, EVICT_STEPS = 20000 }; /* so many unseen failures may stand in front of one that can go */
+enum {
+	EXPIRED_PER_TURN = 1000,
+	EVICT_STEPS = 20000, /* so many unseen failures may stand in front of one that can go */
+	LISTS_EXACT = 100,   /* before durations are rounded */
+};
 
 struct key {
 	uint64_t retain_us;
@@ -31,16 +35,37 @@ static struct retention *retentions; /* by duration and owner: as many as are in
 static void on_expiry(struct timer *t);
 
 static struct retention *
-get(uint64_t retain_us, const struct owner *owner)
+find(uint64_t retain_us, const struct owner *owner)
 {
 	struct key key = { retain_us, owner };
 	struct retention *r;
+
 	HASH_FIND(hh, retentions, &key, sizeof key, r);
+	return r;
+}
+
+/* To one of eight for each power of two. */
+static uint64_t
+round_up(uint64_t us)
+{
+	unsigned bits = us ? 64u - (unsigned)__builtin_clzll(us) : 0;
+	uint64_t unit = bits > 4 ? UINT64_C(1) << (bits - 4) : 1;
+
+	return (us + unit - 1) & ~(unit - 1);
+}
+
+static struct retention *
+get(uint64_t retain_us, const struct owner *owner)
+{
+	struct retention *r = find(retain_us, owner);
+
+	if (!r && HASH_COUNT(retentions) >= LISTS_EXACT)
+		r = find(retain_us = round_up(retain_us), owner);
 	if (r)
 		return r;
 	if (!(r = calloc(1, sizeof *r)))
 		return retentions; /* kept for another time: better than lost */
-	r->key = key;
+	r->key = (struct key){ retain_us, owner };
 	TAILQ_INIT(&r->kept);
 	HASH_ADD(hh, retentions, key, sizeof r->key, r);
 	if (r->hh.tbl)

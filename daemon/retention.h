@@ -1,4 +1,5 @@
-/* How long finished futures are kept: one list per duration and owner, oldest first, so keeping and expiring are O(1). */
+/* How long finished futures are kept: one list per duration and owner, oldest first, so keeping and expiring are O(1). Where very many durations
+ * are in use further ones are rounded up, by an eighth at most: to evict one costs a look at each list. */
 #ifndef FUTURED_DAEMON_RETENTION_H
 #define FUTURED_DAEMON_RETENTION_H
 

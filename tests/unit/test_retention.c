@@ -259,6 +259,31 @@ eviction_takes_the_oldest_of_all_durations(void **state)
 	assert_true(right);
 }
 
+/* Each had a list of its own, and to evict one was to look at all of them: a submit that needed room took seconds. */
+static void
+very_many_durations_share_lists_and_none_is_cut_short(void **state)
+{
+	enum { MANY = 3000 };
+	static uint64_t ids[MANY];
+
+	(void)state;
+	for (uint64_t i = 0; i < MANY; i++)
+		ids[i] = kept(1000000 + i, false);
+	assert_int_equal(timer_next(), fake_now_us + 1000000);
+	pass(1000000 + MANY - 1);
+	assert_false(is_there(ids[0]));
+	assert_false(is_there(ids[99]));
+	assert_true(is_there(ids[MANY - 1])); /* it waits with those that have a little more */
+	assert_int_equal(retention_evict(1, NULL), 1);
+	assert_false(is_there(ids[100]));
+	assert_int_equal(timer_next(), fake_now_us + (1 << 20) - 1000000 - (MANY - 1));
+	pass(timer_next() - fake_now_us);
+	for (int turn = 0; turn < 3; turn++) /* no turn expires all of very many */
+		pass(1);
+	for (uint64_t i = 0; i < MANY; i++)
+		assert_false(is_there(ids[i]));
+}
+
 static void
 without_memory_for_a_new_duration_it_is_kept_all_the_same(void **state)
 {
@@ -293,6 +318,7 @@ main(void)
 		cmocka_unit_test_teardown(eviction_leaves_what_is_not_finished, none_left),
 		cmocka_unit_test_teardown(what_is_left_after_an_eviction_expires_in_time, none_left),
 		cmocka_unit_test_teardown(eviction_takes_the_oldest_of_all_durations, none_left),
+		cmocka_unit_test_teardown(very_many_durations_share_lists_and_none_is_cut_short, none_left),
 		cmocka_unit_test_teardown(without_memory_for_a_new_duration_it_is_kept_all_the_same, none_left),
 	};
 
