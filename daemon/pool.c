@@ -824,6 +824,8 @@ on_tick(struct timer *t)
 		struct future *front = slot_running(s);
 		if (front && s->in_flight > 1 && now - front->started_us >= SLOT_LONG_US)
 			slot_take_back_ahead(s, UINT32_MAX);
+		if (s->host->slots == 1 && slot_is_deaf(s)) /* else others run there */
+			host_kill(s->host, "it did not begin the task that it was sent");
 	}
 	if (anything_to_look_at(p))
 		timer_set(&p->tick, now + TICK_US, on_tick);

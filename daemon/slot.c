@@ -187,7 +187,8 @@ slot_send(struct slot *s, struct future *f)
 	f->at.slot = s;
 	store_hand_over(f);
 	TAILQ_INSERT_TAIL(&s->sent, f, link);
-	s->in_flight++;
+	if (!s->in_flight++)
+		s->front_us = clock_now();
 	s->next++;
 	s->served++;
 	if (s->host->uses_ring)
@@ -201,6 +202,8 @@ void
 slot_unlink(struct future *f)
 {
 	struct slot *s = f->at.slot;
+	if (f == TAILQ_FIRST(&s->sent))
+		s->front_us = clock_now(); /* of the next one */
 	TAILQ_REMOVE(&s->sent, f, link);
 	if (f->state == FUTURE_RUNNING)
 		s->waiting = 0; /* for it; what comes next waits for nothing yet */
@@ -336,6 +339,16 @@ slot_close_input(struct slot *s)
 {
 	s->closing = true;
 	on_written(&s->stream);
+}
+
+bool
+slot_is_deaf(struct slot *s)
+{
+	const struct future *front = TAILQ_FIRST(&s->sent);
+
+	if (stream_waits(&s->stream)) /* it was not told yet */
+		s->front_us = clock_now();
+	return front && front->state == FUTURE_PENDING && clock_now() - s->front_us >= SLOT_DEAF_SECONDS * UINT64_C(1000000);
 }
 
 struct future *

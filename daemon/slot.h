@@ -11,7 +11,7 @@
 #include "daemon/host.h"
 #include "daemon/rings.h"
 
-enum { SLOT_SECRET = 16, SLOT_LONG_US = 5000, SLOT_KILL_SECONDS = 10 };
+enum { SLOT_SECRET = 16, SLOT_LONG_US = 5000, SLOT_KILL_SECONDS = 10, SLOT_DEAF_SECONDS = 60 };
 
 struct slot {
 	struct host *host;
@@ -26,6 +26,7 @@ struct slot {
 	uint64_t first_us, last_us; /* when the first and the last of these tasks began */
 	uint64_t served;            /* tasks, for max_tasks_per_worker */
 	uint64_t idle_since_us;
+	uint64_t front_us;          /* since when the first of those sent is the first */
 	struct timer stop_timer;    /* when the task being stopped costs the host */
 	uint64_t stopping;          /* that task */
 	bool leaving;               /* gets no more tasks: shrinking or recycling */
@@ -67,6 +68,8 @@ void slot_unlink(struct future *f);
 void slot_drain(struct slot *s);
 /* The host is dead: what it was running fails with the error made by `lost`, the rest goes back into the queue. */
 void slot_settle(struct slot *s, int wait_status);
+/* Whether it has not begun the first of those sent for SLOT_DEAF_SECONDS, though it was told: it is stopped, or hangs. */
+bool slot_is_deaf(struct slot *s);
 /* The future that runs in it; NULL if none was seen to. */
 struct future *slot_running(struct slot *s);
 /* The task running in it whose secret this is; NULL if none has it. May read what the host has said, and so end other futures. */

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from helpers import HERE, eventually, is_alive, refused
+from helpers import HERE, children, eventually, is_alive, process_state, refused
 from kinds import POOLS, PROCESS, hold, let_go, numbers, shown
 from rpc import RpcError
 
@@ -249,6 +249,24 @@ def test_a_shared_host_that_closes_the_socket_of_an_idle_slot_gets_nothing_more(
         client.call("pools")
     assert set(client.call("state", ids)) == {"PENDING"}
     assert client.call("cancel", ids) == [True] * len(ids)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("pool", ["shell", "cpu"])
+def test_a_task_that_was_sent_to_a_worker_that_is_stopped_goes_to_another(launch, pool):
+    """It waited for ever, for a worker that had not begun it."""
+    daemon = launch({"pools": {pool: {**POOLS[pool], "workers": 1}}})
+    client = daemon.client()
+    task = ("true",) if pool == "shell" else ("noop",)
+    client.call("call", pool, *task)
+    host, = filter(is_alive, children(daemon.pid))
+    os.kill(host, signal.SIGSTOP)
+    eventually(lambda: process_state(host) == "T")
+    future = client.call("submit", pool, *task)
+    client.call("wait", [future], "ALL_COMPLETED", 80, timeout=80)
+    assert client.call("show", future)["attempt"] == 1
+    assert client.call("result", future) is None if pool == "cpu" else client.call("result", future)["exit"] == 0
+    assert not is_alive(host)
 
 
 @pytest.mark.long
