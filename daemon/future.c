@@ -486,7 +486,10 @@ future_restore(struct future *f, enum future_state state, bool failed, bool seen
 {
 	DOWN(f, states[FUTURE_PENDING]);
 	UP(f, states[state]);
+	DOWN(f, submitted);
 	pool_count(f->spec->pool, FUTURE_PENDING, state);
+	f->spec->pool->submitted--; /* to the earlier one, and … */
+	f->spec->pool->cancelled -= state == FUTURE_CANCELLED;
 	f->state = (uint8_t)state;
 	f->failed = failed;
 	f->seen = seen;

@@ -114,7 +114,8 @@ struct future_more *future_more(struct future *f);
 
 /* The step of the life cycle. Takes `value` (value or error) for FINISHED. */
 void future_set_state(struct future *f, enum future_state state);
-/* Makes a new one what it was when an earlier daemon ended: final, with this outcome (taken). Nobody is told; it is not kept yet. */
+/* Makes a new one what it was when an earlier daemon ended: final, with this outcome (taken). Nobody is told, it is not kept
+ * yet, and in the totals it does not count. */
 void future_restore(struct future *f, enum future_state state, bool failed, bool seen, struct bytes value);
 /* To FINISHED with a value. Takes it. */
 void future_succeed(struct future *f, struct bytes value);

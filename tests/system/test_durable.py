@@ -614,3 +614,16 @@ def test_at_its_bound_the_store_forgets_what_is_finished_and_seen_and_then_refus
         except helpers.RpcError:
             return None
     eventually(again)
+
+
+def test_totals_begin_anew_with_what_is_pending(daemon, client, reborn):
+    """What was done by the daemon before counted as submitted to this one, and as cancelled by it, though not as succeeded."""
+    client.call("call", "one", "true", [], {"bound": False})
+    ids = [client.call("submit", "one", "true", [], {"delay": 1000}) for _ in range(3)]
+    client.call("result", client.call("submit", "one", "true"))
+    client.call("cancel", ids[:1])
+    again = reborn(daemon).client()
+    expected = {"submitted": 2, "succeeded": 0, "failed": 0, "cancelled": 0}
+    assert next(p for p in again.call("pools") if p["name"] == "one")["totals"] == expected
+    assert again.call("stats")["totals"] == {**expected, "retried": 0}
+    assert again.call("stats")["futures"] == {"PENDING": 2, "RUNNING": 0, "CANCELLED": 1, "FINISHED": 1}
