@@ -369,15 +369,20 @@ host_end(struct host *h, uint64_t grace_us)
 	timer_set(&h->timer, due, on_timer);
 }
 
+static bool
+runs_something(const struct host *h)
+{
+	for (unsigned i = 0; i < h->slots; i++)
+		if (h->slot[i] && h->slot[i]->in_flight)
+			return true;
+	return false;
+}
+
 void
 host_note_answer(struct host *h)
 {
-	if (h->state != HOST_ENDING)
-		return;
-	for (unsigned i = 0; i < h->slots; i++)
-		if (h->slot[i] && h->slot[i]->in_flight)
-			return;
-	host_end(h, h->pool->config->grace_us);
+	if (h->state == HOST_ENDING && !runs_something(h))
+		host_end(h, h->pool->config->grace_us);
 }
 
 void
@@ -406,6 +411,8 @@ host_was_killed(const struct host *h)
 void
 host_suspect(struct host *h)
 {
+	if (h->state == HOST_ENDING) /* it may close what it needs no more; but an answer that has not come cannot come now */
+		host_end(h, runs_something(h) ? SUSPECT_US : h->pool->config->grace_us);
 	if ((h->state != HOST_READY && h->state != HOST_STARTING) || h->killed)
 		return;
 	h->suspect = true;

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from helpers import HERE, children, eventually, is_alive, process_state, refused
-from kinds import POOLS, PROCESS, hold, let_go, numbers, shown
+from kinds import POOLS, PROCESS, TOY, hold, let_go, numbers, shown
 from rpc import RpcError
 
 CONFIG = {"pools": POOLS}
@@ -289,6 +289,19 @@ def test_the_well_behaved_rogue_is_not_suspected(rogue):
     for pool in "rogue", "ring":
         pids = {client.call("call", pool, "pid") for _ in range(50)}
         assert len(pids) == 1
+
+
+def test_a_worker_that_was_told_to_end_and_goes_deaf_is_not_waited_for(launch):
+    """It had all the time that its task needs, and that was for ever."""
+    daemon = launch({"pools": {"toy": {**TOY, "workers": 2}}})
+    client = daemon.client()
+    ids = [client.call("submit", "toy", "go_deaf", [daemon.path("go")]) for _ in range(2)]
+    eventually(lambda: client.call("state", ids) == ["RUNNING"] * 2)
+    client.call("resize", "toy", 1)
+    let_go(daemon.path("go"))
+    for future in ids:
+        refused("WorkerLostError", client.call, "result", future)
+    assert client.call("call", "toy", "add", [1, 2]) == 3
 
 
 def test_a_task_that_closes_every_descriptor_costs_itself(daemon, client):

@@ -23,6 +23,13 @@ def leave(status):
     os._exit(status)
 
 
+def go_deaf(path):
+    """Closes all but 0 to 2 when it is told, and goes on."""
+    until_file(path)
+    os.closerange(3, 256)
+    time.sleep(1000)
+
+
 def until_file(path):
     while not os.path.exists(path):
         time.sleep(0.01)
