@@ -581,6 +581,7 @@ void
 pool_host_ready(struct pool *p, struct host *h)
 {
 	p->starting -= h->slots;
+	p->unready = 0;
 	for (unsigned i = 0; i < h->slots; i++) {
 		if (!pool_add_slot(p, h->slot[i])) {
 			host_kill(h, "out of memory");
@@ -637,7 +638,7 @@ break_pool(struct pool *p, struct bytes error)
 	if (p->backoff_us > BACKOFF_MAX_S * SECOND)
 		p->backoff_us = BACKOFF_MAX_S * SECOND;
 	p->broken_until_us = clock_now() + p->backoff_us;
-	p->failed_starts = 0;
+	p->failed_starts = p->unready = 0;
 	timer_set(&p->healing, p->broken_until_us, on_healing);
 	log_about(LOG_LEVEL_ERROR, "pool", &(struct log_about){ .pool = p->name }, "%s: broken; the next try is in %g s", p->name, (double)p->backoff_us / 1e6);
 	pool_wake(p);
@@ -684,7 +685,8 @@ pool_host_failed(struct pool *p, struct bytes error, bool for_sure)
 		p->failed_starts = 0;
 	}
 	p->failed_starts++;
-	if (for_sure || p->failed_starts >= START_BUDGET || bytes_len(&p->broken))
+	p->unready += bytes_len(&error) != 0;
+	if (for_sure || p->failed_starts >= START_BUDGET || p->unready >= START_BUDGET || bytes_len(&p->broken))
 		break_pool(p, broken_error(p, &error));
 	else
 		pool_wake(p);

@@ -64,7 +64,8 @@ struct pool {
 	struct bytes broken;        /* the reason, an error map; empty: not broken */
 	uint64_t broken_until_us;
 	uint64_t backoff_us;
-	unsigned failed_starts;     /* recent ones in a row */
+	unsigned failed_starts;     /* within the last seconds, and deaths of workers that did nothing */
+	unsigned unready;           /* starts in a row of which none got ready, however long they took */
 	uint64_t failed_since_us;
 	struct turn_item dispatching;
 	struct turn_item settling;  /* waiters are looked at */

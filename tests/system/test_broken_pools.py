@@ -62,6 +62,13 @@ def test_a_worker_that_ends_when_it_is_given_a_task_is_no_crash_loop(daemon, cli
     assert daemon.log().count("died (status 3)") <= 6
 
 
+@pytest.mark.long
+@pool(kind="process", runtime=["/bin/sh", "-c", "sleep 2.6; exit 3"], workers=1)
+def test_one_whose_workers_fail_slowly_is_broken_too(client):
+    """Five failures in ten seconds break a pool. One that took longer was tried for ever, and nobody was told."""
+    assert "status 3" in refused("BrokenPoolError", client.call, "call", "bad", "noop", timeout=30)["message"]
+
+
 @pool(kind="process", runtime=["/nonexistent/runtime"], workers=1)
 def test_a_runtime_that_is_not_there_is_named(bad):
     assert "No such file" in bad()
