@@ -649,7 +649,7 @@ static void
 on_healing(struct timer *t)
 {
 	struct pool *p = container(t, struct pool, healing);
-	if (!bytes_len(&p->broken) || p->gone)
+	if (!bytes_len(&p->broken) || p->gone || frozen)
 		return;
 	if (p->starting) /* the last try is not over */
 		timer_set(&p->healing, clock_now() + SECOND, on_healing);

@@ -504,6 +504,7 @@ enter(enum phase next)
 		ending_us = now;
 		service_stopping();
 		listener_close_all();
+		pool_freeze_all(true);
 		for (struct pool *p = pool_first_of_all(); p; p = pool_next_of_all(p))
 			pool_end_hosts(p, HOSTS_GRACE_S * SECOND);
 		timer_set(&deadline, now + ENDING_LIMIT_S * SECOND, on_deadline);

@@ -69,6 +69,21 @@ def test_one_whose_workers_fail_slowly_is_broken_too(client):
     assert "status 3" in refused("BrokenPoolError", client.call, "call", "bad", "noop", timeout=30)["message"]
 
 
+@pytest.mark.long
+def test_a_broken_pool_tries_no_more_when_the_daemon_ends(launch, tmp_path):
+    """A worker that was started so was not told to end, and the daemon waited for it, and left it behind."""
+    mark = str(tmp_path / "mark")
+    daemon = launch({"pools": {"bad": {"kind": "process", "runtime": ["/bin/sh", "-c", "[ -e %s ] && exec sleep 1000; exit 3" % mark], "workers": 1},
+                               "deaf": {"kind": "process", "runtime": ["/bin/sh", "-c", "exec sleep 1000"], "workers": 1}}})
+    client = daemon.client()
+    client.call("cancel", [client.call("submit", "deaf", "noop")])
+    refused("BrokenPoolError", client.call, "call", "bad", "noop")
+    open(mark, "w").close()
+    assert shown(client, "deaf")["alive"] == 1, "it does not hear that it is to end, and is killed after 5 s"
+    daemon.stop(30)
+    assert "do not end" not in daemon.log()
+
+
 @pool(kind="process", runtime=["/nonexistent/runtime"], workers=1)
 def test_a_runtime_that_is_not_there_is_named(bad):
     assert "No such file" in bad()
