@@ -103,9 +103,12 @@ batch_unaccept(struct batch *b)
 {
 	for (struct batch_chunk *c = b->first; c; c = c->next) {
 		for (size_t i = 0; i < c->count; i++) {
-			enum note_verb verb = c->note[i].verb;
-			if (verb == NOTE_TASK || verb == NOTE_TASKS || verb == NOTE_KEY)
-				clear_note(&c->note[i]);
+			struct note *n = &c->note[i];
+			if (n->verb != NOTE_TASK && n->verb != NOTE_TASKS && n->verb != NOTE_KEY)
+				continue;
+			b->notes--;
+			b->bytes -= bytes_len(&n->bytes);
+			clear_note(n);
 		}
 	}
 }

@@ -10,6 +10,7 @@ import pytest
 
 import helpers
 from helpers import HERE, Closed, Hang, RpcError, eventually, refused, sh
+from rpc import request
 
 sys.path.append(os.path.join(os.path.dirname(HERE), "soak"))
 import shims   # noqa: E402
@@ -197,6 +198,28 @@ def test_what_was_refused_does_not_run_after_a_crash(stage, fault, times):
     assert sorted(f["id"] for f in stage.client.call("list")) == sorted(accepted)
     helpers.eventually(lambda: not stage.client.call("list", {"state": "PENDING"}))
     assert sorted(stage.marks()) == sorted(accepted.values())
+
+
+def test_one_who_was_not_listened_to_while_the_store_was_behind_is_refused_too(stage):
+    """More than it may be behind by came while one commit lasted, and that failed: the rest was not read until the disk was well again."""
+    client, ids = stage.client, range(1000, 41000)
+    client.call("pause", "one")
+    stage.disk.delay_us = 1000000
+    shims.fail(stage.disk, shims.SYNC, errno.EIO)
+    for msgid in ids:
+        client.expect(msgid)
+    client.send(b"".join(request(msgid, "submit", "one", "true") for msgid in ids))
+    assert {refused("StoreError", client.answer, msgid)["type"] for msgid in ids} == {"StoreError"}
+    stage.disk.delay_us = 0
+    shims.heal(stage.disk)
+    eventually(lambda: refused_or(client, "submit", "one", "true"), 10)
+
+
+def refused_or(client, *call):
+    try:
+        return client.call(*call)
+    except RpcError as error:
+        assert error.type == "StoreError", error.error
 
 
 @pytest.mark.parametrize("how", ["unlinked", "renamed", "replaced"])
