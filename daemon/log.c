@@ -1,6 +1,9 @@
 #include "daemon/log.h"
 
+#include <limits.h>
+#include <poll.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -10,6 +13,7 @@
 #include "proto/utf8.h"
 
 enum { LINE_MAX_BYTES = 8192, RESERVE = 1024 }; /* a message of 1 KiB, all of it escaped, with all that it may be about */
+enum { PATIENCE_MS = 100 };                     /* whoever reads the log may be so slow once; then lines are lost until it reads again */
 
 enum form { FORM_TEXT, FORM_JSON, FORM_JOURNAL };
 
@@ -23,6 +27,8 @@ static const char *const names[] = { "error", "warn", "info", "debug" };
 static const int priorities[] = { 3, 4, 6, 7 }; /* syslog's */
 static enum log_level threshold = LOG_LEVEL_INFO;
 static bool in_journal, as_json;
+static _Atomic unsigned lost; /* lines, since one was written */
+static _Atomic bool torn;     /* of the last one only the beginning was written */
 
 enum log_level
 log_level_find(const char *name)
@@ -183,6 +189,53 @@ format(struct line *l, enum log_level level, const char *subsystem, const struct
 	}
 }
 
+/* ---- writing: never for longer than whoever reads takes to read ---- */
+
+static bool
+has_room(void)
+{
+	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
+	return poll(&p, 1, lost ? 0 : PATIENCE_MS) != 0;
+}
+
+/* A pipe that has room for anything has it for PIPE_BUF. */
+static bool
+write_all(const char *text, size_t len)
+{
+	size_t done = 0;
+
+	while (done < len) {
+		size_t piece = len - done < PIPE_BUF ? len - done : PIPE_BUF;
+		ssize_t n = has_room() ? write(STDERR_FILENO, text + done, piece) : 0;
+		if (n <= 0) {
+			torn = torn || done;
+			return false;
+		}
+		done += (size_t)n;
+	}
+	return true;
+}
+
+static void
+put_out(struct line *l)
+{
+	static const struct log_about nothing;
+	struct line told = { .form = l->form };
+	unsigned before = lost;
+	char message[80];
+
+	if (before) {
+		snprintf(message, sizeof message, "lines are missing here, %u of them: nobody read the log", before);
+		format(&told, LOG_LEVEL_WARN, "log", &nothing, message);
+	}
+	if ((torn && !write_all("\n", 1)) || !write_all(told.text, told.len)) {
+		lost++;
+		return;
+	}
+	torn = false;
+	lost = !write_all(l->text, l->len);
+}
+
 static void vlog(enum log_level level, const char *subsystem, const struct log_about *about, const char *fmt, va_list ap)
 	__attribute__((format(printf, 4, 0)));
 
@@ -201,8 +254,7 @@ vlog(enum log_level level, const char *subsystem, const struct log_about *about,
 		line.form = FORM_TEXT;
 		format(&line, level, subsystem, about, message);
 	}
-	if (write(STDERR_FILENO, line.text, line.len) < 0)
-		return; /* nowhere left to say so */
+	put_out(&line);
 }
 
 void

@@ -1,5 +1,6 @@
 """The log: lines as text and as JSON, what they are about, and that nothing in them can harm a terminal."""
 import json
+import os
 import re
 import signal
 
@@ -29,6 +30,36 @@ def test_json_is_an_object_per_line_with_the_ids_as_members(launch):
     assert "client_uid" in said[bad]
     assert entries(daemon, "conn")[0]["conn"] >= 1
     assert any("worker" in line for line in entries(daemon, "host"))
+
+
+def test_a_log_that_nobody_reads_costs_lines_and_stops_nothing(launch):
+    """The daemon waited for the reader of its log, and everybody for the daemon."""
+    daemon = launch({"log": {"level": "debug"}}, start=False)
+    ordinary, daemon.log_path = daemon.log_path, daemon.path("fifo")
+    os.mkfifo(daemon.log_path)
+    reader = os.open(daemon.log_path, os.O_RDONLY | os.O_NONBLOCK)
+    daemon.start()
+    daemon.log_path = ordinary
+    for _ in range(1000):
+        with daemon.client() as client:
+            client.call("ping")
+    text = drain(reader)
+    assert 1 << 15 < len(text) <= 1 << 16
+    daemon.client().call("ping")
+    missing, *others = drain(reader).decode().lstrip("\n").splitlines()
+    assert re.search(r" warn  log: lines are missing here, \d+ of them", missing), missing
+    assert any("accepted" in line for line in others) and all(line[10] == "T" for line in others)
+    os.close(reader)
+
+
+def drain(reader):
+    """What a pipe holds."""
+    text = b""
+    while True:
+        try:
+            text += os.read(reader, 1 << 16)
+        except BlockingIOError:
+            return text
 
 
 def test_only_failed_tasks_where_that_is_asked_for(launch):
