@@ -166,6 +166,29 @@ def test_the_death_of_a_worker_costs_one_task(processes, tmp_path):
     assert spared.result(10) == path and processes.submit(pow, 2, 3).result() == 8
 
 
+def ask(pool, n):
+    with futured.Executor(pool=pool, pickled=True) as executor:
+        return executor.submit(pow, 2, n).result(20)
+
+
+kept = {}
+
+
+def ask_with_kept(pool, n):
+    if pool not in kept:
+        kept[pool] = futured.Executor(pool=pool, pickled=True)
+    return kept[pool].submit(pow, 2, n).result(20)
+
+
+@pytest.mark.parametrize("how", [ask, ask_with_kept])
+def test_all_workers_may_wait_for_tasks_of_their_own_pool(pool, how):
+    """Threads had one connection, which spoke for the last of their tasks only; an executor that was kept spoke for the first. So the daemon
+    did not see that the others waited, too, and lent no worker."""
+    for _ in range(2):
+        futures = [pool.submit(how, pool._pool, n) for n in (2, 3)]
+        assert [f.result(30) for f in futures] == [4, 8]
+
+
 SURVIVES = """
 import os, signal, sys
 from futured import ProcessPoolExecutor, as_completed

@@ -59,6 +59,7 @@ class Connection:
         self.secret = None
         self.hello = None
         self.executors = weakref.WeakSet()  # with pools that are bound to us
+        self.slot = current()  # whose tasks we speak for, one after the other
         self.unpacker = self.new_unpacker()
         self.reader = threading.Thread(target=self.read, name="futured-reader", daemon=True)
         self.reader.start()
@@ -70,8 +71,7 @@ class Connection:
 
     def introduce(self):
         """Says hello; in a task, whose it is: so the daemon sees when tasks wait for each other."""
-        slot = current()
-        self.secret = slot.secret if slot is not None else None
+        self.secret = self.slot.secret if self.slot is not None else None
         return self.call("hello", self.introduction(self.sock))
 
     def introduction(self, sock):
@@ -82,9 +82,12 @@ class Connection:
         return told
 
     def introduce_again(self):
-        slot = current()
-        if slot is not None and slot.secret != self.secret:
+        if self.slot is None or self.slot.secret == self.secret:
+            return
+        try:
             self.introduce()
+        except errors.AuthenticationError:
+            pass  # that task is over: who asks is a thread that it left behind
 
     # ---- sending ----
 
@@ -414,20 +417,21 @@ def show(stream, data):
 
 
 _lock = threading.Lock()
-_all = {}  # address wanted -> Connection
+_all = {}  # (address wanted, slot or None) -> Connection
 
 
 def connection(address=None):
-    """This process's connection to that daemon (None: the usual one, which is started if need be)."""
+    """This process's connection to that daemon (None: the usual one, which is started if need be); in a worker, this slot's: what its
+    task waits for is not what another's does."""
     with _lock:
         address = address or os.environ.get("FUTURED_ADDRESS") or None
-        found = _all.get(address)
+        place = address, current()
+        found = _all.get(place)
         if found is None or found.lost is not None:
             from futured.reach import reach
-            found = _all[address] = Connection(*reach(address))
-        else:
-            found.introduce_again()
-        return found
+            found = _all[place] = Connection(*reach(address))
+    found.introduce_again()  # not with the lock: a callback in the reader thread may want that, too
+    return found
 
 
 def flush_all():

@@ -120,6 +120,7 @@ class Executor(concurrent.futures.Executor):
         return self._submit(fn, args, kwargs, None)
 
     def _check(self):
+        """Whether more may be submitted, and by which connection: in a task, by one that says whose it is."""
         if self._inert:
             raise mainmodule.Reached
         if self._broken:
@@ -135,10 +136,16 @@ class Executor(concurrent.futures.Executor):
                 self._connection = connection(self._address)
             except OSError as e:
                 raise errors.BrokenPoolError("no daemon for pool %s: %s" % (self._pool, e)) from e
+        c = self._connection
+        if c.slot is None:
+            return c
+        if not self._owned:
+            return connection(self._address)
+        c.introduce_again()
+        return c
 
     def _submit(self, fn, args, kwargs, options, shown=None):
-        self._check()
-        c = self._connection
+        c = self._check()
         future = Future(c, self._group, self._pickled, self)
         try:
             if not self._pickled:
