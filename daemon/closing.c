@@ -2,6 +2,7 @@
 #include "daemon/closing.h"
 
 #include "daemon/container.h"
+#include "daemon/fault.h"
 #include "daemon/host.h"
 #include "daemon/pool.h"
 #include "daemon/registry.h"
@@ -39,7 +40,7 @@ sweep(struct turn_item *item)
 		if (f->spec->pool == p)
 			cancel_pending(f);
 	}
-	if (p->states[FUTURE_PENDING] && !end) {
+	if (p->states[FUTURE_PENDING] && !end && !FAULT(swept_once)) {
 		turn_schedule(TURN_WORK, &p->sweeping, sweep);
 		return;
 	}

@@ -653,7 +653,7 @@ on_written(struct stream *st)
 			turn_schedule(TURN_FREE, &c->freeing, free_item);
 		return;
 	}
-	if (st->paused && stream_queued(st) < max_queued / 2 && !(c->login && c->login->state == LOGIN_REFUSED)) {
+	if (st->paused && stream_queued(st) < max_queued / 2 && !(c->login && c->login->state == LOGIN_REFUSED) && !FAULT(stays_paused)) {
 		if (store_has_enough())
 			store_paused = true; /* now it is the store that it waits for */
 		else

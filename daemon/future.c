@@ -120,6 +120,8 @@ static void
 wake_waiters(struct future *f)
 {
 	struct waiter *w;
+	if (FAULT(cancel_not_told) && f->state == FUTURE_CANCELLED)
+		return;
 	while ((w = f->waiters)) {
 		DL_DELETE(f->waiters, w);
 		w->wake(w, f);

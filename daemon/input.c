@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+#include "daemon/fault.h"
 #include "daemon/run.h"
 #include "daemon/slot.h"
 #include "daemon/store.h"
@@ -134,7 +135,7 @@ void
 input_taken(struct future *f, uint64_t n)
 {
 	struct input *in = f->more ? f->more->input : NULL;
-	if (!in)
+	if (!in || FAULT(taken_not_heard))
 		return;
 	in->in_host -= n < in->in_host ? n : in->in_host;
 	pump(in);

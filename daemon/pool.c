@@ -12,6 +12,7 @@
 #include "daemon/container.h"
 #include "daemon/cpus.h"
 #include "daemon/errors.h"
+#include "daemon/fault.h"
 #include "daemon/host.h"
 #include "daemon/log.h"
 #include "daemon/owner.h"
@@ -428,7 +429,7 @@ settle(struct turn_item *item)
 	pool_hold(p);
 	if (p->closed || p->draining || p->gone)
 		quota_let_go(p);
-	while ((w = p->room) && n++ < SETTLED_PER_TURN) {
+	while (!FAULT(room_not_told) && (w = p->room) && n++ < SETTLED_PER_TURN) {
 		uint64_t round = w->round;
 		DL_DELETE(p->room, w);
 		if (!w->wake(w, p)) {

@@ -5,6 +5,7 @@
 #include "daemon/clock.h"
 #include "daemon/container.h"
 #include "daemon/errors.h"
+#include "daemon/fault.h"
 #include "daemon/host.h"
 #include "daemon/log.h"
 #include "daemon/pool.h"
@@ -34,7 +35,7 @@ static unsigned
 limit(const struct pool *p)
 {
 	unsigned n = waiting(p);
-	if (n < p->workers)
+	if (n < p->workers || FAULT(nobody_lent))
 		return p->workers;
 	return n < p->workers + WORKERS_LENT ? n + 1 : p->workers + WORKERS_LENT;
 }
