@@ -24,6 +24,7 @@ void
 commit_use_gate(void)
 {
 	gated = true;
+	under_way = failing = later = false;
 }
 
 bool

@@ -24,7 +24,7 @@ struct commit_item {
 	void (*release)(struct commit_item *item);
 };
 
-/* The store commits later than at once: the gate is used from here on. */
+/* A store was opened that commits later than at once: the gate is used from here on. */
 void commit_use_gate(void);
 bool commit_is_gated(void);
 /* Whether what is said now may leave now: a socket may have room before the turn's batch was given, too. */

@@ -68,6 +68,7 @@ static struct {
 	char backup_why[256];
 } shared;
 static pthread_t thread;
+static bool no_thread;
 static int news = -1;
 static struct event *news_event;
 static struct {
@@ -341,11 +342,19 @@ start_thread(void)
 	news = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (news < 0 || !(news_event = event_new(turn_base(), news, EV_READ | EV_PERSIST, on_news, NULL)) || event_add(news_event, NULL))
 		return false;
+	if (no_thread)
+		return true;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the loop's */
 	bool started = pthread_create(&thread, NULL, run, NULL) == 0;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return started;
+}
+
+void
+store_use_no_thread(void)
+{
+	no_thread = true;
 }
 
 bool
@@ -380,6 +389,23 @@ store_replay(struct replay *to, char *why, size_t size)
 	return start_thread();
 }
 
+static void
+end_thread(void)
+{
+	pthread_mutex_lock(&mutex);
+	shared.end = true;
+	pthread_cond_signal(&work);
+	pthread_mutex_unlock(&mutex);
+	if (!no_thread)
+		pthread_join(thread, NULL);
+	event_free(news_event);
+	close(news);
+	news_event = NULL;
+	free(shared.backup);
+	memset(&shared, 0, sizeof shared);
+}
+
+/* Nothing is left of it: another one may be opened. */
 void
 store_close(void)
 {
@@ -387,20 +413,13 @@ store_close(void)
 		return;
 	if (news_event) {
 		commit_finish();
-		pthread_mutex_lock(&mutex);
-		shared.end = true;
-		pthread_cond_signal(&work);
-		pthread_mutex_unlock(&mutex);
-		pthread_join(thread, NULL);
-		event_free(news_event);
-		close(news);
-		news_event = NULL;
+		end_thread();
 	}
 	engine->close();
-	free(shared.backup);
-	shared.backup = NULL;
 	batch_clear(&given);
 	batch_clear(&current);
+	specs = gates = pools = ids_noted = held = 0;
+	counts.failing = NULL;
 	engine = &memory;
 }
 
@@ -920,6 +939,8 @@ give(bool again)
 	pthread_mutex_lock(&mutex);
 	shared.batch = &given;
 	shared.again = again;
+	if (no_thread)
+		commit_shared();
 	pthread_cond_signal(&work);
 	pthread_mutex_unlock(&mutex);
 }
