@@ -158,6 +158,7 @@ pool_absent(const char *name, enum config_kind kind)
 	p->own.name = p->name;
 	p->config = &p->own;
 	p->gone = p->absent = true;
+	p->count = 0; /* it goes with the last spec that names it */
 	DL_DELETE(pools, p);
 	DL_APPEND(retired, p);
 	return p;
@@ -223,6 +224,8 @@ pool_return(const char *name)
 		return NULL;
 	DL_DELETE(retired, p);
 	DL_APPEND(pools, p);
+	if (p->absent)
+		pool_hold(p); /* for the table */
 	p->gone = false;
 	pool_wake(p);
 	return p;
@@ -258,6 +261,8 @@ pool_drop(struct pool *p)
 {
 	if (!p || --p->count)
 		return;
+	if (p->absent)
+		DL_DELETE(retired, p);
 	turn_unschedule(&p->dispatching);
 	turn_unschedule(&p->settling);
 	timer_unset(&p->tick);

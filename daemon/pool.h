@@ -29,7 +29,7 @@ struct pool_waiter {
 
 struct pool {
 	uint32_t serial;            /* given to no other pool */
-	uint32_t count;             /* the table of pools, and every spec */
+	uint32_t count;             /* the table of pools, unless it is absent, and every spec */
 	char *name;
 	const struct config_pool *config;
 	struct config_pool own;     /* an opened pool's copy; its strings belong to the pool it is like, but for the next three */
@@ -91,8 +91,8 @@ struct pool *pool_find(const char *name, size_t len);
 struct pool *pool_new(const struct config_pool *config);
 /* Makes one like another, with its own workers. The name is chosen. NULL without memory. */
 struct pool *pool_open(struct pool *like, unsigned workers, struct owner *owner, uint64_t bound_to);
-/* One that futures of an earlier daemon name and nothing else does any more: they wait for its return, as in a pool that was retired. NULL without
- * memory. */
+/* One that futures of an earlier daemon name and nothing else does any more: they wait for its return, as in a pool that was retired. Not
+ * counted: it goes with the last spec that names it. NULL without memory. */
 struct pool *pool_absent(const char *name, enum config_kind kind);
 /* Takes it out of the table; it is freed with the last spec that names it. */
 void pool_remove(struct pool *p);
