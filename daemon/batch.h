@@ -21,7 +21,7 @@ enum note_verb {
 	NOTE_GATE,        /* row `id`: text is a JSON array of ids */
 	NOTE_GATE_PASSED, /* nothing is left of it to wait for */
 	NOTE_GATE_GONE,
-	NOTE_KEY,         /* stands for [id, id + count) */
+	NOTE_KEY,         /* bytes are a key of `owner`, which stands for [id, id + count) */
 	NOTE_KEY_GONE,
 	NOTE_TASK,        /* one future */
 	NOTE_TASKS,       /* `count` futures; bytes hold their argument arrays, one behind the other */

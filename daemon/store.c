@@ -492,7 +492,7 @@ store_origin_init(struct store_origin *o, const struct spec *spec, const uint64_
 	*o = (struct store_origin){ .gate = NULL };
 	if (!engine->commit || spec->bound_to)
 		return true;
-	if ((after_count && !(o->gate = gate_text(after, after_count))) || (key && !(o->key = strndup(key, key_len))) ||
+	if ((after_count && !(o->gate = gate_text(after, after_count))) || (key && !bytes_copy(&o->key, key, key_len)) ||
 	    (key && !(o->owner = strdup(spec->owner->name)))) {
 		store_origin_clear(o);
 		return false;
@@ -504,8 +504,8 @@ void
 store_origin_clear(struct store_origin *o)
 {
 	free(o->gate);
-	free(o->key);
 	free(o->owner);
+	bytes_drop(&o->key);
 	*o = (struct store_origin){ .gate = NULL };
 }
 
@@ -589,13 +589,14 @@ store_accept(struct future *first, uint64_t n, struct store_origin *from)
 	t->bytes = share(t->verb == NOTE_TASK ? &first->args : &from->elements);
 	for (uint64_t i = 0; i < n; i++)
 		mark_stored(registry_pinned(first->id + i));
-	if (!from->key)
+	if (!from->owner)
 		return;
 	struct note *k = note(NOTE_KEY, first->id);
 	k->count = n;
-	k->u.name.text = from->key;
+	k->bytes = from->key;
 	k->u.name.owner = from->owner;
-	from->key = from->owner = NULL; /* the note's */
+	from->key = (struct bytes){ .len = 0 }; /* the note's */
+	from->owner = NULL;                     /* … too */
 }
 
 void

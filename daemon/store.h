@@ -68,7 +68,9 @@ uint64_t store_held(void);
 
 /* Where accepted futures come from. */
 struct store_origin {
-	char *gate, *key, *owner; /* owned */
+	char *gate;               /* owned; NULL: none */
+	char *owner;              /* of the key; owned. NULL: there is none */
+	struct bytes key;         /* owned */
 	struct bytes elements;    /* a map: the argument arrays, one behind the other; borrowed */
 };
 /* Before they are to be had: ids that they wait for, and (NULL: none) their key. False without memory. store_origin_clear afterwards. */

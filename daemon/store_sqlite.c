@@ -610,7 +610,7 @@ put(const struct note *n)
 	case NOTE_KEY:
 		bind_int(KEY, 2, (int64_t)n->count);
 		bind_text(KEY, 3, n->u.name.owner);
-		bind_text(KEY, 4, n->u.name.text);
+		sqlite3_bind_text(statements[KEY], 4, (const char *)bytes_data(&n->bytes), (int)bytes_len(&n->bytes), SQLITE_STATIC); /* there may be a NUL in it */
 		return put_id(KEY, n->id);
 	case NOTE_KEY_GONE:
 		return put_id(KEY_GONE, n->id);
