@@ -900,6 +900,18 @@ read_sent(sqlite3_stmt *s, struct replay *to)
 	return replay_sent(to, (uint64_t)sqlite3_column_int64(s, 0), (uint32_t)sqlite3_column_int64(s, 1), sent, count);
 }
 
+/* Where the payload is in a file: that. False if it is not there. */
+static bool
+read_payload(sqlite3_stmt *s, int at, uint64_t id, enum payload_kind kind, struct bytes *out, const struct bytes **told)
+{
+	if (sqlite3_column_type(s, at) == SQLITE_NULL)
+		return true;
+	if (!payload_read(id, kind, (unsigned)sqlite3_column_int(s, at) % PAGE, out))
+		return false;
+	*told = out;
+	return true;
+}
+
 static bool
 read_task(sqlite3_stmt *s, struct replay *to)
 {
@@ -910,9 +922,7 @@ read_task(sqlite3_stmt *s, struct replay *to)
 		.final = sqlite3_column_type(s, 9) != SQLITE_NULL,
 	};
 	struct bytes args = { .len = 0 }, value = { .len = 0 };
-	bool there = true;
-	if (sqlite3_column_type(s, 17) != SQLITE_NULL && (there = payload_read(t.id, PAYLOAD_ARGS, (unsigned)sqlite3_column_int(s, 17) % PAGE, &args)))
-		t.args_bytes = &args;
+	bool there = read_payload(s, 17, t.id, PAYLOAD_ARGS, &args, &t.args_bytes);
 	const void *data = t.args_bytes ? (const void *)bytes_data(&args) : t.args.at;
 	t.damaged = !there || (!t.final && sqlite3_column_int64(s, 8) != task_sum(t.id, t.spec, t.gate, data, t.args_bytes ? bytes_len(&args) : t.args.len));
 	if (t.final) {
@@ -926,9 +936,7 @@ read_task(sqlite3_stmt *s, struct replay *to)
 		t.value = column(s, 15);
 		t.rusage = column(s, 16);
 		bool filed = sqlite3_column_type(s, 18) != SQLITE_NULL;
-		there = !filed || payload_read(t.id, PAYLOAD_VALUE, (unsigned)sqlite3_column_int(s, 18) % PAGE, &value);
-		t.value_bytes = filed && there ? &value : NULL;
-		t.value_lost = !there;
+		t.value_lost = !read_payload(s, 18, t.id, PAYLOAD_VALUE, &value, &t.value_bytes);
 		t.value_damaged = sqlite3_column_type(s, 20) != SQLITE_NULL && sqlite3_column_int64(s, 20) !=
 		    result_sum(t.id, state ? state : "", t.failed, t.value.at, filed ? PAYLOAD_LARGE : t.value.len, t.rusage.at, t.rusage.len);
 	}

@@ -34,6 +34,18 @@ def rows(daemon, sql):
     return found
 
 
+def test_a_value_outlives_the_file_of_its_arguments(daemon, client, damage):
+    """It was taken for gone with it."""
+    future = client.call("submit", "native", "noop", [os.urandom(1 << 20)])
+    value = client.call("result", future)
+    state = daemon.path("state")
+    daemon.kill()
+    for name in os.listdir(state):
+        if name.startswith("payload-"):
+            os.unlink(os.path.join(state, name, "%d.args" % future))
+    assert damage(daemon).client().call("result", future) == value
+
+
 def test_a_key_with_a_nul_is_that_key_after_a_restart(daemon, client, damage):
     """It was stored up to there."""
     future = client.call("submit", "shell", *sh("true"), {"key": "a\0b"})
