@@ -10,6 +10,9 @@ static uint64_t base, used, size;
 static uint64_t next_id = 1;
 static uint64_t pages;
 
+/* Of the table, 2 GiB: ids that are further apart than this many pages are a damaged store's. */
+#define SPAN_MAX (UINT64_C(1) << 28)
+
 uint64_t
 registry_reserve(uint64_t count)
 {
@@ -73,17 +76,30 @@ enlarge(uint64_t wanted)
 	return true;
 }
 
+/* Entries in a table that reaches page `number`. Ids reserved early and made late, a large map's, may lie before the first page. */
+static uint64_t
+span(uint64_t number)
+{
+	return !used ? 1 : number < base ? used + base - number : number - base + 1;
+}
+
+bool
+registry_reaches(uint64_t id)
+{
+	return span(id / REGISTRY_PAGE) <= SPAN_MAX;
+}
+
 /* Makes the table reach page `number`. */
 static bool
 cover(uint64_t number)
 {
+	uint64_t wanted = span(number);
+
+	if (wanted > SPAN_MAX || (wanted > size && !enlarge(wanted)))
+		return false;
 	if (!used)
 		base = number;
-	/* Ids reserved early and made late, a large map's, may lie before the first page. */
 	uint64_t before = number < base ? base - number : 0;
-	uint64_t wanted = before ? used + before : number - base + 1;
-	if (wanted > size && !enlarge(wanted))
-		return false;
 	if (before) {
 		memmove(table + before, table, used * sizeof *table);
 		memset(table, 0, before * sizeof *table);

@@ -32,6 +32,8 @@ uint64_t registry_reserve(uint64_t count);
 void registry_begin_at(uint64_t id);
 /* The id that will be given next. */
 uint64_t registry_next(void);
+/* Whether the table could reach as far as this id from those that are there. */
+bool registry_reaches(uint64_t id);
 /* Room for the future with a reserved id; not initialised, not to be had yet. NULL without memory. */
 struct future *registry_make(uint64_t id);
 /* A future that was made is this owner's. */

@@ -48,6 +48,23 @@ page_bytes(uint64_t pages)
 	return pages * sizeof(struct registry_page);
 }
 
+/* A damaged store may say so; the table would take 2^49 bytes. */
+static void
+ids_too_far_apart_find_no_room(void **state)
+{
+	uint64_t first = fresh_page(), last = first + (UINT64_C(1) << 36);
+	(void)state;
+
+	make_run(first, 1);
+	assert_true(registry_reaches(last - PAGE));
+	assert_false(registry_reaches(last));
+	assert_null(registry_make(last));
+	assert_null(registry_make(REGISTRY_ID_MAX));
+	assert_ptr_equal(registry_find(first), registry_pinned(first));
+	free_run(first, 1);
+	assert_true(registry_reaches(first));
+}
+
 static void
 ids_begin_at_one_and_never_come_twice(void **state)
 {
@@ -378,6 +395,7 @@ main(void)
 		cmocka_unit_test(one_hole_is_found_wherever_it_is),
 		cmocka_unit_test(the_next_one_is_found_over_gaps),
 		cmocka_unit_test(ids_reserved_early_may_be_made_late),
+		cmocka_unit_test(ids_too_far_apart_find_no_room),
 		cmocka_unit_test(the_table_does_not_grow_with_all_that_ever_was),
 		cmocka_unit_test(a_peak_is_given_back),
 		cmocka_unit_test(a_page_knows_its_owner_or_does_not_say),
