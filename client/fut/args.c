@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "client/fut/common.h"
+#include "client/fut/guess.h"
 
 static void
 add_rows(struct args *a, const struct option_row *row, size_t *longs, size_t *shorts)
@@ -88,8 +89,20 @@ args_wrong(struct fut *f, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
-	fut_say(f, "%s: %s\nTry 'fut %s -h'.", f->verb->name, text, f->verb->name);
+	if (f->verb != NULL)
+		fut_say(f, "%s: %s\nTry 'fut %s -h'.", f->verb->name, text, f->verb->name);
+	else
+		fut_say(f, "%s\nTry 'fut -h'.", text);
 	return fut_usage(f);
+}
+
+void
+args_no_verb(struct fut *f, const char *word)
+{
+	char *hint = guess_text(guess_verb(word), "; `fut help` lists them");
+
+	fut_say(f, "there is no verb '%s'%s", word, hint);
+	free(hint);
 }
 
 bool

@@ -15,6 +15,7 @@ struct args {
 	char **operands; /* what is left, after ARGS_END; NULL-terminated */
 	int count;
 	char *value; /* of the option just returned */
+	void *wish;  /* the verb's own: what the options said */
 	int status;  /* after ARGS_STOP: what to exit with */
 	char shorts[128];
 	struct option longs[64];
@@ -26,6 +27,8 @@ void args_init(struct args *a, struct fut *f, int argc, char **argv, bool in_ord
 int args_next(struct args *a);
 /* Says what is wrong with the use of this verb; returns the status to exit with. */
 int args_wrong(struct fut *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Says that there is no such verb. */
+void args_no_verb(struct fut *f, const char *word);
 /* Between `least` and `most` operands (most < 0: any number), else says so. */
 bool args_expect(struct args *a, int least, int most);
 

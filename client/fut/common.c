@@ -79,8 +79,6 @@ common_take(struct fut *f, int key, const char *value)
 	}
 }
 
-/* ---- finding a verb ---- */
-
 const struct verb *
 verb_find(const char *name)
 {
@@ -88,78 +86,6 @@ verb_find(const char *name)
 		if (strcmp(verbs[i]->name, name) == 0)
 			return verbs[i];
 	return NULL;
-}
-
-/* Levenshtein's distance with neighbours swapped counting one, of words shorter than 32. */
-static int
-distance(const char *a, const char *b)
-{
-	int d[3][32];
-	size_t n = strlen(a), m = strlen(b);
-
-	if (n >= 32 || m >= 32)
-		return 99;
-	for (size_t j = 0; j <= m; j++)
-		d[0][j] = (int)j;
-	for (size_t i = 1; i <= n; i++) {
-		int *now = d[i % 3], *before = d[(i - 1) % 3], *earlier = d[(i + 1) % 3];
-
-		now[0] = (int)i;
-		for (size_t j = 1; j <= m; j++) {
-			int best = before[j - 1] + (a[i - 1] != b[j - 1]);
-
-			if (before[j] + 1 < best)
-				best = before[j] + 1;
-			if (now[j - 1] + 1 < best)
-				best = now[j - 1] + 1;
-			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && earlier[j - 2] + 1 < best)
-				best = earlier[j - 2] + 1;
-			now[j] = best;
-		}
-	}
-	return d[n % 3][m];
-}
-
-const char *
-closest(const char *word, const char *const *list)
-{
-	const char *best = NULL;
-	int least = strlen(word) <= 3 ? 2 : 3;
-
-	for (; *list != NULL; list++) {
-		int d = distance(word, *list);
-
-		if (d < least) {
-			least = d;
-			best = *list;
-		}
-	}
-	return best;
-}
-
-/* Words that other programs have for a verb of ours. */
-static const char *const synonyms[][2] = {
-	{ "status", "ls" }, { "list", "ls" }, { "ps", "ls" }, { "queue", "ls" }, { "add", "submit" }, { "enqueue", "submit" },
-	{ "exec", "run" }, { "kill", "cancel" }, { "stop", "cancel" }, { "rm", "release" }, { "remove", "release" },
-	{ "log", "logs" }, { "output", "logs" }, { "follow", "logs" }, { "tail", "logs" }, { "cat", "logs" }, { "info", "show" },
-	{ "inspect", "show" }, { "restart", "retry" }, { "rerun", "retry" }, { "pools", "pool" }, { "errors", "failures" },
-	{ "ping", "daemon ping" }, { "stats", "daemon stats" }, { "start", "daemon start" }, { "shutdown", "daemon stop" },
-	{ "version", "daemon version" }, { "pause", "pool pause" }, { "resume", "pool resume" }, { "parallel", "map" },
-};
-
-const char *
-verb_closest(const char *name)
-{
-	const char *names[64];
-	size_t n = 0;
-
-	for (size_t i = 0; i < sizeof synonyms / sizeof synonyms[0]; i++)
-		if (strcmp(synonyms[i][0], name) == 0)
-			return synonyms[i][1];
-	for (; verbs[n] != NULL && n < 63; n++)
-		names[n] = verbs[n]->name;
-	names[n] = NULL;
-	return closest(name, names);
 }
 
 /* ---- saying ---- */

@@ -9,9 +9,5 @@ extern const struct option_row common_options[];
 int common_take(struct fut *f, int key, const char *value);
 /* auto, always or never. */
 bool common_color(struct fut *f, const char *when);
-/* The verb that was probably meant; NULL if none is near. */
-const char *verb_closest(const char *name);
-/* The nearest of a NULL-terminated list. */
-const char *closest(const char *word, const char *const *list);
 
 #endif

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/fut/args.h"
+#include "client/fut/action.h"
 #include "client/fut/common.h"
 #include "client/fut/list.h"
 #include "client/fut/text.h"
@@ -303,11 +303,7 @@ offer_verbs(const struct complete *c)
 static void
 offer_pool_operand(struct complete *c)
 {
-	static const char *const actions[] = { "ls", "show", "pause", "resume", "drain", "resize", NULL };
-
-	if (c->count == 0)
-		offer_each(c, actions);
-	else if (c->count == 1 && strcmp(c->operands[0], "ls") != 0)
+	if (c->count == 1 && strcmp(c->operands[0], "ls") != 0)
 		each_pool(c, offer_pool);
 }
 
@@ -325,18 +321,18 @@ offer_call_operand(struct complete *c)
 static void
 offer_operand(struct complete *c)
 {
-	static const char *const daemon_actions[] = { "start", "ping", "stats", "config", "reload", "drain", "stop", "version", "token", NULL };
 	static const char *const shells[] = { "bash", "zsh", "fish", NULL };
 	const struct verb *v = c->verb;
 
-	if (v == &verb_pool)
+	if (v->actions != NULL && c->count == 0)
+		for (const struct action *a = v->actions; a->name != NULL; a++)
+			offer(c, a->name, NULL);
+	else if (v == &verb_pool)
 		offer_pool_operand(c);
 	else if (v == &verb_call)
 		offer_call_operand(c);
 	else if (v == &verb_help && c->count == 0)
 		offer_verbs(c);
-	else if (v == &verb_daemon && c->count == 0)
-		offer_each(c, daemon_actions);
 	else if (v == &verb_completion && c->count == 0)
 		offer_each(c, shells);
 	else if (v == &verb_wait || v == &verb_cancel || v == &verb_why)
@@ -353,7 +349,9 @@ offer_options(const struct complete *c, const struct option_row *row)
 	char text[64];
 
 	for (; row != NULL && row->key != 0; row++)
-		if (row->name != NULL) {
+		if (row->help == NULL)
+			continue;
+		else if (row->name != NULL) {
 			snprintf(text, sizeof text, "--%s", row->name);
 			offer(c, text, row->help);
 		} else {

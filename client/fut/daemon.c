@@ -9,9 +9,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "client/fut/args.h"
+#include "client/fut/action.h"
 #include "client/fut/clock.h"
-#include "client/fut/common.h"
 #include "client/fut/json.h"
 #include "client/fut/reach.h"
 #include "client/fut/show.h"
@@ -22,17 +21,15 @@
 enum { DAEMON_WAIT = OPTION_LONG, DAEMON_CANCEL, DAEMON_TIMEOUT, DAEMON_ROLE, DAEMON_EXPIRES, DAEMON_TOKENS };
 
 struct daemon {
-	struct fut *f;
 	bool wait, cancel_futures;
 	double timeout;
-	const char *operand; /* behind the action; NULL: none */
 	struct token_wish token;
 };
 
 static int
-daemon_start(struct daemon *d)
+daemon_start(struct args *a)
 {
-	struct fut *f = d->f;
+	struct fut *f = a->fut;
 	int status = EXIT_OK;
 	bool was_there = true;
 
@@ -51,9 +48,10 @@ daemon_start(struct daemon *d)
 }
 
 static int
-daemon_ping(struct daemon *d)
+daemon_ping(struct args *a)
 {
-	struct fut *f = d->f;
+	const struct daemon *d = a->wish;
+	struct fut *f = a->fut;
 	struct futured_reply *reply;
 	struct futured_pack *p = need(futured_pack_new());
 	enum futured_status called;
@@ -141,34 +139,36 @@ print_stats(struct fut *f, struct futured_value map)
 }
 
 static int
-daemon_stats(struct daemon *d)
+daemon_stats(struct args *a)
 {
+	struct fut *f = a->fut;
 	struct futured_reply *reply;
 	int status = EXIT_OK;
 
-	if (futured_callf(d->f->c, &reply, "stats", "") != FUTURED_OK)
-		status = fut_refused(d->f, reply);
-	else if (d->f->json)
+	if (futured_callf(f->c, &reply, "stats", "") != FUTURED_OK)
+		status = fut_refused(f, reply);
+	else if (f->json)
 		writer_object(futured_reply_value(reply));
 	else
-		print_stats(d->f, futured_reply_value(reply));
+		print_stats(f, futured_reply_value(reply));
 	futured_reply_free(reply);
 	return status;
 }
 
 /* What could not be applied, a line each. */
 static int
-daemon_reload(struct daemon *d)
+daemon_reload(struct args *a)
 {
+	struct fut *f = a->fut;
 	struct futured_reply *reply;
 	struct futured_value inside, item;
 	int status = EXIT_OK;
 	const char *s;
 	size_t n = 0, len;
 
-	if (futured_callf(d->f->c, &reply, "reload", "") != FUTURED_OK)
-		status = fut_refused(d->f, reply);
-	else if (d->f->json)
+	if (futured_callf(f->c, &reply, "reload", "") != FUTURED_OK)
+		status = fut_refused(f, reply);
+	else if (f->json)
 		writer_object(futured_reply_value(reply));
 	else if (futured_value_array(futured_reply_value(reply), &n, &inside)) {
 		while (futured_value_next(&inside, &item))
@@ -176,23 +176,24 @@ daemon_reload(struct daemon *d)
 				text_visible(stdout, s, len, TEXT_LINE);
 				putchar('\n');
 			}
-		fut_note(d->f, n == 0 ? "reloaded; all of it holds now" : "reloaded, but for this");
+		fut_note(f, n == 0 ? "reloaded; all of it holds now" : "reloaded, but for this");
 	}
 	futured_reply_free(reply);
 	return status;
 }
 
 static int
-daemon_config(struct daemon *d)
+daemon_config(struct args *a)
 {
+	struct fut *f = a->fut;
 	struct futured_reply *reply;
 	const char *s;
 	size_t len;
 	int status = EXIT_OK;
 
-	if (futured_callf(d->f->c, &reply, "config", "") != FUTURED_OK)
-		status = fut_refused(d->f, reply);
-	else if (d->f->json) {
+	if (futured_callf(f->c, &reply, "config", "") != FUTURED_OK)
+		status = fut_refused(f, reply);
+	else if (f->json) {
 		fputs("{\"config\": ", stdout);
 		jsonout_value(stdout, futured_reply_value(reply));
 		fputs("}\n", stdout);
@@ -204,31 +205,32 @@ daemon_config(struct daemon *d)
 
 /* The daemon writes it, so a relative path is made one of ours first. */
 static int
-daemon_backup(struct daemon *d)
+daemon_backup(struct args *a)
 {
+	struct fut *f = a->fut;
 	char path[PATH_MAX], *here = NULL;
 	struct futured_reply *reply;
 
-	if (d->operand == NULL)
-		return args_wrong(d->f, "backup: expected the name of a new file");
-	if (d->operand[0] != '/' && (here = getcwd(NULL, 0)) == NULL)
-		return args_wrong(d->f, "backup: the current directory is gone; name an absolute path");
-	int n = snprintf(path, sizeof path, "%s%s%s", here != NULL ? here : "", here != NULL ? "/" : "", d->operand);
+	if (a->operands[0][0] != '/' && (here = getcwd(NULL, 0)) == NULL)
+		return args_wrong(f, "backup: the current directory is gone; name an absolute path");
+	int n = snprintf(path, sizeof path, "%s%s%s", here != NULL ? here : "", here != NULL ? "/" : "", a->operands[0]);
 	free(here);
 	if (n >= (int)sizeof path)
-		return args_wrong(d->f, "backup: the path is too long");
-	int status = futured_callf(d->f->c, &reply, "backup", "s", path) == FUTURED_OK ? EXIT_OK : fut_refused(d->f, reply);
+		return args_wrong(f, "backup: the path is too long");
+	int status = futured_callf(f->c, &reply, "backup", "s", path) == FUTURED_OK ? EXIT_OK : fut_refused(f, reply);
 	futured_reply_free(reply);
 	return status;
 }
 
 static int
-daemon_drain(struct daemon *d)
+daemon_drain(struct args *a)
 {
+	const struct daemon *d = a->wish;
+	struct fut *f = a->fut;
 	struct futured_reply *reply;
-	enum futured_status called = d->timeout >= 0 ? futured_callf(d->f->c, &reply, "drain", "d", d->timeout) :
-		futured_callf(d->f->c, &reply, "drain", "");
-	int status = called == FUTURED_OK ? EXIT_OK : fut_refused(d->f, reply);
+	enum futured_status called = d->timeout >= 0 ? futured_callf(f->c, &reply, "drain", "d", d->timeout) :
+		futured_callf(f->c, &reply, "drain", "");
+	int status = called == FUTURED_OK ? EXIT_OK : fut_refused(f, reply);
 
 	futured_reply_free(reply);
 	return status;
@@ -236,7 +238,7 @@ daemon_drain(struct daemon *d)
 
 /* Until the process that answered is gone; the connection ends a little earlier. */
 static int
-await_end(struct daemon *d, int pidfd)
+await_end(struct fut *f, const struct daemon *d, int pidfd)
 {
 	struct pollfd p = { .fd = pidfd, .events = POLLIN };
 	double end = clock_seconds() + (d->timeout >= 0 ? d->timeout : 1e6);
@@ -245,7 +247,7 @@ await_end(struct daemon *d, int pidfd)
 		double left = end - clock_seconds();
 
 		if (left < 0) {
-			fut_say(d->f, "it has not ended yet");
+			fut_say(f, "it has not ended yet");
 			return EXIT_FAILED;
 		}
 		if (poll(&p, 1, left > 1000 ? 1000000 : (int)(left * 1000) + 1) > 0)
@@ -255,52 +257,55 @@ await_end(struct daemon *d, int pidfd)
 
 /* A daemon that is elsewhere, or of another user, can only be asked. */
 static int
-ask_shutdown(struct daemon *d)
+ask_shutdown(struct fut *f, const struct daemon *d)
 {
 	struct futured_reply *reply;
-	enum futured_status called = futured_callf(d->f->c, &reply, "shutdown", "{sb sb}", "wait", (int)d->wait, "cancel_futures",
+	enum futured_status called = futured_callf(f->c, &reply, "shutdown", "{sb sb}", "wait", (int)d->wait, "cancel_futures",
 		(int)d->cancel_futures);
 	int status = EXIT_OK;
 
 	/* It may be gone before its answer is here: that is what was asked for. */
 	if (called != FUTURED_OK && called != FUTURED_LOST)
-		status = fut_refused(d->f, reply);
+		status = fut_refused(f, reply);
 	futured_reply_free(reply);
 	return status;
 }
 
 static int
-daemon_stop(struct daemon *d)
+daemon_stop(struct args *a)
 {
-	int64_t pid = futured_daemon_pid(d->f->c);
+	const struct daemon *d = a->wish;
+	struct fut *f = a->fut;
+	int64_t pid = futured_daemon_pid(f->c);
 	int fd = pid > 0 ? (int)syscall(SYS_pidfd_open, (pid_t)pid, 0U) : -1, status = EXIT_OK;
 
 	if (d->wait || d->cancel_futures || fd < 0)
-		status = ask_shutdown(d);
+		status = ask_shutdown(f, d);
 	else if (syscall(SYS_pidfd_send_signal, fd, SIGTERM, NULL, 0U) < 0) {
-		fut_say(d->f, "cannot stop %" PRId64 ": %s", pid, strerror(errno));
+		fut_say(f, "cannot stop %" PRId64 ": %s", pid, strerror(errno));
 		status = EXIT_FAILED;
 	}
 	if (status == EXIT_OK && fd >= 0)
-		status = await_end(d, fd);
+		status = await_end(f, d, fd);
 	if (fd >= 0)
 		close(fd);
 	if (status == EXIT_OK)
-		fut_note(d->f, "stopped");
+		fut_note(f, "stopped");
 	return status;
 }
 
 static int
-daemon_version(struct daemon *d)
+daemon_version(struct args *a)
 {
+	struct fut *f = a->fut;
 	struct futured_reply *reply = NULL;
 	const char *s = NULL;
 	size_t len = 0;
 
-	if (futured_callf(d->f->c, &reply, "hello", "{si ss}", "protocol", 1, "client", "fut") == FUTURED_OK &&
+	if (futured_callf(f->c, &reply, "hello", "{si ss}", "protocol", 1, "client", "fut") == FUTURED_OK &&
 	    !futured_find_text(futured_reply_value(reply), "server", &s, &len))
 		s = NULL;
-	if (d->f->json)
+	if (f->json)
 		printf("{\"fut\": \"%s\", \"server\": \"%.*s\"}\n", futured_version(), (int)len, s != NULL ? s : "");
 	else
 		printf("fut %s\n%.*s\n", futured_version(), (int)len, s != NULL ? s : "");
@@ -309,58 +314,32 @@ daemon_version(struct daemon *d)
 }
 
 static int
-daemon_token(struct daemon *d)
+daemon_token(struct args *a)
 {
-	return d->token.name != NULL ? token_make(d->f, &d->token) : args_wrong(d->f, "token: expected a name for it");
+	struct daemon *d = a->wish;
+
+	d->token.name = a->operands[0];
+	return token_make(a->fut, &d->token);
 }
 
-static const struct {
-	const char *name;
-	int (*run)(struct daemon *d);
-	bool reaches; /* a daemon first */
-} actions[] = {
-	{ "start", daemon_start, false },
-	{ "ping", daemon_ping, true },
-	{ "stats", daemon_stats, true },
-	{ "config", daemon_config, true },
-	{ "reload", daemon_reload, true },
-	{ "drain", daemon_drain, true },
-	{ "backup", daemon_backup, true },
-	{ "stop", daemon_stop, true },
-	{ "version", daemon_version, true },
-	{ "token", daemon_token, false },
+static const struct action actions[] = {
+	{ "start", { NULL }, true, daemon_start },
+	{ "ping", { NULL }, false, daemon_ping },
+	{ "stats", { NULL }, false, daemon_stats },
+	{ "config", { NULL }, false, daemon_config },
+	{ "reload", { NULL }, false, daemon_reload },
+	{ "drain", { NULL }, false, daemon_drain },
+	{ "backup", { "FILE, the name of a new one" }, false, daemon_backup },
+	{ "stop", { NULL }, false, daemon_stop },
+	{ "version", { NULL }, false, daemon_version },
+	{ "token", { "NAME, a name for it" }, true, daemon_token },
+	{ NULL, { NULL }, false, NULL },
 };
-
-static int
-unknown_action(struct fut *f, const char *name)
-{
-	const char *names[sizeof actions / sizeof actions[0] + 1] = { NULL }, *close;
-
-	for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++)
-		names[i] = actions[i].name;
-	close = closest(name, names);
-	return args_wrong(f, "there is no '%s'%s%s%s", name, close != NULL ? "; did you mean '" : "", close != NULL ? close : "",
-		close != NULL ? "'?" : "");
-}
-
-static int
-act(struct daemon *d, const char *name)
-{
-	int status;
-
-	for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++) {
-		if (strcmp(name, actions[i].name) != 0)
-			continue;
-		status = actions[i].reaches ? reach(d->f, REACH_ONLY) : EXIT_OK;
-		return status == EXIT_OK ? actions[i].run(d) : status;
-	}
-	return unknown_action(d->f, name);
-}
 
 static int
 daemon_main(struct fut *f, int argc, char **argv)
 {
-	struct daemon d = { .f = f, .timeout = -1, .token = { .role = "user", .expires = "never" } };
+	struct daemon d = { .timeout = -1, .token = { .role = "user", .expires = "never" } };
 	struct args a;
 	int key;
 
@@ -389,11 +368,8 @@ daemon_main(struct fut *f, int argc, char **argv)
 		default:
 			return a.status;
 		}
-	bool takes_operand = a.count > 0 && (strcmp(a.operands[0], "backup") == 0 || strcmp(a.operands[0], "token") == 0);
-	if (!args_expect(&a, 1, takes_operand ? 2 : 1))
-		return a.status;
-	d.operand = d.token.name = a.count > 1 ? a.operands[1] : NULL;
-	return act(&d, a.operands[0]);
+	a.wish = &d;
+	return action_run(&a);
 }
 
 static const struct option_row daemon_options[] = {
@@ -418,5 +394,6 @@ const struct verb verb_daemon = {
 		    "  fut --json daemon stats    # counters\n"
 		    "  (umask 077; fut daemon token ci --expires 90d --tokens /etc/futured/tokens >ci.token)",
 	.options = daemon_options,
+	.actions = actions,
 	.run = daemon_main,
 };

@@ -40,9 +40,11 @@ struct option_row {
 	int key;           /* a letter, or from OPTION_LONG on where there is only the long name */
 	const char *name;  /* NULL: only the letter */
 	const char *value; /* what stands behind it; NULL: nothing */
-	const char *help;
+	const char *help;  
 };
 enum { OPTION_LONG = 256 };
+
+struct action;
 
 enum verb_flag {
 	VERB_TASK = 1,    /* exits with a task's own status, so its own failures are EXIT_FUTURED */
@@ -56,6 +58,7 @@ struct verb {
 	const char *summary;
 	const char *examples; /* lines, each "command   # what it does" */
 	const struct option_row *options; /* NULL: only the common ones */
+	const struct action *actions;     /* NULL: it has none */
 	int (*run)(struct fut *f, int argc, char **argv);
 	unsigned flags;
 };

@@ -57,6 +57,8 @@ print_options(const struct option_row *row, FILE *out)
 		char text[64];
 		int len = 0;
 
+		if (row->help == NULL)
+			continue;
 		if (row->key < OPTION_LONG)
 			len = snprintf(text, sizeof text, "-%c%s", row->key, row->name != NULL ? ", " : "");
 		else
@@ -146,10 +148,7 @@ help_run(struct fut *f, int argc, char **argv)
 		return EXIT_OK;
 	}
 	if ((v = verb_find(a.operands[0])) == NULL) {
-		const char *close = verb_closest(a.operands[0]);
-
-		fut_say(f, "there is no verb '%s'%s%s%s", a.operands[0], close != NULL ? "; did you mean '" : "", close != NULL ? close : "",
-			close != NULL ? "'?" : "");
+		args_no_verb(f, a.operands[0]);
 		return EXIT_USAGE;
 	}
 	help_verb(v, stdout);

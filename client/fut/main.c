@@ -53,10 +53,7 @@ main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	if ((f.verb = verb_find(a.operands[0])) == NULL) {
-		const char *close = verb_closest(a.operands[0]);
-
-		fut_say(&f, "there is no verb '%s'%s%s%s", a.operands[0], close != NULL ? "; did you mean '" : "",
-			close != NULL ? close : "", close != NULL ? "'?" : "; `fut help` lists them");
+		args_no_verb(&f, a.operands[0]);
 		return EXIT_USAGE;
 	}
 	status = f.verb->run(&f, a.count, a.operands);

@@ -2,8 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/fut/args.h"
-#include "client/fut/common.h"
+#include "client/fut/action.h"
 #include "client/fut/reach.h"
 #include "client/fut/show.h"
 #include "client/fut/writer.h"
@@ -92,12 +91,12 @@ static const struct column columns[] = {
 };
 
 static int
-pool_ls(struct fut *f, struct args *a)
+pool_ls(struct args *a)
 {
+	struct fut *f = a->fut;
 	struct futured_reply *reply;
 	int status = EXIT_OK;
 
-	(void)a;
 	if (futured_callf(f->c, &reply, "pools", "") == FUTURED_OK)
 		writer_table(f, columns, futured_reply_value(reply), "no pools");
 	else
@@ -107,8 +106,9 @@ pool_ls(struct fut *f, struct args *a)
 }
 
 static int
-pool_show(struct fut *f, struct args *a)
+pool_show(struct args *a)
 {
+	struct fut *f = a->fut;
 	static const char *const order[] = { "name", "kind", "runtime", "workers", "busy", "pending", "paused", "broken", NULL };
 	struct futured_value inside, map, name;
 	struct futured_reply *reply;
@@ -122,12 +122,12 @@ pool_show(struct fut *f, struct args *a)
 	}
 	if (futured_value_array(futured_reply_value(reply), &n, &inside))
 		while (status != EXIT_OK && futured_value_next(&inside, &map))
-			if (futured_value_find(map, "name", &name) && futured_value_is_str(name, a->operands[1])) {
+			if (futured_value_find(map, "name", &name) && futured_value_is_str(name, a->operands[0])) {
 				writer_page(f, map, order);
 				status = EXIT_OK;
 			}
 	if (status != EXIT_OK)
-		fut_say(f, "UnknownPoolError: there is no pool '%s'; `fut pool ls` lists the pools", a->operands[1]);
+		fut_say(f, "UnknownPoolError: there is no pool '%s'; `fut pool ls` lists the pools", a->operands[0]);
 	futured_reply_free(reply);
 	return status;
 }
@@ -144,98 +144,77 @@ pool_simple(struct fut *f, enum futured_status called, struct futured_reply *rep
 }
 
 static int
-pool_pause(struct fut *f, struct args *a)
+pool_pause(struct args *a)
 {
+	struct fut *f = a->fut;
 	struct futured_reply *reply;
-	enum futured_status called = futured_callf(f->c, &reply, "pause", "s", a->operands[1]);
+	enum futured_status called = futured_callf(f->c, &reply, "pause", "s", a->operands[0]);
 
 	return pool_simple(f, called, reply);
 }
 
 static int
-pool_resume(struct fut *f, struct args *a)
+pool_resume(struct args *a)
 {
+	struct fut *f = a->fut;
 	struct futured_reply *reply;
-	enum futured_status called = futured_callf(f->c, &reply, "resume", "s", a->operands[1]);
+	enum futured_status called = futured_callf(f->c, &reply, "resume", "s", a->operands[0]);
 
 	return pool_simple(f, called, reply);
 }
 
-static double drain_timeout;
-
 static int
-pool_drain(struct fut *f, struct args *a)
+pool_drain(struct args *a)
 {
+	struct fut *f = a->fut;
+	const double *timeout = a->wish;
 	struct futured_reply *reply;
 	enum futured_status called;
 
-	if (drain_timeout >= 0)
-		called = futured_callf(f->c, &reply, "drain", "d{ss}", drain_timeout, "pool", a->operands[1]);
+	if (*timeout >= 0)
+		called = futured_callf(f->c, &reply, "drain", "d{ss}", *timeout, "pool", a->operands[0]);
 	else
-		called = futured_callf(f->c, &reply, "drain", "n{ss}", "pool", a->operands[1]);
+		called = futured_callf(f->c, &reply, "drain", "n{ss}", "pool", a->operands[0]);
 	return pool_simple(f, called, reply);
 }
 
 static int
-pool_resize(struct fut *f, struct args *a)
+pool_resize(struct args *a)
 {
+	struct fut *f = a->fut;
 	struct futured_reply *reply;
 	enum futured_status called;
 	int64_t n;
 
-	if (!args_int(f, "resize", a->operands[2], 1, 1024, &n))
+	if (!args_int(f, "resize", a->operands[1], 1, 1024, &n))
 		return EXIT_USAGE;
-	called = futured_callf(f->c, &reply, "resize", "sI", a->operands[1], n);
+	called = futured_callf(f->c, &reply, "resize", "sI", a->operands[0], n);
 	return pool_simple(f, called, reply);
 }
 
-static const struct {
-	const char *name;
-	int operands;
-	int (*run)(struct fut *f, struct args *a);
-} actions[] = {
-	{ "ls", 0, pool_ls },
-	{ "show", 1, pool_show },
-	{ "pause", 1, pool_pause },
-	{ "resume", 1, pool_resume },
-	{ "drain", 1, pool_drain },
-	{ "resize", 2, pool_resize },
+static const struct action actions[] = {
+	{ "ls", { NULL }, false, pool_ls },
+	{ "show", { "POOL" }, false, pool_show },
+	{ "pause", { "POOL" }, false, pool_pause },
+	{ "resume", { "POOL" }, false, pool_resume },
+	{ "drain", { "POOL" }, false, pool_drain },
+	{ "resize", { "POOL", "N, a number of tasks at once" }, false, pool_resize },
+	{ NULL, { NULL }, false, NULL },
 };
-
-static int
-unknown_action(struct fut *f, const char *name)
-{
-	const char *names[sizeof actions / sizeof actions[0] + 1] = { NULL }, *close;
-
-	for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++)
-		names[i] = actions[i].name;
-	close = closest(name, names);
-	return args_wrong(f, "there is no '%s'%s%s%s", name, close != NULL ? "; did you mean '" : "", close != NULL ? close : "",
-		close != NULL ? "'?" : "");
-}
 
 static int
 pool_main(struct fut *f, int argc, char **argv)
 {
+	double timeout = -1;
 	struct args a;
-	int key, status;
+	int key;
 
-	drain_timeout = -1;
 	args_init(&a, f, argc, argv, false);
 	while ((key = args_next(&a)) != ARGS_END)
-		if (key == ARGS_STOP || !args_duration(f, "--timeout", a.value, &drain_timeout))
+		if (key == ARGS_STOP || !args_duration(f, "--timeout", a.value, &timeout))
 			return key == ARGS_STOP ? a.status : EXIT_USAGE;
-	if (!args_expect(&a, 1, -1))
-		return a.status;
-	for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++) {
-		if (strcmp(a.operands[0], actions[i].name) != 0)
-			continue;
-		if (!args_expect(&a, 1 + actions[i].operands, 1 + actions[i].operands))
-			return a.status;
-		status = reach(f, REACH_ONLY);
-		return status == EXIT_OK ? actions[i].run(f, &a) : status;
-	}
-	return unknown_action(f, a.operands[0]);
+	a.wish = &timeout;
+	return action_run(&a);
 }
 
 static const struct option_row pool_options[] = {
@@ -252,5 +231,6 @@ const struct verb verb_pool = {
 		    "  fut pool resize shell 8    # eight at a time; shrinking lets running tasks finish\n"
 		    "  fut pool drain shell       # until nothing runs there",
 	.options = pool_options,
+	.actions = actions,
 	.run = pool_main,
 };

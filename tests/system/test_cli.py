@@ -152,10 +152,21 @@ def flat(task):
 # Mistakes
 
 @pytest.mark.parametrize("typed, meant", [("rnu", "run"), ("sumbit", "submit"), ("lst", "ls"), ("kill", "cancel"), ("list", "ls"),
-                                          ("resutl", "result")])
+                                          ("resutl", "result"), ("fail", "failures"), ("kil", "cancel"), ("Run", "run"), ("clean", "release"),
+                                          ("help staus", "ls"), ("daemon stat", "stats"), ("pool stop", "pause"), ("pool resum shell", "resume")])
 def test_did_you_mean(sf, typed, meant):
-    done = sf.run(typed)
+    done = sf.run(*typed.split())
     assert done.returncode == 2 and b"did you mean '%s'" % meant.encode() in done.stderr and done.stdout == b""
+
+
+@pytest.mark.parametrize("typed", ["daemon reload", "daemon config", "daemon drain", "daemon backup", "daemon token", "pool resize", "pool pause"])
+def test_an_action_typed_as_a_verb_is_known(sf, typed):
+    assert b"did you mean `fut %s`?" % typed.encode() in sf.run(typed.split()[1]).stderr
+
+
+def test_help_of_nothing_says_so(sf):
+    done = sf.run("help", "nope")
+    assert done.returncode == 2 and b"there is no verb 'nope'; `fut help` lists them" in done.stderr
 
 
 def test_an_error_names_what_is_wrong(sf):

@@ -34,7 +34,7 @@ def alone(tmp_path):
 
 @pytest.mark.parametrize("words, some", [
     ([""], ["run", "submit", "map", "help"]), (["wa"], ["wait"]), (["-"], ["--json", "--address"]), (["help", "ru"], ["run"]),
-    (["pool", ""], ["ls", "resize"]), (["daemon", "st"], ["start", "stats", "stop"]), (["completion", ""], ["bash", "zsh", "fish"]),
+    (["pool", ""], ["ls", "resize"]), (["daemon", "st"], ["start", "stats", "stop"]), (["daemon", "b"], ["backup"]), (["completion", ""], ["bash", "zsh", "fish"]),
     (["run", "--ti"], ["--timeout"]), (["ls", "--state", "r"], ["running"]), (["--color", ""], ["auto", "never"]), (["--json", "wa"], ["wait"]),
     (["run", "-p", "shell", "--n"], ["--name", "--nice"]), (["map", "--halt", "now"], ["now,fail=1"]),
     (["run", "--limit", ""], ["memory="]), (["run", "-i", ""], [":files"]), (["run", "-C", ""], [":directories"]),
