@@ -28,7 +28,6 @@ add_rows(struct args *a, const struct option_row *row, size_t *longs, size_t *sh
 void
 args_init(struct args *a, struct fut *f, int argc, char **argv, bool in_order)
 {
-	static char name[64];
 	size_t longs = 0, shorts = 0;
 
 	memset(a, 0, sizeof *a);
@@ -37,24 +36,106 @@ args_init(struct args *a, struct fut *f, int argc, char **argv, bool in_order)
 	a->argv = argv;
 	if (in_order)
 		a->shorts[shorts++] = '+';
+	a->shorts[shorts++] = ':'; /* a value that is missing has a sign of its own */
 	if (f->verb != NULL)
 		add_rows(a, f->verb->options, &longs, &shorts);
 	add_rows(a, common_options, &longs, &shorts);
-	/* getopt's own messages begin with argv[0]. */
-	snprintf(name, sizeof name, f->verb != NULL ? "fut %s" : "fut", f->verb != NULL ? f->verb->name : "");
-	argv[0] = name;
+	opterr = 0;
 	optind = 0;
+}
+
+/* The word is this long option, not an abbreviation of it. */
+static bool
+is_whole(const struct option *o, const char *word)
+{
+	size_t len = strlen(o->name);
+
+	return strncmp(word, "--", 2) == 0 && strncmp(word + 2, o->name, len) == 0 && (word[2 + len] == '\0' || word[2 + len] == '=');
+}
+
+static const struct option *
+find_long(const struct args *a, const char *word)
+{
+	for (const struct option *o = a->longs; o->name != NULL; o++)
+		if (is_whole(o, word))
+			return o;
+	return NULL;
+}
+
+static bool
+is_key(const struct args *a, int key)
+{
+	const struct option *o = a->longs;
+
+	while (o->name != NULL && o->val != key)
+		o++;
+	return o->name != NULL;
+}
+
+/* What to say of a word that other programs have; "" if there is nothing. */
+static const char *
+hint_for(const struct args *a, const char *word)
+{
+	const struct option_hint *h = a->fut->verb != NULL ? a->fut->verb->hints : NULL;
+	size_t len = strcspn(word, "=");
+
+	for (; h != NULL && h->word != NULL; h++)
+		if (strlen(h->word) == len && strncmp(h->word, word, len) == 0)
+			return h->text;
+	return "";
+}
+
+static void
+unknown_option(struct args *a, const char *word)
+{
+	const char *names[sizeof a->longs / sizeof a->longs[0]] = { NULL }, *hint = hint_for(a, word), *meant;
+	char bare[64], near[96] = "";
+
+	for (size_t i = 0; a->longs[i].name != NULL; i++)
+		names[i] = a->longs[i].name;
+	snprintf(bare, sizeof bare, "%.*s", (int)strcspn(word, "="), word);
+	if (*hint == '\0' && strncmp(word, "--", 2) == 0 && (meant = guess_word(bare + 2, names)) != NULL)
+		snprintf(near, sizeof near, "; did you mean '--%s'?", meant);
+	args_wrong(a->fut, "there is no option '%s'%s%s%s", bare, near, *hint != '\0' ? ": " : "", hint);
+}
+
+/* getopt has met something that it does not take, `key` says what. */
+static void
+say_wrong(struct args *a, int key)
+{
+	const char *word = a->argv[optind - 1];
+	char letter[3] = { '-', (char)optopt, '\0' };
+
+	if (key == '?' && optopt != 0 && !is_key(a, optopt))
+		unknown_option(a, letter);
+	else if (strncmp(word, "--", 2) == 0 && find_long(a, word) == NULL)
+		unknown_option(a, word);
+	else if (key == ':')
+		args_wrong(a->fut, "%s: expected a value behind it", word);
+	else
+		args_wrong(a->fut, "'%s': it takes no value", word);
 }
 
 int
 args_next(struct args *a)
 {
-	int key = getopt_long(a->argc, a->argv, a->shorts, a->longs, NULL), taken;
+	int at = -1, key = getopt_long(a->argc, a->argv, a->shorts, a->longs, &at), taken;
+	bool apart = key != -1 && optarg != NULL && optarg == a->argv[optind - 1]; /* the value is a word of its own */
 
 	if (key == -1) {
 		a->operands = a->argv + optind;
 		a->count = a->argc - optind;
 		return ARGS_END;
+	}
+	if (key != '?' && key != ':' && at >= 0 && !is_whole(&a->longs[at], a->argv[optind - 1 - apart])) {
+		unknown_option(a, a->argv[optind - 1 - apart]);
+		a->status = fut_usage(a->fut);
+		return ARGS_STOP;
+	}
+	if (key == '?' || key == ':') {
+		say_wrong(a, key);
+		a->status = fut_usage(a->fut);
+		return ARGS_STOP;
 	}
 	if (key == 'h') {
 		if (a->fut->verb == NULL)
@@ -62,11 +143,6 @@ args_next(struct args *a)
 		else
 			help_verb(a->fut->verb, stdout);
 		a->status = EXIT_OK;
-		return ARGS_STOP;
-	}
-	if (key == '?') {
-		fprintf(stderr, "Try '%s -h'.\n", a->argv[0]);
-		a->status = fut_usage(a->fut);
 		return ARGS_STOP;
 	}
 	a->value = optarg;

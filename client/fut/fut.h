@@ -40,9 +40,15 @@ struct option_row {
 	int key;           /* a letter, or from OPTION_LONG on where there is only the long name */
 	const char *name;  /* NULL: only the letter */
 	const char *value; /* what stands behind it; NULL: nothing */
-	const char *help;  
+	const char *help;  /* NULL: taken, and not told of */
 };
 enum { OPTION_LONG = 256 };
+
+/* What to say of an option that another program has. A table of them ends with NULL. */
+struct option_hint {
+	const char *word; /* -N, --results */
+	const char *text;
+};
 
 struct action;
 
@@ -58,6 +64,7 @@ struct verb {
 	const char *summary;
 	const char *examples; /* lines, each "command   # what it does" */
 	const struct option_row *options; /* NULL: only the common ones */
+	const struct option_hint *hints;  /* NULL: none */
 	const struct action *actions;     /* NULL: it has none */
 	int (*run)(struct fut *f, int argc, char **argv);
 	unsigned flags;

@@ -169,6 +169,21 @@ def test_help_of_nothing_says_so(sf):
     assert done.returncode == 2 and b"there is no verb 'nope'; `fut help` lists them" in done.stderr
 
 
+@pytest.mark.parametrize("typed, told", [
+    (["submit", "--retry", "3", "true"], "there is no option '--retry'; did you mean '--retries'?"),
+    (["run", "--lim"], "there is no option '--lim'; did you mean '--limit'?"),
+    (["ls", "--stat=failed"], "there is no option '--stat'; did you mean '--state'?"),
+    (["--jsn", "ls"], "there is no option '--jsn'; did you mean '--json'?"),
+    (["submit", "--time", "3", "true"], "there is no option '--time'; did you mean '--timeout'?"),
+    (["ls", "-qz"], "there is no option '-z'"), (["run", "--name"], "--name: expected a value"), (["run", "-n"], "-n: expected a value"),
+    (["ls", "--json=3"], "'--json=3': it takes no value"),
+], ids=lambda v: " ".join(v) if isinstance(v, list) else None)
+def test_an_option_is_written_out(sf, typed, told):
+    done = sf.run(*typed)
+    assert done.returncode == (125 if typed[0] == "run" else 2) and done.stdout == b""
+    assert done.stderr.decode().startswith("fut: ") and told in done.stderr.decode()
+
+
 def test_an_error_names_what_is_wrong(sf):
     assert b"nosuch" in sf.run("run", "-p", "nosuch", "true").stderr
     assert b"no-such-program" in sf.run("run", "no-such-program").stderr
