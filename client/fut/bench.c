@@ -113,7 +113,7 @@ measure(struct bench *b, const char *what)
 			p99 * 1e6, b->depth, rate);
 	else
 		printf("%-10s %10.1f µs round trip, p99 %.1f µs; %.0f/s with %" PRId64 " in flight\n", what, median * 1e6, p99 * 1e6, rate, b->depth);
-	fflush(stdout);
+	fut_flush();
 	return EXIT_OK;
 }
 

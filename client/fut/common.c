@@ -108,7 +108,7 @@ say(const struct fut *f, const char *fmt, va_list ap)
 	char *text;
 	int len = vasprintf(&text, fmt, ap);
 
-	fflush(stdout);
+	fut_flush();
 	fprintf(stderr, "%sfut:%s ", paint_code(f->paint_err, PAINT_BOLD), paint_end(f->paint_err));
 	if (len >= 0) {
 		text_visible(stderr, text, (size_t)len, TEXT_LINES);
@@ -199,13 +199,30 @@ need(void *p)
 	_exit(EXIT_FUTURED);
 }
 
+/* Why stdout could not be written first: a later success would hide it. */
+static int out_error;
+
+bool
+fut_flush(void)
+{
+	if (fflush(stdout) != 0 && out_error == 0)
+		out_error = errno;
+	return out_error == 0 && !ferror(stdout);
+}
+
+void
+fut_cannot_write(const struct fut *f, int error)
+{
+	fut_say(f, "cannot write to %s%s%s", f->out_name, error != 0 ? ": " : "", error != 0 ? strerror(error) : "");
+}
+
 int
 fut_finish(struct fut *f, int status)
 {
-	if (fflush(stdout) == 0 && !ferror(stdout))
+	if (fut_flush())
 		return status;
-	if (errno != EPIPE)
-		fut_say(f, "cannot write to stdout: %s", strerror(errno));
+	if (out_error != EPIPE)
+		fut_cannot_write(f, out_error);
 	return status != 0 ? status : fut_failed(f);
 }
 

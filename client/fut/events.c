@@ -18,14 +18,14 @@ on_event(struct futured *c, const char *method, struct futured_value params, voi
 	if (strcmp(method, "event") != 0 || !futured_value_array(params, &n, &inside) || !futured_value_next(&inside, &event))
 		return;
 	writer_object(event);
-	fflush(stdout);
+	fut_flush();
 }
 
 /* Until the daemon goes, or whoever reads us: that is heard without another event. */
 static int
 follow(struct fut *f)
 {
-	while (!ferror(stdout)) {
+	while (fut_flush()) {
 		struct pollfd p[2] = { { futured_fd(f->c), futured_events(f->c), 0 }, { STDOUT_FILENO, 0, 0 } };
 
 		if (futured_process(f->c) != FUTURED_OK)

@@ -31,6 +31,7 @@ struct fut {
 	bool no_start;
 	bool paint_out, paint_err; /* colours on stdout, stderr */
 	bool tty_out, tty_err;
+	const char *out_name; /* what stdout is: "stdout", or the file of -o */
 	const struct verb *verb;
 	struct futured *c; /* once reached */
 };
@@ -92,6 +93,10 @@ void fut_say_error(const struct fut *f, const struct futured_error *e);
 void *need(void *p);
 /* Called before that, where there is something to put in order; NULL: nothing. */
 extern void (*fut_at_need)(void);
+/* What was written to stdout so far is on its way; false if it could not be written, now or earlier. Says nothing. */
+bool fut_flush(void);
+/* Says that stdout takes no more, and why (an errno; 0: not known). */
+void fut_cannot_write(const struct fut *f, int error);
 /* All that was written to stdout has arrived, else says so; returns `status` or a failure. */
 int fut_finish(struct fut *f, int status);
 

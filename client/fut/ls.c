@@ -209,7 +209,7 @@ list_watch(struct ls *ls)
 	while (status == EXIT_OK) {
 		struct pollfd p[2] = { { futured_fd(ls->f->c), POLLIN, 0 }, { draws ? -1 : STDOUT_FILENO, 0, 0 } };
 
-		if ((status = draws ? draw_screen(ls) : print_changes(&w)) != EXIT_OK || fflush(stdout) != 0)
+		if ((status = draws ? draw_screen(ls) : print_changes(&w)) != EXIT_OK || !fut_flush())
 			break;
 		if (poll(p, 2, 1000) <= 0)
 			continue;

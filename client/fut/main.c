@@ -8,14 +8,15 @@
 #include "client/fut/common.h"
 #include "client/fut/text.h"
 
-/* A descriptor that is closed would be taken by the socket, and the output of a task written into it. */
+/* A descriptor that is closed would be taken by the socket, and the output of a task written into it. What is written there now is
+ * refused, so that a stdout that is closed is not taken for one that has it all. */
 static void
 fill_descriptors(void)
 {
 	int fd;
 
 	do
-		fd = open("/dev/null", O_RDWR);
+		fd = open("/dev/null", O_RDONLY);
 	while (fd >= 0 && fd <= 2);
 	if (fd > 2)
 		close(fd);
@@ -32,7 +33,7 @@ look_at_terminal(struct fut *f)
 int
 main(int argc, char **argv)
 {
-	struct fut f = { 0 };
+	struct fut f = { .out_name = "stdout" };
 	struct args a;
 	int key, status;
 

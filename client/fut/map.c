@@ -5,7 +5,7 @@
  * turn to be printed, so memory stays flat however many items there are. What has been printed and went well is released.
  * It goes otherwise when: a request is refused (no more items are taken; what flies is waited for), --halt says so (what waits is
  * cancelled, with `now` what runs too), ^C (pending and running are cancelled and waited for, a second one leaves them), stdout loses
- * its reader (the same as ^C), or the daemon goes away. */
+ * its reader or its room (the same as ^C), or the daemon goes away. */
 #include "client/fut/map.h"
 
 #include <errno.h>
@@ -283,6 +283,20 @@ on_signal(struct map *m, int signal)
 		stop_all(m, STOPPING_NOW);
 }
 
+/* Stdout takes no more: all is cancelled, and loudly, unless its reader has left. */
+static void
+look_at_stdout(struct map *m)
+{
+	if (m->out.error == EPIPE && m->signal == 0)
+		on_signal(m, SIGPIPE);
+	if (m->out.error == 0 || m->out.error == EPIPE || m->unwritten)
+		return;
+	m->unwritten = true;
+	progress_hide(&m->progress);
+	fut_cannot_write(m->f, m->out.error);
+	stop_all(m, STOPPING_NOW);
+}
+
 static bool
 is_over(struct map *m)
 {
@@ -339,8 +353,7 @@ turn(struct map *m, int stop)
 	}
 	hear(m);
 	map_print(m);
-	if (m->out.error == EPIPE)
-		on_signal(m, m->signal == 0 ? SIGPIPE : 0);
+	look_at_stdout(m);
 	if (is_time(m))
 		while (may_send(m))
 			send_block(m);
@@ -359,13 +372,15 @@ finish(struct map *m)
 	}
 	sink_drain(&m->out);
 	sink_drain(&m->err);
+	if (m->out.error != EPIPE)
+		look_at_stdout(m);
 	map_release(m, true);
 	map_summary(m);
 	if (m->signal != 0)
 		return EXIT_SIGNALLED + m->signal;
 	if (m->lost || m->refused)
 		return m->status;
-	if (!joblog_is_well(m->joblog) || (m->failed > 0 && !(m->halted && m->halt.what == HALT_SUCCESS)))
+	if (m->unwritten || !joblog_is_well(m->joblog) || (m->failed > 0 && !(m->halted && m->halt.what == HALT_SUCCESS)))
 		return EXIT_FAILED;
 	return EXIT_OK;
 }

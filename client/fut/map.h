@@ -83,6 +83,7 @@ struct map {
 	bool refused;      /* no more items are taken; `status` says how it ends */
 	bool lost;         /* the connection ended */
 	bool left;         /* a second signal */
+	bool unwritten;    /* stdout cannot be written: said */
 	int status;
 };
 

@@ -103,13 +103,26 @@ print_json(struct map *m, const struct item *i)
 	free(text);
 }
 
-/* What was too long for the outcome is fetched piece by piece, past the sink. */
+static bool
+to_sink(struct fut *f, const char *stream, uint64_t offset, const void *bytes, size_t len, void *data)
+{
+	struct sink *s = data;
+
+	(void)f;
+	(void)stream;
+	(void)offset;
+	sink_add(s, bytes, len);
+	sink_drain(s);
+	return !s->gone;
+}
+
+/* What was too long for the outcome is fetched piece by piece. */
 static void
 print_long(struct map *m, const struct item *i, const char *stream, struct sink *s)
 {
-	sink_drain(s);
-	if (!s->gone)
-		printed_copy(m->f, i->id, stream, s->fd);
+	uint64_t offset = 0;
+
+	printed_each(m->f, i->id, stream, &offset, to_sink, s);
 }
 
 static void

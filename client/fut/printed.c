@@ -18,8 +18,10 @@ write_all(struct fut *f, int fd, const void *bytes, size_t len)
 		ssize_t n = write(fd, at, len);
 
 		if (n < 0 && errno != EINTR) {
-			if (errno != EPIPE) /* whoever read it has seen enough */
-				fut_say(f, "cannot write: %s", strerror(errno));
+			if (errno != EPIPE && fd == STDERR_FILENO)
+				fut_say(f, "cannot write to stderr: %s", strerror(errno));
+			else if (errno != EPIPE) /* whoever read it has seen enough */
+				fut_cannot_write(f, errno);
 			return false;
 		}
 		at += n > 0 ? n : 0;
@@ -28,9 +30,9 @@ write_all(struct fut *f, int fd, const void *bytes, size_t len)
 	return true;
 }
 
-/* Calls `each` with pieces until one is empty: that is all there is now. */
-static int
-each_piece(struct fut *f, uint64_t id, const char *stream, uint64_t *offset,
+/* Until a piece is empty: that is all there is now. */
+int
+printed_each(struct fut *f, uint64_t id, const char *stream, uint64_t *offset,
 	bool (*each)(struct fut *f, const char *stream, uint64_t offset, const void *bytes, size_t len, void *data), void *data)
 {
 	size_t len = 1;
@@ -70,7 +72,7 @@ printed_copy(struct fut *f, uint64_t id, const char *stream, int fd)
 {
 	uint64_t offset = 0;
 
-	return each_piece(f, id, stream, &offset, to_fd, &fd);
+	return printed_each(f, id, stream, &offset, to_fd, &fd);
 }
 
 /* ---- the last lines ---- */
@@ -123,7 +125,7 @@ printed_tail(struct fut *f, uint64_t id, const char *stream, int fd, int64_t lin
 	int status;
 
 	*offset = 0;
-	status = each_piece(f, id, stream, offset, to_tail, &t);
+	status = printed_each(f, id, stream, offset, to_tail, &t);
 	if (status == EXIT_OK && !write_all(f, fd, t.data, t.len))
 		status = fut_failed(f);
 	free(t.data);
@@ -151,7 +153,7 @@ print_piece(struct follow *w, const struct futured_output *o, const char *bytes,
 		printf("{\"id\": %" PRIu64 ", \"stream\": \"%s\", \"offset\": %" PRIu64 ", \"data\": ", w->id, o->stream, offset);
 		jsonout_printed(stdout, bytes, len);
 		fputs("}\n", stdout);
-		if (fflush(stdout) != 0) {
+		if (!fut_flush()) {
 			w->failed = true;
 			w->status = fut_failed(w->f);
 		}
@@ -227,9 +229,9 @@ printed_json(struct fut *f, uint64_t id, bool out, bool err, bool follow_on)
 	if (follow_on)
 		return follow(&w, out, err);
 	if (out)
-		status = each_piece(f, id, "stdout", &offset, to_json, &w);
+		status = printed_each(f, id, "stdout", &offset, to_json, &w);
 	offset = 0;
 	if (err && status == EXIT_OK)
-		status = each_piece(f, id, "stderr", &offset, to_json, &w);
+		status = printed_each(f, id, "stderr", &offset, to_json, &w);
 	return status;
 }

@@ -5,7 +5,10 @@
 
 #include "client/fut/fut.h"
 
-/* All of a stream, a piece at a time. */
+/* Calls `each` for all of a stream from *offset on, a piece at a time, until it returns false. */
+int printed_each(struct fut *f, uint64_t id, const char *stream, uint64_t *offset,
+	bool (*each)(struct fut *f, const char *stream, uint64_t offset, const void *bytes, size_t len, void *data), void *data);
+/* All of a stream. */
 int printed_copy(struct fut *f, uint64_t id, const char *stream, int fd);
 /* Its last lines; *offset is where it ended. */
 int printed_tail(struct fut *f, uint64_t id, const char *stream, int fd, int64_t lines, uint64_t *offset);

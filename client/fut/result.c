@@ -25,7 +25,7 @@ print_command(struct fut *f, uint64_t id, const struct printed *p)
 		status = printed_copy(f, id, "stdout", STDOUT_FILENO);
 	else
 		show_bytes(f, p->out, p->out_len);
-	fflush(stdout);
+	fut_flush();
 	if (p->err_cut > 0)
 		return printed_copy(f, id, "stderr", STDERR_FILENO);
 	fwrite(p->err, 1, p->err_len, stderr);
@@ -60,12 +60,15 @@ print_result(struct fut *f, uint64_t id, const struct futured_reply *reply)
 static bool
 redirect(struct fut *f, const char *path)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	int fd;
 
-	if (fd < 0 || dup2(fd, STDOUT_FILENO) < 0) {
+	if (strcmp(path, "-") == 0)
+		return true;
+	if ((fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)) < 0 || dup2(fd, STDOUT_FILENO) < 0) {
 		fut_say(f, "cannot write %s: %s", path, strerror(errno));
 		return false;
 	}
+	f->out_name = path;
 	close(fd);
 	f->tty_out = f->paint_out = false;
 	return true;
@@ -105,7 +108,7 @@ result_main(struct fut *f, int argc, char **argv)
 }
 
 static const struct option_row result_options[] = {
-	{ 'o', "output", "FILE", "write there instead of stdout" },
+	{ 'o', "output", "FILE", "write there instead of stdout; - is stdout" },
 	{ RESULT_TIMEOUT, "timeout", "S", "wait no longer than that (status 124); the task goes on" },
 	{ 0, NULL, NULL, NULL },
 };

@@ -3,7 +3,7 @@
  * One connection, no needless round trip: the submit asks to be told of the end in the same breath; when its id is known, the output
  * is followed. Whatever comes first is printed, by offset: a short task's output comes whole with its outcome, a long one's bit by
  * bit. We are done when the outcome is here and both streams are printed to their end.
- * It goes otherwise when: ^C (cancel and wait; a second one leaves it running), our stdout loses its reader (the same as a first ^C),
+ * It goes otherwise when: ^C (cancel and wait; a second one leaves it running), our stdout loses its reader or its room (the same as a first ^C),
  * the submit is refused, or the daemon goes away (125). */
 #include <errno.h>
 #include <inttypes.h>
@@ -43,6 +43,7 @@ struct run {
 	bool following;  /* notifications bring the output to its end */
 	bool cancelling; /* cancel has been sent */
 	bool left;       /* a second signal: it goes on without us */
+	bool unwritten;  /* stdout takes no more: said, where that is not a reader who has left */
 	bool refused;    /* the submit was, or the connection ended: said, and `status` is set */
 	int status;
 };
@@ -162,8 +163,24 @@ on_submitted(struct futured *c, const struct futured_reply *reply, void *data)
 	feed_begin(&r->feed, r->id);
 	if (!r->f->json)
 		r->following = futured_follow(c, r->id, "both", 0, on_output, r) == FUTURED_OK;
-	if (r->signal != 0 && !r->left)
+	if ((r->signal != 0 || r->unwritten) && !r->left)
 		cancel(r);
+}
+
+/* Stdout takes no more, so the task is of no use to anybody: as SIGPIPE would end it. Loud, unless its reader has left. */
+static void
+look_at_stdout(struct run *r)
+{
+	int error = r->out.sink.error;
+
+	if (error == 0 || r->unwritten)
+		return;
+	r->unwritten = true;
+	if (error != EPIPE)
+		fut_cannot_write(r->f, error);
+	else if (r->signal == 0)
+		r->signal = SIGPIPE;
+	cancel(r);
 }
 
 static void
@@ -247,10 +264,7 @@ turn(struct run *r, int stop)
 		r->status = fut_lost(r->f);
 		return;
 	}
-	if (r->out.sink.error == EPIPE && r->signal == 0) {
-		r->signal = SIGPIPE;
-		cancel(r);
-	}
+	look_at_stdout(r);
 	if (r->outcome != NULL && !r->refused && !is_over(r)) {
 		ask_rest(r, &r->out);
 		ask_rest(r, &r->err);
@@ -271,6 +285,8 @@ finish(struct run *r)
 	}
 	sink_drain(&r->out.sink);
 	sink_drain(&r->err.sink);
+	if (r->out.sink.error != EPIPE)
+		look_at_stdout(r);
 	if (r->refusal != NULL)
 		r->status = task_refused(r->f, r->pool, futured_reply_status(r->refusal), r->refusal);
 	if (r->refused)
@@ -281,6 +297,8 @@ finish(struct run *r)
 				futured_reply_status(r->outcome) == FUTURED_CANCELLED ? "is cancelled" : "ended by itself");
 		return EXIT_SIGNALLED + r->signal;
 	}
+	if (r->unwritten)
+		return EXIT_FUTURED;
 	if (r->f->json)
 		outcome_json(stdout, r->id, r->outcome);
 	else if (futured_reply_error(r->outcome, &e))

@@ -32,6 +32,8 @@ submit_task(struct fut *f, struct task *t, char **operands, int count)
 		status = task_refused(f, t->pool, submitted, NULL);
 	else {
 		printf(f->json ? "{\"id\": %" PRIu64 "}\n" : "%" PRIu64 "\n", id);
+		if (!fut_flush())
+			fut_say(f, "%" PRIu64 " is submitted", id);
 		status = EXIT_OK;
 	}
 	futured_pack_free(args);
