@@ -380,7 +380,7 @@ finish(struct map *m)
 		return EXIT_SIGNALLED + m->signal;
 	if (m->lost || m->refused)
 		return m->status;
-	if (m->unwritten || !joblog_is_well(m->joblog) || (m->failed > 0 && !(m->halted && m->halt.what == HALT_SUCCESS)))
+	if (m->unwritten || m->cut > 0 || !joblog_is_well(m->joblog) || (m->failed > 0 && !(m->halted && m->halt.what == HALT_SUCCESS)))
 		return EXIT_FAILED;
 	return EXIT_OK;
 }

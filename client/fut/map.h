@@ -40,7 +40,7 @@ struct failure {
 	uint64_t id;
 	char *item, *words;
 };
-enum { FAILURES_SHOWN = 10, RELEASE_AT = 256 };
+enum { FAILURES_SHOWN = 10, CUTS_SHOWN = 10, RELEASE_AT = 256 };
 
 enum stopping {
 	STOPPING_NO,
@@ -73,6 +73,7 @@ struct map {
 	size_t flying;     /* sent and not done */
 	size_t held, held_bytes; /* done and not printed */
 	uint64_t done, failed, dropped;
+	uint64_t cut;      /* streams of which not all was kept */
 	struct failure failure[FAILURES_SHOWN];
 	uint64_t release[RELEASE_AT];
 	size_t releases;

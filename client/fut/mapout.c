@@ -116,13 +116,18 @@ to_sink(struct fut *f, const char *stream, uint64_t offset, const void *bytes, s
 	return !s->gone;
 }
 
-/* What was too long for the outcome is fetched piece by piece. */
+/* What was too long for the outcome is fetched piece by piece, as far as it was kept. */
 static void
-print_long(struct map *m, const struct item *i, const char *stream, struct sink *s)
+print_long(struct map *m, const struct item *i, const char *stream, struct sink *s, uint64_t total)
 {
-	uint64_t offset = 0;
+	struct printed_sizes sizes = { .total = total };
 
-	printed_each(m->f, i->id, stream, &offset, to_sink, s);
+	printed_each(m->f, i->id, stream, &sizes.kept, to_sink, s);
+	if (s->gone || sizes.kept >= total)
+		return;
+	progress_hide(&m->progress);
+	if (m->cut++ < CUTS_SHOWN)
+		printed_is_cut(m->f, i->id, stream, sizes);
 }
 
 static void
@@ -169,11 +174,11 @@ print_item(struct map *m, struct item *i)
 	if (p.out_len + p.err_len + p.out_cut + p.err_cut > 0 && (m->f->tty_out || p.err_len > 0))
 		progress_hide(&m->progress);
 	if (p.out_cut > 0)
-		print_long(m, i, "stdout", &m->out);
+		print_long(m, i, "stdout", &m->out, p.out_len + p.out_cut);
 	else
 		sink_add(&m->out, p.out, p.out_len);
 	if (p.err_cut > 0)
-		print_long(m, i, "stderr", &m->err);
+		print_long(m, i, "stderr", &m->err, p.err_len + p.err_cut);
 	else
 		sink_add(&m->err, p.err, p.err_len);
 }
@@ -258,6 +263,8 @@ show_failures(struct map *m)
 void
 map_summary(struct map *m)
 {
+	if (m->cut > CUTS_SHOWN)
+		fut_say(m->f, "%" PRIu64 " more were cut", m->cut - CUTS_SHOWN);
 	if (m->f->quiet || m->f->json || m->signal != 0)
 		return;
 	if (m->failed > 0 && m->failure[0].item != NULL)

@@ -110,6 +110,13 @@ find(struct futured_value map, const char *key, const char *cut_key, const void 
 	futured_find_uint(map, cut_key, cut);
 }
 
+void
+outcome_streams(struct futured_value map, struct printed *p)
+{
+	find(map, "stdout", "stdout_cut", &p->out, &p->out_len, &p->out_cut, &p->has_out);
+	find(map, "stderr", "stderr_cut", &p->err, &p->err_len, &p->err_cut, &p->has_err);
+}
+
 bool
 outcome_printed(const struct futured_reply *reply, struct printed *p)
 {
@@ -117,11 +124,9 @@ outcome_printed(const struct futured_reply *reply, struct printed *p)
 	struct futured_error e;
 	int64_t exit;
 
-	memset(p, 0, sizeof *p);
 	if (futured_reply_error(reply, &e))
 		map = e.map;
-	find(map, "stdout", "stdout_cut", &p->out, &p->out_len, &p->out_cut, &p->has_out);
-	find(map, "stderr", "stderr_cut", &p->err, &p->err_len, &p->err_cut, &p->has_err);
+	outcome_streams(map, p);
 	if (e.status != FUTURED_OK)
 		return e.status == FUTURED_EXIT || p->has_out;
 	return p->has_out && p->has_err && futured_find_int(map, "exit", &exit);

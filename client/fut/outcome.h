@@ -24,5 +24,7 @@ struct printed {
 	bool has_out, has_err;
 };
 bool outcome_printed(const struct futured_reply *reply, struct printed *p);
+/* The same of a command's value or its error. */
+void outcome_streams(struct futured_value map, struct printed *p);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "client/fut/list.h"
 #include "client/fut/outcome.h"
+#include "client/fut/printed.h"
 #include "client/fut/show.h"
 #include "client/fut/text.h"
 #include "client/fut/writer.h"
@@ -227,11 +228,28 @@ print_times(struct fut *f, struct futured_value map)
 	}
 }
 
+/* What was printed and is not to be had. */
+static void
+print_missing(struct fut *f, const char *stream, struct printed_sizes sizes)
+{
+	char *missing, *total;
+
+	if (sizes.kept >= sizes.total)
+		return;
+	missing = show_count(sizes.total - sizes.kept);
+	total = show_count(sizes.total);
+	label(f, "cut");
+	printf("%s of %s bytes of %s were not kept\n", missing, total, stream);
+	free(missing);
+	free(total);
+}
+
 static void
 print_usage(struct fut *f, struct futured_value map)
 {
-	struct futured_value usage, output;
-	double rss, out = 0, err = 0;
+	struct printed_sizes out, err;
+	struct futured_value usage;
+	double rss;
 	char *size;
 
 	if (futured_value_find(map, "rusage", &usage) && futured_value_type(usage) == FUTURED_TYPE_MAP) {
@@ -247,18 +265,17 @@ print_usage(struct fut *f, struct futured_value map)
 		}
 		putchar('\n');
 	}
-	if (!futured_value_find(map, "output", &output))
-		return;
-	out = number_or(output, "stdout", 0);
-	err = number_or(output, "stderr", 0);
-	if (out + err > 0) {
-		char *a = show_size(out), *b = show_size(err);
+	printed_sizes(f, map, &out, &err);
+	if (out.kept + err.kept > 0) {
+		char *a = show_size((double)out.kept), *b = show_size((double)err.kept);
 
 		label(f, "printed");
 		printf("%s to stdout, %s to stderr\n", a, b);
 		free(a);
 		free(b);
 	}
+	print_missing(f, "stdout", out);
+	print_missing(f, "stderr", err);
 }
 
 static void

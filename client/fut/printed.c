@@ -8,6 +8,10 @@
 #include <unistd.h>
 
 #include "client/fut/json.h"
+#include "client/fut/outcome.h"
+#include "client/fut/pools.h"
+#include "client/fut/show.h"
+#include "client/fut/writer.h"
 
 static bool
 write_all(struct fut *f, int fd, const void *bytes, size_t len)
@@ -68,11 +72,86 @@ to_fd(struct fut *f, const char *stream, uint64_t offset, const void *bytes, siz
 }
 
 int
-printed_copy(struct fut *f, uint64_t id, const char *stream, int fd)
+printed_copy(struct fut *f, uint64_t id, const char *stream, int fd, uint64_t *length)
 {
-	uint64_t offset = 0;
+	*length = 0;
+	return printed_each(f, id, stream, length, to_fd, &fd);
+}
 
-	return printed_each(f, id, stream, &offset, to_fd, &fd);
+/* ---- what is missing ---- */
+
+static bool
+is_value_of_command(struct fut *f, struct futured_value map)
+{
+	struct futured_value state;
+	bool failed = true, is;
+	char *pool = cell_text(map, "pool");
+
+	futured_find_bool(map, "failed", &failed);
+	is = !failed && pool != NULL && futured_value_find(map, "state", &state) && futured_value_is_str(state, "FINISHED") &&
+	     pools_is_command(f, pool);
+	free(pool);
+	return is;
+}
+
+void
+printed_sizes(struct fut *f, struct futured_value map, struct printed_sizes *out, struct printed_sizes *err)
+{
+	struct futured_value kept, error;
+	struct futured_reply *reply = NULL;
+	struct futured_error e;
+	bool failed = false;
+	struct printed p;
+	uint64_t id = 0;
+
+	*out = *err = (struct printed_sizes){ 0, 0 };
+	futured_find_bool(map, "failed", &failed);
+	futured_find_uint(map, "id", &id);
+	if (!futured_value_find(map, "output", &kept))
+		return;
+	futured_find_uint(kept, "stdout", &out->kept);
+	futured_find_uint(kept, "stderr", &err->kept);
+	memset(&p, 0, sizeof p);
+	/* An error is here already. A value is asked for where it is a command's: no more than its pool keeps in memory. */
+	if (failed && futured_value_find(map, "error", &error) && futured_error_read(error, &e) && e.status == FUTURED_EXIT)
+		outcome_streams(error, &p);
+	else if (out->kept + err->kept > 0 && is_value_of_command(f, map) && futured_callf(f->c, &reply, "result", "ui", id, 0) == FUTURED_OK)
+		outcome_streams(futured_reply_value(reply), &p);
+	out->total = p.out_len + p.out_cut;
+	err->total = p.err_len + p.err_cut;
+	futured_reply_free(reply);
+}
+
+bool
+printed_is_cut(const struct fut *f, uint64_t id, const char *stream, struct printed_sizes sizes)
+{
+	char *total, *missing;
+
+	if (sizes.kept >= sizes.total)
+		return false;
+	total = show_count(sizes.total);
+	missing = show_count(sizes.total - sizes.kept);
+	fut_say(f, "%s of %" PRIu64 " was cut: %s of %s bytes were not kept", stream, id, missing, total);
+	free(total);
+	free(missing);
+	return true;
+}
+
+int
+printed_check(struct fut *f, uint64_t id, bool out, bool err)
+{
+	struct printed_sizes out_sizes, err_sizes;
+	struct futured_reply *reply;
+	int status = EXIT_OK;
+
+	if (futured_callf(f->c, &reply, "show", "u", id) == FUTURED_OK) {
+		printed_sizes(f, futured_reply_value(reply), &out_sizes, &err_sizes);
+		if (((int)(out && printed_is_cut(f, id, "stdout", out_sizes)) | (int)(err && printed_is_cut(f, id, "stderr", err_sizes))) != 0)
+			status = fut_failed(f);
+	} else
+		status = fut_refused(f, reply);
+	futured_reply_free(reply);
+	return status;
 }
 
 /* ---- the last lines ---- */

@@ -15,21 +15,32 @@
 
 enum { RESULT_TIMEOUT = OPTION_LONG, LOGS_STDERR, LOGS_STDOUT };
 
-/* A command's stdout and stderr on ours; what did not fit into the value is fetched. */
+/* One stream of a command that did not fit into the value: it is fetched, as far as it was kept. */
+static int
+print_long(struct fut *f, uint64_t id, const char *stream, int fd, uint64_t total)
+{
+	struct printed_sizes sizes = { .total = total };
+	int status = printed_copy(f, id, stream, fd, &sizes.kept);
+
+	return status == EXIT_OK && printed_is_cut(f, id, stream, sizes) ? fut_failed(f) : status;
+}
+
+/* A command's stdout and stderr on ours. */
 static int
 print_command(struct fut *f, uint64_t id, const struct printed *p)
 {
-	int status = EXIT_OK;
+	int status = EXIT_OK, more = EXIT_OK;
 
 	if (p->out_cut > 0)
-		status = printed_copy(f, id, "stdout", STDOUT_FILENO);
+		status = print_long(f, id, "stdout", STDOUT_FILENO, p->out_len + p->out_cut);
 	else
 		show_bytes(f, p->out, p->out_len);
 	fut_flush();
 	if (p->err_cut > 0)
-		return printed_copy(f, id, "stderr", STDERR_FILENO);
-	fwrite(p->err, 1, p->err_len, stderr);
-	return status;
+		more = print_long(f, id, "stderr", STDERR_FILENO, p->err_len + p->err_cut);
+	else
+		fwrite(p->err, 1, p->err_len, stderr);
+	return status != EXIT_OK ? status : more;
 }
 
 static int
@@ -140,12 +151,13 @@ logs_print(struct logs *l)
 	/* One stream alone goes to stdout, whichever it is. */
 	int err_fd = l->out ? STDERR_FILENO : STDOUT_FILENO, status = EXIT_OK;
 	struct printed_from from = { 0, 0 };
+	uint64_t length;
 
 	if (l->out)
-		status = l->lines < 0 ? (l->follow ? EXIT_OK : printed_copy(l->f, l->id, "stdout", STDOUT_FILENO)) :
+		status = l->lines < 0 ? (l->follow ? EXIT_OK : printed_copy(l->f, l->id, "stdout", STDOUT_FILENO, &length)) :
 			printed_tail(l->f, l->id, "stdout", STDOUT_FILENO, l->lines, &from.out);
 	if (status == EXIT_OK && l->err)
-		status = l->lines < 0 ? (l->follow ? EXIT_OK : printed_copy(l->f, l->id, "stderr", err_fd)) :
+		status = l->lines < 0 ? (l->follow ? EXIT_OK : printed_copy(l->f, l->id, "stderr", err_fd, &length)) :
 			printed_tail(l->f, l->id, "stderr", err_fd, l->lines, &from.err);
 	if (status == EXIT_OK && l->follow)
 		status = printed_follow(l->f, l->id, l->out ? STDOUT_FILENO : -1, l->err ? err_fd : -1, from);
@@ -189,6 +201,8 @@ logs_main(struct fut *f, int argc, char **argv)
 	else if ((status = reach(f, REACH_ONLY)) == EXIT_OK) {
 		l.id = ids[0];
 		status = f->json ? printed_json(f, l.id, l.out, l.err, l.follow) : logs_print(&l);
+		if (status == EXIT_OK)
+			status = printed_check(f, l.id, l.out, l.err);
 	}
 	free(ids);
 	return status;

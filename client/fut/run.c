@@ -15,6 +15,7 @@
 
 #include "client/fut/feed.h"
 #include "client/fut/outcome.h"
+#include "client/fut/printed.h"
 #include "client/fut/reach.h"
 #include "client/fut/sink.h"
 #include "client/fut/stop.h"
@@ -68,6 +69,10 @@ on_output(struct futured *c, uint64_t id, const struct futured_output *o, void *
 	(void)c;
 	(void)id;
 	if (o->error != NULL) { /* the outcome, or the end of the connection, says more */
+		r->following = false;
+		return;
+	}
+	if (o->offset > s->seen) { /* something between is missing: it is asked for */
 		r->following = false;
 		return;
 	}
@@ -271,10 +276,25 @@ turn(struct run *r, int stop)
 	}
 }
 
+/* What the daemon did not keep cannot have come. Of several attempts that is known of the last alone. */
+static bool
+is_cut(const struct run *r)
+{
+	struct printed p;
+	bool out, err;
+
+	if (!outcome_printed(r->outcome, &p))
+		return false;
+	out = printed_is_cut(r->f, r->id, "stdout", (struct printed_sizes){ p.out_len + p.out_cut, r->out.seen });
+	err = printed_is_cut(r->f, r->id, "stderr", (struct printed_sizes){ p.err_len + p.err_cut, r->err.seen });
+	return out || err;
+}
+
 static int
 finish(struct run *r)
 {
 	struct futured_error e;
+	int status;
 
 	if (r->left) {
 		if (r->id != 0)
@@ -299,11 +319,14 @@ finish(struct run *r)
 	}
 	if (r->unwritten)
 		return EXIT_FUTURED;
+	status = outcome_status(r->outcome);
 	if (r->f->json)
 		outcome_json(stdout, r->id, r->outcome);
 	else if (futured_reply_error(r->outcome, &e))
 		outcome_say(r->f, &e);
-	return outcome_status(r->outcome);
+	if (!r->f->json && is_cut(r) && status == EXIT_OK)
+		status = EXIT_FUTURED;
+	return status;
 }
 
 static int

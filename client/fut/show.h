@@ -14,5 +14,7 @@ void show_bytes(struct fut *f, const void *bytes, size_t len);
 char *show_time(double unix_seconds);
 char *show_span(double seconds);
 char *show_size(double bytes);
+/* 1,234,567 */
+char *show_count(uint64_t n);
 
 #endif

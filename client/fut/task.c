@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "client/fut/writer.h"
+#include "client/fut/pools.h"
 
 extern char **environ;
 
@@ -360,34 +360,13 @@ task_command(const struct task *t, char **operands, int count, struct futured_pa
 
 /* ---- refusals ---- */
 
-/* The kind of a pool of functions, new; NULL: it runs commands, or there is none. */
-static char *
-functions_kind(struct fut *f, const char *pool)
-{
-	struct futured_value inside, map, name;
-	struct futured_reply *reply = NULL;
-	char *kind = NULL;
-	size_t n;
-
-	if (futured_callf(f->c, &reply, "pools", "") == FUTURED_OK && futured_value_array(futured_reply_value(reply), &n, &inside))
-		while (kind == NULL && futured_value_next(&inside, &map))
-			if (futured_value_find(map, "name", &name) && futured_value_is_str(name, pool))
-				kind = cell_text(map, "kind");
-	futured_reply_free(reply);
-	if (kind != NULL && strcmp(kind, "command") == 0) {
-		free(kind);
-		return NULL;
-	}
-	return kind;
-}
-
 int
 task_refused(struct fut *f, const char *pool, enum futured_status status, const struct futured_reply *reply)
 {
-	char *text = need(strdup(futured_error_text(f->c))), *kind = status == FUTURED_UNSUPPORTED ? functions_kind(f, pool) : NULL;
+	char *text = need(strdup(futured_error_text(f->c))), *kind = status == FUTURED_UNSUPPORTED ? pools_kind(f, pool) : NULL;
 	int result = fut_failed(f);
 
-	if (kind != NULL)
+	if (kind != NULL && strcmp(kind, "command") != 0)
 		fut_say(f, "pool %s is of kind %s: it runs functions, not commands; `fut call %s FN ARG…` calls one", pool, kind, pool);
 	else if (reply != NULL)
 		result = fut_refused(f, reply);

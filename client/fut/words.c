@@ -60,3 +60,18 @@ show_size(double bytes)
 	n = asprintf(&text, u == 0 ? "%.0f %s" : "%.1f %s", bytes, unit[u]);
 	return need(n < 0 ? NULL : text);
 }
+
+char *
+show_count(uint64_t n)
+{
+	char digits[24], *text = need(malloc(sizeof digits + sizeof digits / 3)), *to = text;
+	int len = snprintf(digits, sizeof digits, "%llu", (unsigned long long)n);
+
+	for (int i = 0; i < len; i++) {
+		if (i > 0 && (len - i) % 3 == 0)
+			*to++ = ',';
+		*to++ = digits[i];
+	}
+	*to = '\0';
+	return text;
+}

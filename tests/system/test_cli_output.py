@@ -56,3 +56,41 @@ def test_a_file_that_cannot_be_written_is_named(sf):
     done = sf.run("result", "-o", "/dev/full", future)
     assert done.returncode == 125 and b"cannot write to /dev/full: No space" in done.stderr
     assert sf.ok("result", "-o", "-", future) == b"x\n"
+
+
+# Output that was not kept
+
+CUT = b"stdout of %d was cut: 38,654 of 48,894 bytes were not kept\n"
+KEPT = b"".join(b"%d\n" % n for n in range(1, 10001))[:10240]
+
+
+@pytest.mark.parametrize("args, status", [(["run", "-p", "small", "seq", "10000"], 125), (["map", "-p", "small", "seq", ":::", "10000"], 1)], ids=lambda v: v[0] if isinstance(v, list) else None)
+def test_output_beyond_what_is_kept_is_told_by_who_waits(fut, daemon, args, status):
+    done = fut.run(*args)
+    assert (done.returncode, done.stdout, done.stderr) == (status, KEPT, b"fut: " + CUT % 1)
+
+
+def test_a_failure_stays_the_tasks_own(fut, daemon):
+    done = fut.run("run", "-p", "small", "sh", "-c", "seq 10000 >&2; exit 3")
+    assert done.returncode == 3 and b"stderr of 1 was cut: 38,654 of 48,894 bytes" in done.stderr
+
+
+@pytest.mark.parametrize("script, result", [("seq 10000", 125), ("seq 10000; exit 3", 3)])
+def test_output_beyond_what_is_kept_is_told_later(fut, daemon, script, result):
+    future = fut.submit("-p", "small", "sh", "-c", script)
+    fut.run("wait", future)
+    told = CUT % int(future)
+    for args, status, out in ((["logs"], 1, KEPT), (["result"], result, KEPT), (["logs", "-f"], 1, KEPT), (["logs", "-n", "1"], 1, KEPT[KEPT.rindex(b"\n") + 1:]),
+                              (["logs", "--stdout"], 1, KEPT), (["logs", "--stderr"], 0, b"")):
+        done = fut.run(*args, future)
+        assert (done.returncode, done.stdout) == (status, out) and (told in done.stderr) == (status > 0), args
+    done = fut.run("--json", "logs", future)
+    assert done.returncode == 1 and told in done.stderr and "".join(json.loads(line)["data"] for line in done.stdout.splitlines()).encode() == KEPT
+    assert b"38,654 of 48,894 bytes of stdout were not kept" in fut.ok("show", future)
+
+
+def test_output_that_was_kept_is_not_called_cut(fut, daemon):
+    future = fut.submit("-p", "small", "seq", "1000")
+    assert fut.run("wait", future).returncode == 0
+    for args in (["logs", future], ["result", future], ["show", future], ["run", "-p", "small", "seq", "1000"], ["map", "-p", "small", "seq", ":::", "1000"]):
+        assert b"not kept" not in (lambda done: done.stdout + done.stderr)(fut.run(*args))
