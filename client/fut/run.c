@@ -42,6 +42,7 @@ struct run {
 	struct stream out, err;
 	int signal;      /* the first that came; 0: none */
 	bool following;  /* notifications bring the output to its end */
+	bool retries;    /* there may be several attempts: the outcome has the last one's output, the streams have all of it */
 	bool cancelling; /* cancel has been sent */
 	bool left;       /* a second signal: it goes on without us */
 	bool unwritten;  /* stdout takes no more: said, where that is not a reader who has left */
@@ -130,6 +131,8 @@ on_done(struct futured *c, uint64_t id, const struct futured_reply *reply, void 
 		return;
 	r->outcome = need(futured_reply_copy(reply));
 	if (r->f->json)
+		return;
+	if (r->retries)
 		return;
 	outcome_printed(r->outcome, &p);
 	finish_stream(&r->out, p.has_out, p.out, p.out_len, p.out_cut);
@@ -335,6 +338,7 @@ run_task(struct run *r, struct task *t, char **operands, int count)
 	int stop, status;
 
 	r->pool = t->pool;
+	r->retries = t->retries > 0;
 	if (!feed_open(&r->feed, r->f, t->stdin_path, t->retries > 0))
 		return EXIT_FUTURED;
 	if ((status = reach(r->f, REACH_OR_START)) != EXIT_OK)

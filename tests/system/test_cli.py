@@ -527,34 +527,64 @@ def test_a_hangup_leaves_it(fut, daemon, client, gate):
     gate.open()
 
 
-def test_a_hangup_that_comes_with_the_id_leaves_it(sf):
-    """A peer that stops fut before it answers the submit, so that the signal and the answer are there in the same turn."""
-    path = os.path.join(sf.directory, "peer.sock")
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(path)
-        listener.listen()
-        process = Fut(sf.directory, path).start("run", "true")
-        peer, _ = listener.accept()
-    said, unpacker = [], rpc.unpacker()
+class Peer:
+    """A daemon of the test's own, that says what the test says; `process` is fut, which asks it."""
 
-    def heard(data):
-        unpacker.feed(data)
-        said.extend(unpacker)
+    def __init__(self, sf, *args):
+        path = os.path.join(sf.directory, "peer.sock")
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(path)
+            listener.listen()
+            self.process = Fut(sf.directory, path).start(*args)
+            self.socket, _ = listener.accept()
+        os.unlink(path)
+        self.said, self.unpacker = [], rpc.unpacker()
+
+    def hear(self):
+        data = self.socket.recv(4096)
+        self.unpacker.feed(data)
+        for frame in self.unpacker:
+            self.said.append(frame)
+            if frame[2] == "hello":
+                self.answer(frame, {"protocol": 1, "server": "a test", "instance": "x", "methods": [], "limits": {}})
         return data
-    while not any(frame[2] == "submit" for frame in said):
-        assert heard(peer.recv(4096))
-        for _, msgid, method, *_ in said:
-            if method == "hello":
-                peer.sendall(rpc.pack([1, msgid, None, {"protocol": 1, "server": "a test", "instance": "x", "methods": [], "limits": {}}]))
-    process.send_signal(signal.SIGSTOP)
-    os.waitid(os.P_PID, process.pid, os.WSTOPPED)
-    peer.sendall(rpc.pack([1, next(frame[1] for frame in said if frame[2] == "submit"), None, 7]))
-    process.send_signal(signal.SIGHUP)
-    process.send_signal(signal.SIGCONT)
-    assert process.wait(40) == 129 and b"left 7 to itself" in process.stderr.read()
-    while heard(peer.recv(4096)):
+
+    def request(self, method):
+        while not any(frame[2] == method for frame in self.said):
+            assert self.hear()
+        return next(frame for frame in self.said if frame[2] == method)
+
+    def answer(self, request, result):
+        self.socket.sendall(rpc.pack([1, request[1], None, result]))
+
+    def notify(self, method, *params):
+        self.socket.sendall(rpc.pack([2, method, params]))
+
+
+def test_a_hangup_that_comes_with_the_id_leaves_it(sf):
+    """fut is stopped before its submit is answered, so that the signal and the answer are there in the same turn."""
+    peer = Peer(sf, "run", "true")
+    submit = peer.request("submit")
+    peer.process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, peer.process.pid, os.WSTOPPED)
+    peer.answer(submit, 7)
+    peer.process.send_signal(signal.SIGHUP)
+    peer.process.send_signal(signal.SIGCONT)
+    assert peer.process.wait(40) == 129 and b"left 7 to itself" in peer.process.stderr.read()
+    while peer.hear():
         pass
-    assert "cancel" not in [frame[2] for frame in said]
+    assert "cancel" not in [frame[2] for frame in peer.said]
+
+
+def test_the_value_of_the_last_attempt_is_not_taken_for_the_whole_stream(sf):
+    """An outcome that comes before the rest of the output: what was printed is known of the stream alone."""
+    peer = Peer(sf, "run", "--retries", "1", "x")
+    peer.answer(peer.request("submit"), 7)
+    peer.answer(peer.request("output"), {"stdout": b"first ", "stderr": b""})
+    peer.notify("done", 7, "FINISHED", None, {"exit": 0, "stdout": b"second", "stderr": b""})
+    peer.notify("output", 7, "stdout", 6, b"second", True)
+    peer.notify("output", 7, "stderr", 0, b"", True)
+    assert peer.process.communicate(timeout=40) == (b"first second", b"") and peer.process.returncode == 0
 
 
 def test_interrupt_of_map_cancels_all(fut, daemon, client, gate):
