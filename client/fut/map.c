@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "client/fut/reach.h"
@@ -276,7 +277,7 @@ on_signal(struct map *m, int signal)
 		return;
 	m->signal = signal;
 	if (signal == SIGINT) {
-		progress_hide(&m->progress);
+		progress_break(&m->progress);
 		fut_note(m->f, "cancelling %zu tasks; ^C again leaves them to themselves", m->flying);
 	}
 	if (!m->left)
@@ -292,7 +293,7 @@ look_at_stdout(struct map *m)
 	if (m->out.error == 0 || m->out.error == EPIPE || m->unwritten)
 		return;
 	m->unwritten = true;
-	progress_hide(&m->progress);
+	progress_break(&m->progress);
 	fut_cannot_write(m->f, m->out.error);
 	stop_all(m, STOPPING_NOW);
 }
@@ -331,10 +332,17 @@ hear(struct map *m)
 
 	if (futured_process(m->f->c) != FUTURED_OK) {
 		m->lost = true;
-		progress_hide(&m->progress);
+		progress_break(&m->progress);
 		m->status = fut_lost(m->f);
 	}
 	m->calm = m->done > before && m->flying >= CALM_FROM;
+}
+
+/* Output is on its way to the terminal: nothing may be drawn between its bytes. */
+static bool
+is_writing(const struct map *m)
+{
+	return (m->f->tty_out && sink_waiting(&m->out) > 0) || (m->f->tty_err && sink_waiting(&m->err) > 0);
 }
 
 static void
@@ -357,16 +365,20 @@ turn(struct map *m, int stop)
 	if (is_time(m))
 		while (may_send(m))
 			send_block(m);
-	progress_show(&m->progress, m->done, m->failed, m->items.total > m->skipped ? m->items.total - m->skipped : 0);
+	if (!is_writing(m))
+		progress_show(&m->progress, m->done, m->failed, m->items.total > m->skipped ? m->items.total - m->skipped : 0);
 }
 
 static int
 finish(struct map *m)
 {
 	progress_hide(&m->progress);
-	if (m->refusal != NULL && !m->lost)
+	if (m->refusal != NULL && !m->lost) {
+		progress_break(&m->progress);
 		m->status = task_refused(m->f, m->pool, futured_reply_status(m->refusal), m->refusal);
+	}
 	if (m->left) {
+		progress_break(&m->progress);
 		fut_note(m->f, "left %zu tasks to themselves", m->flying);
 		return EXIT_SIGNALLED + m->signal;
 	}
@@ -388,6 +400,7 @@ finish(struct map *m)
 static int
 map_items(struct map *m, struct task *t)
 {
+	struct stat st;
 	int stop, status;
 
 	if ((status = reach(m->f, REACH_OR_START)) != EXIT_OK)
@@ -401,6 +414,7 @@ map_items(struct map *m, struct task *t)
 	m->params = need(futured_pack_new());
 	sink_init(&m->out, STDOUT_FILENO);
 	sink_init(&m->err, STDERR_FILENO);
+	m->piped = fstat(STDOUT_FILENO, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode));
 	progress_init(&m->progress, m->f);
 	futured_on_done(m->f->c, on_done, m);
 	if (items_from_stdin(&m->items) && isatty(STDIN_FILENO))

@@ -78,6 +78,7 @@ struct map {
 	uint64_t release[RELEASE_AT];
 	size_t releases;
 	struct sink out, err;
+	bool piped;        /* whoever reads stdout may write to the same terminal */
 	struct progress progress;
 	int signal;        /* the first that came */
 	struct futured_reply *refusal; /* the first of a request; said at the end */

@@ -61,6 +61,23 @@ note_failure(struct map *m, const struct item *i, const struct futured_error *e)
 		}
 }
 
+/* What a task printed, and the progress line keep out of each other's way. */
+static void
+put(struct map *m, struct sink *s, const char *bytes, size_t len)
+{
+	bool shown = s == &m->out ? m->f->tty_out : m->f->tty_err;
+
+	if (len == 0)
+		return;
+	if (shown)
+		progress_hide(&m->progress);
+	else if (s == &m->out && m->piped)
+		progress_hold(&m->progress, bytes[len - 1] != '\n' && !text_is_binary(bytes, len));
+	sink_add(s, bytes, len);
+	if (shown)
+		progress_wrote(&m->progress, bytes, len);
+}
+
 /* One field as it is, several as an array. */
 static void
 print_fields(FILE *out, const struct item *i)
@@ -99,33 +116,33 @@ print_json(struct map *m, const struct item *i)
 	fputs("}\n", out);
 	if (fclose(out) != 0)
 		need(NULL);
-	sink_add(&m->out, text, size);
+	put(m, &m->out, text, size);
 	free(text);
 }
 
 static bool
-to_sink(struct fut *f, const char *stream, uint64_t offset, const void *bytes, size_t len, void *data)
+put_piece(struct fut *f, const char *stream, uint64_t offset, const void *bytes, size_t len, void *data)
 {
-	struct sink *s = data;
+	struct map *m = data;
+	struct sink *s = strcmp(stream, "stderr") == 0 ? &m->err : &m->out;
 
 	(void)f;
-	(void)stream;
 	(void)offset;
-	sink_add(s, bytes, len);
+	put(m, s, bytes, len);
 	sink_drain(s);
 	return !s->gone;
 }
 
 /* What was too long for the outcome is fetched piece by piece, as far as it was kept. */
 static void
-print_long(struct map *m, const struct item *i, const char *stream, struct sink *s, uint64_t total)
+print_long(struct map *m, const struct item *i, const char *stream, const struct sink *s, uint64_t total)
 {
 	struct printed_sizes sizes = { .total = total };
 
-	printed_each(m->f, i->id, stream, &sizes.kept, to_sink, s);
+	printed_each(m->f, i->id, stream, &sizes.kept, put_piece, m);
 	if (s->gone || sizes.kept >= total)
 		return;
-	progress_hide(&m->progress);
+	progress_break(&m->progress);
 	if (m->cut++ < CUTS_SHOWN)
 		printed_is_cut(m->f, i->id, stream, sizes);
 }
@@ -139,8 +156,8 @@ print_value(struct map *m, const struct item *i)
 	FILE *out;
 
 	if (futured_value_text(futured_reply_value(i->outcome), &s, &size)) {
-		sink_add(&m->out, s, size);
-		sink_add(&m->out, "\n", 1);
+		put(m, &m->out, s, size);
+		put(m, &m->out, "\n", 1);
 		return;
 	}
 	out = need(open_memstream(&text, &size));
@@ -148,7 +165,7 @@ print_value(struct map *m, const struct item *i)
 	fputc('\n', out);
 	if (fclose(out) != 0)
 		need(NULL);
-	sink_add(&m->out, text, size);
+	put(m, &m->out, text, size);
 	free(text);
 }
 
@@ -171,16 +188,14 @@ print_item(struct map *m, struct item *i)
 			print_value(m, i);
 		return;
 	}
-	if (p.out_len + p.err_len + p.out_cut + p.err_cut > 0 && (m->f->tty_out || p.err_len > 0))
-		progress_hide(&m->progress);
 	if (p.out_cut > 0)
 		print_long(m, i, "stdout", &m->out, p.out_len + p.out_cut);
 	else
-		sink_add(&m->out, p.out, p.out_len);
+		put(m, &m->out, p.out, p.out_len);
 	if (p.err_cut > 0)
 		print_long(m, i, "stderr", &m->err, p.err_len + p.err_cut);
 	else
-		sink_add(&m->err, p.err, p.err_len);
+		put(m, &m->err, p.err, p.err_len);
 }
 
 static int
@@ -263,6 +278,8 @@ show_failures(struct map *m)
 void
 map_summary(struct map *m)
 {
+	if (m->cut > CUTS_SHOWN || (m->failed > 0 && m->failure[0].item != NULL) || m->halted)
+		progress_break(&m->progress);
 	if (m->cut > CUTS_SHOWN)
 		fut_say(m->f, "%" PRIu64 " more were cut", m->cut - CUTS_SHOWN);
 	if (m->f->quiet || m->f->json || m->signal != 0)

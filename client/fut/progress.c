@@ -102,8 +102,10 @@ progress_show(struct progress *p, uint64_t done, uint64_t failed, uint64_t total
 		return;
 	at = clock_seconds();
 	measure(p, at, done);
-	if (p->drawn && at - p->shown < EVERY_MS / 1000.0)
+	if (p->held || (p->drawn && at - p->shown < EVERY_MS / 1000.0))
 		return;
+	if (p->unfinished)
+		progress_break(p);
 	p->shown = at;
 	draw(p, done, failed, total);
 }
@@ -116,6 +118,31 @@ progress_hide(struct progress *p)
 	fputs("\r\033[K", stderr);
 	fflush(stderr);
 	p->drawn = false;
+}
+
+void
+progress_wrote(struct progress *p, const char *bytes, size_t len)
+{
+	if (len > 0)
+		p->unfinished = p->on && bytes[len - 1] != '\n';
+}
+
+void
+progress_break(struct progress *p)
+{
+	if (p->unfinished) {
+		fputc('\n', stderr);
+		p->unfinished = false;
+	} else
+		progress_hide(p);
+}
+
+void
+progress_hold(struct progress *p, bool hold)
+{
+	p->held = hold;
+	if (hold)
+		progress_hide(p);
 }
 
 int

@@ -42,6 +42,24 @@ text_is_shown(unsigned c, enum text_mode mode)
 	return !((c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) || c == 0xfeff);
 }
 
+bool
+text_is_binary(const void *bytes, size_t len)
+{
+	enum { ODD_PERCENT = 30 }; /* Latin-1 has less, anything compressed more */
+	const char *s = bytes;
+	size_t odd = 0, n;
+	unsigned code = 0;
+
+	for (size_t at = 0; at < len; at += n) {
+		n = text_decode(s + at, len - at, &code);
+		if (n > 0 && code == 0)
+			return true;
+		odd += n == 0 || (code < 0x20 && strchr("\a\b\t\n\v\f\r\033", (int)code) == NULL) || code == 0x7f;
+		n = n > 0 ? n : 1;
+	}
+	return odd * 100 > len * ODD_PERCENT;
+}
+
 static void
 escape(FILE *out, const char *s, size_t n, unsigned code)
 {

@@ -24,6 +24,9 @@ size_t text_width(const char *s);
 /* How many bytes of it fit in `columns`. */
 size_t text_fit(const char *s, size_t columns);
 
+/* Bytes that are no text: a NUL, or for the most part neither printable nor what terminals are told colours with. */
+bool text_is_binary(const void *bytes, size_t len);
+
 /* Whether a code point is shown as it is. */
 bool text_is_shown(unsigned code, enum text_mode mode);
 /* Length of the UTF-8 sequence at s, and its code point; 0 if there is none. */

@@ -68,6 +68,26 @@ def test_results_and_progress_do_not_mix(sf):
     assert lines[:5] == [b"line %d" % n for n in range(1, 6)]
 
 
+@pytest.mark.parametrize("stream", ["", " >&2"])
+def test_progress_keeps_clear_of_lines_that_do_not_end(sf, stream):
+    screen = Screen(sf.terminal("map", "-j", "1", "sh", "-c", "printf %s $0" + stream + "; sleep 0.3; [ $0 != dd ]", ":::", "aa", "bb", "cc", "dd", env={"TERM": "vt100"}))
+    assert screen.terminal.wait() == 1
+    lines = screen.text().split("\n")
+    assert [line for line in lines if len(line) == 2] == ["aa", "bb", "cc", "dd"] and any(line.startswith("fut: 1 of 4 failed") for line in lines), lines
+
+
+def test_progress_takes_nothing_from_a_pipe(sf):
+    """stderr is a terminal, stdout is not; and where its reader writes to the same terminal, the line waits until it is a line's end."""
+    read, write = os.pipe()
+    screen = sf.terminal("map", "sh", "-c", "printf %s $0; sleep 0.2", ":::", "aa", "bb", "cc", "dd", stdout=write)
+    os.close(write)
+    with os.fdopen(read, "rb") as out:
+        assert out.read() == b"aabbccdd"
+    assert screen.wait() == 0 and b"4/4" not in screen.plain()
+    shell = Terminal(["/bin/sh", "-c", "fut map sh -c 'printf %s $0; sleep 0.2' ::: aa bb cc dd | cat"], {**sf.env, "TERM": "vt100", "PATH": os.path.dirname(FUT) + ":" + sf.env["PATH"]}, sf.directory)
+    assert shell.wait() == 0 and "aabbccdd" in Screen(shell).text()
+
+
 @pytest.mark.parametrize("env, args, painted", [({}, [], True), ({"NO_COLOR": "1"}, [], False), ({"TERM": "dumb"}, [], False),
                                                 ({}, ["--color=never"], False), ({"NO_COLOR": "1"}, ["--color=always"], True),
                                                 ({"NO_COLOR": ""}, [], True)], ids=repr)
