@@ -397,6 +397,19 @@ finish(struct map *m)
 	return EXIT_OK;
 }
 
+/* What each of them reads goes along with every request. */
+static bool
+set_stdin(struct map *m, const char *path)
+{
+	struct feed feed;
+	bool well = feed_open(&feed, m->f, path, true);
+
+	if (well)
+		feed_options(&feed, m->options);
+	feed_close(&feed);
+	return well;
+}
+
 static int
 map_items(struct map *m, struct task *t)
 {
@@ -405,7 +418,7 @@ map_items(struct map *m, struct task *t)
 
 	if ((status = reach(m->f, REACH_OR_START)) != EXIT_OK)
 		return status;
-	if ((m->options = task_options(t)) == NULL)
+	if ((m->options = task_options(t)) == NULL || !set_stdin(m, t->stdin_path))
 		return EXIT_FAILED;
 	futured_options_set(m->options, "watch", "b", 1);
 	if (!t->block)

@@ -2,6 +2,7 @@
 #ifndef FUT_MAP_H
 #define FUT_MAP_H
 
+#include "client/fut/feed.h"
 #include "client/fut/halt.h"
 #include "client/fut/items.h"
 #include "client/fut/joblog.h"

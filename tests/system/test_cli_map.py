@@ -106,6 +106,15 @@ def test_many_sources_in_json(sf):
     assert line["item"] == ["a b", "c"] and line["value"]["stdout"] == "a b c\n"
 
 
+def test_every_task_reads_the_file_of_stdin(sf, written):
+    payload = written("payload", b"one\ntwo\n")
+    assert sf.ok("map", "-i", payload, "sh", "-c", 'cat; echo "$0"', ":::", "a", "b") == b"one\ntwo\na\none\ntwo\nb\n"
+    assert sf.ok("map", "-i", payload, "{}", ":::", "cat", input=b"not this") == b"one\ntwo\n"
+    assert sf.ok("map", "-i", payload, "wc", "-l", input=b"-\n-\n") == b"2 -\n2 -\n"
+    done = sf.run("map", "-i", "nosuch", "cat", ":::", "a")
+    assert done.returncode == 1 and b"cannot read nosuch" in done.stderr
+
+
 # A dry run
 
 def test_a_dry_run_prints_what_a_shell_would_take(sf):
