@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -79,6 +80,19 @@ feed_open(struct feed *feed, struct fut *f, const char *path, bool whole)
 	if (end)
 		feed->kind = FEED_BYTES;
 	return true;
+}
+
+bool
+feed_is_left_out(const struct feed *feed)
+{
+	struct stat st;
+	int waiting = 0;
+
+	if (feed->kind != FEED_NONE || fstat(STDIN_FILENO, &st) < 0 || is_null(&st) || isatty(STDIN_FILENO))
+		return false;
+	if (S_ISREG(st.st_mode))
+		return lseek(STDIN_FILENO, 0, SEEK_CUR) < st.st_size;
+	return ioctl(STDIN_FILENO, FIONREAD, &waiting) == 0 && waiting > 0;
 }
 
 void

@@ -24,6 +24,8 @@ struct feed {
 /* Decides what the task will read. `path`: a file, "-" for our stdin, NULL: our stdin if it is something other than a terminal and
  * /dev/null. `whole`: it must be FEED_BYTES or nothing (retries run with the same input again). False: said. */
 bool feed_open(struct feed *feed, struct fut *f, const char *path, bool whole);
+/* Whether our stdin has something to read that the task was not given. */
+bool feed_is_left_out(const struct feed *feed);
 /* The option of submit that belongs to it. */
 void feed_options(const struct feed *feed, struct futured_options *o);
 /* The task is known now. */

@@ -45,6 +45,7 @@ struct run {
 	bool retries;    /* there may be several attempts: the outcome has the last one's output, the streams have all of it */
 	bool cancelling; /* cancel has been sent */
 	bool left;       /* a second signal: it goes on without us */
+	bool told;       /* that our stdin is not passed on */
 	bool unwritten;  /* stdout takes no more: said, where that is not a reader who has left */
 	bool refused;    /* the submit was, or the connection ended: said, and `status` is set */
 	int status;
@@ -208,6 +209,17 @@ on_signal(struct run *r, int signal)
 	r->left = true;
 }
 
+/* Every attempt reads the same, so nothing can be passed on as it comes. It may come at any time: we look when the task begins and when it is
+ * over. */
+static void
+say_stdin(struct run *r)
+{
+	if (r->told || !r->retries || !feed_is_left_out(&r->feed))
+		return;
+	r->told = true;
+	fut_note(r->f, "with --retries stdin is not passed on; -i - keeps it for all attempts");
+}
+
 static bool
 submit(struct run *r, struct task *t, char **operands, int count)
 {
@@ -348,10 +360,12 @@ run_task(struct run *r, struct task *t, char **operands, int count)
 	sink_init(&r->err.sink, STDERR_FILENO);
 	if (!submit(r, t, operands, count))
 		return EXIT_FUTURED;
+	say_stdin(r);
 	futured_process(r->f->c);
 	while (!is_over(r))
 		turn(r, stop);
 	status = finish(r);
+	say_stdin(r);
 	sink_free(&r->out.sink);
 	sink_free(&r->err.sink);
 	return status;

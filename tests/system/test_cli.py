@@ -304,6 +304,20 @@ def test_stdin_survives_a_retry(sf):
     assert sf.ok("run", "--retries", "2", "-i", "-", "sh", "-c", script, "sh", path, input=b"again\n").endswith(b"again\n")
 
 
+def test_stdin_that_is_not_passed_on_is_told(sf):
+    told = b"with --retries stdin is not passed on; -i - keeps it for all attempts"
+    done = sf.run("run", "--retries", "1", "wc", "-c", input=b"data")
+    assert done.stdout == b"0\n" and done.stderr.count(told) == 1
+    path = os.path.join(sf.directory, "some")
+    with open(path, "w") as f:
+        f.write("data")
+    with open(path) as f:
+        assert told in sf.run("run", "--retries", "1", "true", stdin=f).stderr
+    for keys in ({}, {"input": b""}):
+        assert sf.run("run", "--retries", "1", "true", **keys).stderr == b""
+    assert sf.run("run", "--retries", "1", "-i", "-", "cat", input=b"data").stderr == b""
+
+
 # The caller's surroundings
 
 def test_tasks_see_the_callers_directory_environment_and_umask(sf, tmp_path):
