@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "client/fut/reach.h"
+#include "client/fut/show.h"
 #include "client/fut/stop.h"
 
 enum { MAP_AS_COMPLETED = TASK_LAST, MAP_KEEP, MAP_HALT, MAP_JOBLOG, MAP_RESUME, MAP_COLSEP, MAP_DRY };
@@ -278,7 +279,7 @@ on_signal(struct map *m, int signal)
 	m->signal = signal;
 	if (signal == SIGINT) {
 		progress_break(&m->progress);
-		fut_note(m->f, "cancelling %zu tasks; ^C again leaves them to themselves", m->flying);
+		fut_note(m->f, "cancelling %zu tasks; ^C again does not wait for that", m->flying);
 	}
 	if (!m->left)
 		stop_all(m, STOPPING_NOW);
@@ -369,6 +370,29 @@ turn(struct map *m, int stop)
 		progress_show(&m->progress, m->done, m->failed, m->items.total > m->skipped ? m->items.total - m->skipped : 0);
 }
 
+/* Which they are is told in any case: nobody else knows. */
+static void
+say_left(const struct map *m)
+{
+	uint64_t *ids = need(calloc(m->flying + 1, sizeof *ids));
+	size_t n = 0;
+	char *text;
+
+	for (const struct block *b = m->blocks; b != NULL; b = b->next)
+		for (size_t i = 0; b->first > 0 && i < b->count; i++)
+			if (b->items[i] != NULL)
+				ids[n++] = b->first + i;
+	text = show_ids(ids, n);
+	if (n > 0 && m->stopping == STOPPING_NOW)
+		fut_say(m->f, "%s %s still ending; `fut wait %s` waits for %s", text, n == 1 ? "is" : "are", text, n == 1 ? "it" : "them");
+	else if (n > 0)
+		fut_say(m->f, "left %zu to %s: %s", n, n == 1 ? "itself" : "themselves", text);
+	if (n < m->flying)
+		fut_say(m->f, "%zu were sent whose ids were not told yet; `fut ls` has them", m->flying - n);
+	free(text);
+	free(ids);
+}
+
 static int
 finish(struct map *m)
 {
@@ -379,7 +403,7 @@ finish(struct map *m)
 	}
 	if (m->left) {
 		progress_break(&m->progress);
-		fut_note(m->f, "left %zu tasks to themselves", m->flying);
+		say_left(m);
 		return EXIT_SIGNALLED + m->signal;
 	}
 	sink_drain(&m->out);

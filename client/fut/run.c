@@ -201,7 +201,7 @@ on_signal(struct run *r, int signal)
 		r->signal = signal;
 		cancel(r);
 		if (r->id != 0 && signal == SIGINT)
-			fut_note(r->f, "cancelling %" PRIu64 "; ^C again leaves it to itself", r->id);
+			fut_note(r->f, "cancelling %" PRIu64 "; ^C again does not wait for that", r->id);
 		return;
 	}
 	if (r->signal == 0)
@@ -291,6 +291,18 @@ turn(struct run *r, int stop)
 	}
 }
 
+/* Its id is told in any case: nobody else knows it. */
+static void
+say_left(const struct run *r)
+{
+	if (r->id == 0)
+		fut_say(r->f, "left the task to itself before its id was told; `fut ls` has it");
+	else if (r->cancelling)
+		fut_say(r->f, "%" PRIu64 " is still ending; `fut wait %" PRIu64 "` waits for it", r->id, r->id);
+	else
+		fut_say(r->f, "left %" PRIu64 " to itself", r->id);
+}
+
 /* What the daemon did not keep cannot have come. Of several attempts that is known of the last alone. */
 static bool
 is_cut(const struct run *r)
@@ -312,10 +324,7 @@ finish(struct run *r)
 	int status;
 
 	if (r->left) {
-		if (r->id != 0)
-			fut_note(r->f, "left %" PRIu64 " to itself", r->id);
-		else
-			fut_note(r->f, "left the task to itself before its id was told; `fut ls` has it");
+		say_left(r);
 		return EXIT_SIGNALLED + r->signal;
 	}
 	sink_drain(&r->out.sink);
@@ -405,7 +414,7 @@ const struct verb verb_run = {
 		    "  tar c src | fut run -- xz -9 > src.xz    # stdin and stdout are the task's\n"
 		    "  fut run --shell 'make 2>&1 | tail'       # a shell, where one is wanted\n"
 		    "\n"
-		    "  ^C cancels the task and waits for it; a second ^C leaves it to itself. Either way the status is 130.\n"
+		    "  ^C cancels the task and waits for it; a second ^C does not wait, and tells its id. Either way the status is 130.\n"
 		    "  Status: the task's own; 124 out of time; 125 futured or fut failed; 126, 127 cannot be run, not found;\n"
 		    "  128+N ended by signal N.",
 	.options = run_options,

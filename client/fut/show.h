@@ -16,5 +16,7 @@ char *show_span(double seconds);
 char *show_size(double bytes);
 /* 1,234,567 */
 char *show_count(uint64_t n);
+/* 3-5,9 as ids are written on a command line; sorts them. Of many runs only the first. */
+char *show_ids(uint64_t *ids, size_t n);
 
 #endif

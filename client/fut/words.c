@@ -1,4 +1,5 @@
 /* Times, spans and sizes in a person's words. */
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <time.h>
@@ -74,4 +75,36 @@ show_count(uint64_t n)
 	}
 	*to = '\0';
 	return text;
+}
+
+static int
+ascending(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+char *
+show_ids(uint64_t *ids, size_t n)
+{
+	enum { RUNS_MOST = 20 };
+	char *text = NULL;
+	size_t size, runs = 0;
+	FILE *out = need(open_memstream(&text, &size));
+
+	qsort(ids, n, sizeof *ids, ascending);
+	for (size_t i = 0, last; i < n && runs <= RUNS_MOST; i = last + 1, runs++) {
+		for (last = i; last + 1 < n && ids[last + 1] <= ids[last] + 1; last++)
+			;
+		if (runs == RUNS_MOST)
+			fputs("…", out);
+		else if (ids[last] == ids[i])
+			fprintf(out, "%s%" PRIu64, runs > 0 ? "," : "", ids[i]);
+		else
+			fprintf(out, "%s%" PRIu64 "-%" PRIu64, runs > 0 ? "," : "", ids[i], ids[last]);
+	}
+	if (fclose(out) != 0)
+		need(NULL);
+	return need(text);
 }

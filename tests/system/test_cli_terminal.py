@@ -27,14 +27,30 @@ def test_interrupt_key_cancels_and_waits(fut, daemon, client):
     assert [m["state"] for m in client.call("list")] == ["CANCELLED"]
 
 
-def test_interrupt_key_twice_leaves_it(fut, daemon, client):
-    screen = fut.terminal("run", "sh", "-c", "trap '' TERM; echo on; while :; do sleep 0.1; done").until(b"on")
-    screen.type(b"\x03").until(b"^C again").type(b"\x03")
+@pytest.mark.parametrize("quiet", [[], ["-q"]], ids=["", "quiet"])
+def test_interrupt_key_twice_leaves_it_and_tells_its_id(fut, daemon, client, quiet):
+    screen = fut.terminal(*quiet, "run", "sh", "-c", "trap '' TERM; echo on; while :; do sleep 0.1; done").until(b"on")
+    screen.type(b"\x03")
+    if not quiet:
+        screen.until(b"^C again")
+    screen.until(b"^C").type(b"\x03")
     assert screen.wait(4) == 130
     (running,) = client.call("list", {"state": "RUNNING"})
-    assert b"left %d" % running["id"] in screen.plain()
+    assert b"fut: %d is still ending; `fut wait %d` waits for it" % (running["id"], running["id"]) in screen.plain()
     client.call("cancel", [running["id"]], {"running": "kill", "grace": 0})
     client.call("wait", [running["id"]])
+
+
+def test_interrupt_key_twice_in_map_tells_the_ids(fut, daemon, client):
+    screen = fut.terminal("-q", "map", "sh", "-c", "trap '' TERM; echo on >&2; while :; do sleep 0.1; done", "sh", ":::", "1", "2", "3")
+    eventually(lambda: len(client.call("list", {"state": "RUNNING"})) == 2)
+    eventually(lambda: fut.ok("logs", "--stderr", "1") and fut.ok("logs", "--stderr", "2"))
+    screen.type(b"\x03")
+    eventually(lambda: client.call("state", [3]) == ["CANCELLED"])
+    screen.type(b"\x03")
+    assert screen.wait(4) == 130 and b"fut: 1-2 are still ending; `fut wait 1-2` waits for them" in screen.plain(), screen.plain()
+    client.call("cancel", [1, 2], {"running": "kill", "grace": 0})
+    client.call("wait", [1, 2])
 
 
 def test_a_terminal_is_not_the_tasks_stdin(sf):
