@@ -63,3 +63,14 @@ action_run(struct args *a)
 	status = action->alone ? EXIT_OK : reach(a->fut, REACH_ONLY);
 	return status == EXIT_OK ? action->run(a) : status;
 }
+
+int
+action_simple(struct args *a, enum futured_status called, struct futured_reply *reply)
+{
+	int status = called == FUTURED_OK ? EXIT_OK : fut_refused(a->fut, reply);
+
+	if (called == FUTURED_OK && a->fut->json)
+		puts("{}");
+	futured_reply_free(reply);
+	return status;
+}

@@ -14,5 +14,7 @@ struct action {
 
 /* Runs the action of f->verb that the first operand names, with a->wish for what the options said; returns the status to exit with. */
 int action_run(struct args *a);
+/* The end of one whose answer says nothing: with --json {}, or its error. Frees the reply; returns the status. */
+int action_simple(struct args *a, enum futured_status called, struct futured_reply *reply);
 
 #endif

@@ -301,7 +301,7 @@ read_id(const char **text, uint64_t *id)
 }
 
 bool
-args_ids(struct fut *f, const char *text, uint64_t **ids, size_t *n)
+args_ids(struct fut *f, const char *what, const char *text, uint64_t **ids, size_t *n)
 {
 	enum { MOST = 1000000 };
 	const char *at = text;
@@ -316,7 +316,7 @@ args_ids(struct fut *f, const char *text, uint64_t **ids, size_t *n)
 		if (*at == '-' && (at++, !read_id(&at, &last) || last < first))
 			goto wrong;
 		if (last - first >= MOST || *n + (size_t)(last - first) >= MOST) {
-			args_wrong(f, "'%s': at most 1000000 ids at once", text);
+			args_wrong(f, "%s%s'%s': at most 1000000 ids at once", what != NULL ? what : "", what != NULL ? ": " : "", text);
 			return false;
 		}
 		*ids = need(realloc(*ids, (*n + (size_t)(last - first) + 1) * sizeof **ids));
@@ -326,7 +326,7 @@ args_ids(struct fut *f, const char *text, uint64_t **ids, size_t *n)
 	if (*at == '\0')
 		return true;
 wrong:
-	args_wrong(f, "expected an id such as 12, or 12-20, got '%s'", text);
+	args_wrong(f, "%s%sexpected an id such as 12, or 12-20, got '%s'", what != NULL ? what : "", what != NULL ? ": " : "", text);
 	return false;
 }
 
@@ -339,7 +339,7 @@ args_all_ids(struct args *a, uint64_t **ids, size_t *n)
 	if (!args_expect(a, 1, -1))
 		return false;
 	for (int i = 0; i < a->count; i++)
-		if (!args_ids(a->fut, a->operands[i], ids, n)) {
+		if (!args_ids(a->fut, NULL, a->operands[i], ids, n)) {
 			free(*ids);
 			return false;
 		}

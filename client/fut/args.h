@@ -41,8 +41,8 @@ bool args_duration(struct fut *f, const char *what, const char *text, double *ou
 bool args_is_duration(const char *text, double *out);
 /* Bytes, or with a unit: 64K, 64KiB, 1GiB. */
 bool args_size(struct fut *f, const char *what, const char *text, uint64_t *out);
-/* Ids: 12, 12-20, 12,15. Appends to *ids (grown with realloc). */
-bool args_ids(struct fut *f, const char *text, uint64_t **ids, size_t *n);
+/* Ids: 12, 12-20, 12,15. Appends to *ids (grown with realloc). `what` names the option; NULL: an operand. */
+bool args_ids(struct fut *f, const char *what, const char *text, uint64_t **ids, size_t *n);
 /* All operands as ids; false if one is wrong or there is none. */
 bool args_all_ids(struct args *a, uint64_t **ids, size_t *n);
 

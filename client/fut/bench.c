@@ -81,6 +81,7 @@ static int
 measure_rate(struct bench *b, double *rate)
 {
 	double begin = clock_seconds();
+	enum futured_status stepped;
 	int status = EXIT_OK;
 
 	b->done = 0;
@@ -88,8 +89,8 @@ measure_rate(struct bench *b, double *rate)
 	for (int64_t i = 0; i < b->depth; i++)
 		ask(b);
 	while (b->in_flight > 0 && status == EXIT_OK)
-		if (futured_step(b->f->c, -1) != FUTURED_OK)
-			status = fut_lost(b->f);
+		if ((stepped = futured_step(b->f->c, -1)) != FUTURED_OK)
+			status = fut_lost(b->f, stepped);
 	*rate = (double)b->done / (clock_seconds() - begin);
 	if (status == EXIT_OK && b->failed != NULL)
 		status = fut_refused(b->f, b->failed);

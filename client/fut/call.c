@@ -124,7 +124,6 @@ call_function(struct call *call, const char *pool, const char *fn, struct future
 	struct futured_reply *reply = NULL;
 	struct fut *f = call->f;
 	enum futured_status called;
-	struct futured_error e;
 	int status = reach(f, REACH_OR_START);
 
 	if (status != EXIT_OK)
@@ -137,12 +136,7 @@ call_function(struct call *call, const char *pool, const char *fn, struct future
 		status = EXIT_OK;
 	} else {
 		status = called == FUTURED_TASK || called == FUTURED_EXIT || reply == NULL ? EXIT_FAILED : fut_failed(f);
-		if (f->json && reply != NULL && futured_reply_error(reply, &e)) {
-			fputs("{\"error\": ", stdout);
-			jsonout_error(stdout, &e);
-			fputs("}\n", stdout);
-		} else
-			fut_refused(f, reply);
+		fut_refused(f, reply);
 	}
 out:
 	futured_reply_free(reply);

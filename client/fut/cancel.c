@@ -4,6 +4,7 @@
 
 #include "client/fut/args.h"
 #include "client/fut/list.h"
+#include "client/fut/pools.h"
 #include "client/fut/reach.h"
 
 enum { CANCEL_ASK = OPTION_LONG, CANCEL_GRACE, BLOCK = 100000, ASK_MOST = 1000 };
@@ -73,13 +74,14 @@ static int
 cancel_some(struct fut *f, const struct some *s, enum futured_how how, double grace)
 {
 	bool *cancelled = need(calloc(s->n + 1, sizeof *cancelled));
+	enum futured_status called;
 	int status = EXIT_OK;
 
 	for (size_t at = 0; at < s->n && status == EXIT_OK; at += BLOCK) {
 		size_t n = s->n - at < BLOCK ? s->n - at : BLOCK;
 
-		if (futured_cancel(f->c, s->ids + at, n, how, grace, cancelled + at) != FUTURED_OK)
-			status = fut_lost(f);
+		if ((called = futured_cancel(f->c, s->ids + at, n, how, grace, cancelled + at)) != FUTURED_OK)
+			status = fut_lost(f, called);
 		for (size_t i = at; status == EXIT_OK && i < at + n; i++)
 			say_cancelled(f, s->ids[i], cancelled[i], how, s->n);
 	}
@@ -128,6 +130,8 @@ cancel_main(struct fut *f, int argc, char **argv)
 	} else if (!args_expect(&a, 0, 0))
 		return a.status;
 	status = reach(f, REACH_ONLY);
+	if (status == EXIT_OK && filter.pool != NULL)
+		status = pools_check(f, filter.pool);
 	if (status == EXIT_OK && s.n == 0)
 		status = find_some(f, filter, how != FUTURED_CANCEL_PENDING, &s);
 	if (status == EXIT_OK)

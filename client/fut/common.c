@@ -1,12 +1,15 @@
 /* What is the same for every verb. */
 #include "client/fut/common.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <errno.h>
 #include <unistd.h>
 
+#include "client/fut/json.h"
+#include "client/fut/pools.h"
+#include "client/fut/show.h"
 #include "client/fut/text.h"
 
 enum { KEY_JSON = 1000, KEY_COLOR, KEY_NO_START, KEY_TOKEN_FILE, KEY_TLS_CA, KEY_TLS_CERT, KEY_TLS_KEY };
@@ -139,11 +142,51 @@ fut_note(const struct fut *f, const char *fmt, ...)
 	va_end(ap);
 }
 
-int
-fut_lost(struct fut *f)
+void
+fut_error(const struct fut *f, enum futured_status status, const char *fmt, ...)
 {
-	fut_say(f, "%s", futured_error_text(f->c));
+	va_list ap;
+	char *text;
+	int len;
+
+	va_start(ap, fmt);
+	len = vasprintf(&text, fmt, ap);
+	va_end(ap);
+	need(len < 0 ? NULL : text);
+	if (f->json)
+		printf("{\"error\": {\"type\": \"%s\", \"message\": ", futured_status_name(status));
+	if (f->json)
+		jsonout_string(stdout, text, (size_t)len);
+	if (f->json)
+		puts("}}");
+	else
+		fut_say(f, "%s", text);
+	free(text);
+}
+
+int
+fut_lost_ids(struct fut *f, enum futured_status status, uint64_t *ids, size_t n)
+{
+	const char *why = futured_error_text(f->c);
+	char *text;
+
+	/* What the daemon says begins with its name for it; what only we can know is a sentence. */
+	if (status < FUTURED_TASK && !f->json)
+		fut_say(f, "%s: %s", futured_status_name(status), why);
+	else if (status != FUTURED_LOST || n == 0)
+		fut_error(f, status, "%s%s", status == FUTURED_LOST ? "lost the daemon: " : "", why);
+	else {
+		text = show_ids(ids, n);
+		fut_error(f, status, "lost the daemon; `fut show %s` tells what became of %s", text, n == 1 ? text : "them");
+		free(text);
+	}
 	return fut_failed(f);
+}
+
+int
+fut_lost(struct fut *f, enum futured_status status)
+{
+	return fut_lost_ids(f, status, NULL, 0);
 }
 
 /* Some runtimes have no more of a traceback than the error once more. */
@@ -162,8 +205,13 @@ has_traceback(const struct futured_error *e)
 void
 fut_say_error(const struct fut *f, const struct futured_error *e)
 {
-	fut_say(f, "%.*s: %.*s%s", (int)e->type_len, e->type, (int)e->message_len, e->message,
-		e->status == FUTURED_UNKNOWN_POOL ? "; `fut pool ls` lists the pools" : "");
+	if (f->json) {
+		fputs("{\"error\": ", stdout);
+		jsonout_error(stdout, e);
+		puts("}");
+		return;
+	}
+	fut_say(f, "%.*s: %.*s", (int)e->type_len, e->type, (int)e->message_len, e->message);
 	if (has_traceback(e) && !f->quiet) {
 		text_visible(stderr, e->traceback, e->traceback_len, TEXT_LINES);
 		if (e->traceback[e->traceback_len - 1] != '\n')
@@ -176,10 +224,14 @@ fut_refused(struct fut *f, const struct futured_reply *reply)
 {
 	struct futured_error e;
 
-	if (reply != NULL && futured_reply_error(reply, &e))
-		fut_say_error(f, &e);
+	if (reply == NULL || !futured_reply_error(reply, &e))
+		return fut_lost(f, futured_is_connected(f->c) ? FUTURED_SYSTEM : FUTURED_LOST);
+	if (e.status == FUTURED_LOST)
+		return fut_lost(f, FUTURED_LOST);
+	if (e.status == FUTURED_UNKNOWN_POOL && !f->json)
+		pools_unknown_in(f, e.message, e.message_len);
 	else
-		fut_say(f, "%s", futured_error_text(f->c));
+		fut_say_error(f, &e);
 	return fut_failed(f);
 }
 

@@ -217,9 +217,8 @@ daemon_backup(struct args *a)
 	free(here);
 	if (n >= (int)sizeof path)
 		return args_wrong(f, "backup: the path is too long");
-	int status = futured_callf(f->c, &reply, "backup", "s", path) == FUTURED_OK ? EXIT_OK : fut_refused(f, reply);
-	futured_reply_free(reply);
-	return status;
+	enum futured_status called = futured_callf(f->c, &reply, "backup", "s", path);
+	return action_simple(a, called, reply);
 }
 
 static int
@@ -230,10 +229,7 @@ daemon_drain(struct args *a)
 	struct futured_reply *reply;
 	enum futured_status called = d->timeout >= 0 ? futured_callf(f->c, &reply, "drain", "d", d->timeout) :
 		futured_callf(f->c, &reply, "drain", "");
-	int status = called == FUTURED_OK ? EXIT_OK : fut_refused(f, reply);
-
-	futured_reply_free(reply);
-	return status;
+	return action_simple(a, called, reply);
 }
 
 /* Until the process that answered is gone; the connection ends a little earlier. */

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "client/fut/args.h"
+#include "client/fut/pools.h"
 #include "client/fut/reach.h"
 #include "client/fut/writer.h"
 
@@ -25,11 +26,13 @@ on_event(struct futured *c, const char *method, struct futured_value params, voi
 static int
 follow(struct fut *f)
 {
+	enum futured_status heard;
+
 	while (fut_flush()) {
 		struct pollfd p[2] = { { futured_fd(f->c), futured_events(f->c), 0 }, { STDOUT_FILENO, 0, 0 } };
 
-		if (futured_process(f->c) != FUTURED_OK)
-			return fut_lost(f);
+		if ((heard = futured_process(f->c)) != FUTURED_OK)
+			return fut_lost(f, heard);
 		if (poll(p, 2, futured_timeout_ms(f->c)) > 0 && (p[1].revents & (POLLERR | POLLNVAL)) != 0)
 			break;
 	}
@@ -53,7 +56,7 @@ events_main(struct fut *f, int argc, char **argv)
 			return a.status;
 	if (!args_expect(&a, 0, 0))
 		return a.status;
-	if ((status = reach(f, REACH_ONLY)) != EXIT_OK)
+	if ((status = reach(f, REACH_ONLY)) != EXIT_OK || (pool != NULL && (status = pools_check(f, pool)) != EXIT_OK))
 		return status;
 	futured_on_notification(f->c, on_event, f);
 	asked = pool != NULL ? futured_callf(f->c, &reply, "events", "{ss}", "pool", pool) : futured_callf(f->c, &reply, "events", "{}");

@@ -84,9 +84,13 @@ int fut_usage(const struct fut *f);
 void fut_say(const struct fut *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The same unless -q. */
 void fut_note(const struct fut *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* Says what went wrong with the connection's last call; returns fut_failed or EXIT_NO_DAEMON. */
-int fut_lost(struct fut *f);
-/* Says the error of a reply. */
+/* Says an error: with --json {"error": {"type", "message"}} on stdout, else as fut_say. */
+void fut_error(const struct fut *f, enum futured_status status, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* Says what went wrong with the connection's last call, which returned `status`; returns fut_failed. */
+int fut_lost(struct fut *f, enum futured_status status);
+/* The same, and where the connection ended, how to learn what became of these; sorts them. */
+int fut_lost_ids(struct fut *f, enum futured_status status, uint64_t *ids, size_t n);
+/* Says the error of a reply, as fut_error. Not in a callback: it may look which pools there are. */
 int fut_refused(struct fut *f, const struct futured_reply *reply);
 void fut_say_error(const struct fut *f, const struct futured_error *e);
 /* malloc that ends the program with a sentence: a command line has nothing better to do without memory. */

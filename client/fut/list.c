@@ -122,8 +122,10 @@ list_each(struct fut *f, const struct list_filter *filter, bool (*each)(struct f
 		struct futured_value inside, map;
 
 		if (ask_page(f, filter, after, &reply) != FUTURED_OK) {
+			int status = fut_refused(f, reply);
+
 			futured_reply_free(reply);
-			return fut_lost(f);
+			return status;
 		}
 		if (!futured_value_array(futured_reply_value(reply), &n, &inside))
 			n = 0;

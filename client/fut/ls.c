@@ -8,6 +8,7 @@
 
 #include "client/fut/args.h"
 #include "client/fut/list.h"
+#include "client/fut/pools.h"
 #include "client/fut/reach.h"
 #include "client/fut/show.h"
 #include "client/fut/writer.h"
@@ -86,12 +87,21 @@ on_page(struct futured_value map, void *data)
 	return true;
 }
 
+/* Nothing was found of a pool: there may be none. One that is gone may have left futures. */
+static int
+check_pool(struct ls *ls, size_t found)
+{
+	return found == 0 && ls->filter.pool != NULL ? pools_check(ls->f, ls->filter.pool) : EXIT_OK;
+}
+
 static int
 list_once(struct ls *ls)
 {
 	struct table *t = table_new(ls->f, columns);
 	int status = list_each(ls->f, &ls->filter, on_page, t);
 
+	if (status == EXIT_OK)
+		status = check_pool(ls, table_rows(t));
 	table_end(t, status == EXIT_OK ? "no futures" : NULL);
 	return status;
 }
@@ -106,7 +116,7 @@ on_id(struct futured_value map, void *data)
 
 	ls->counted++;
 	if (ls->ids && futured_find_uint(map, "id", &id))
-		printf("%" PRIu64 "\n", id);
+		printf(ls->f->json ? "{\"id\": %" PRIu64 "}\n" : "%" PRIu64 "\n", id);
 	return true;
 }
 
@@ -115,6 +125,8 @@ list_ids(struct ls *ls)
 {
 	int status = list_each(ls->f, &ls->filter, on_id, ls);
 
+	if (status == EXIT_OK)
+		status = check_pool(ls, ls->counted);
 	if (status == EXIT_OK && ls->count)
 		printf(ls->f->json ? "{\"count\": %" PRIu64 "}\n" : "%" PRIu64 "\n", ls->counted);
 	return status;
@@ -202,9 +214,12 @@ list_watch(struct ls *ls)
 {
 	struct watch w = { .ls = ls };
 	bool draws = ls->f->tty_out && !ls->f->json;
-	int status = EXIT_OK;
+	enum futured_status heard;
+	int status = ls->filter.pool != NULL ? list_each(ls->f, &ls->filter, on_id, ls) : EXIT_OK;
 
-	if (draws)
+	if (status == EXIT_OK)
+		status = check_pool(ls, ls->counted);
+	if (draws && status == EXIT_OK)
 		fputs("\033[H\033[2J", stdout);
 	while (status == EXIT_OK) {
 		struct pollfd p[2] = { { futured_fd(ls->f->c), POLLIN, 0 }, { draws ? -1 : STDOUT_FILENO, 0, 0 } };
@@ -215,8 +230,8 @@ list_watch(struct ls *ls)
 			continue;
 		if ((p[1].revents & (POLLERR | POLLNVAL)) != 0)
 			break; /* nobody reads it any more */
-		if (futured_process(ls->f->c) != FUTURED_OK)
-			status = fut_lost(ls->f);
+		if ((heard = futured_process(ls->f->c)) != FUTURED_OK)
+			status = fut_lost(ls->f, heard);
 	}
 	free(w.seen);
 	return status;

@@ -238,6 +238,7 @@ send_block(struct map *m)
 	struct block *b = need(calloc(1, sizeof *b + most * sizeof b->items[0]));
 	struct futured_pack *args = m->scratch, *p = m->params;
 	struct filling next = { 0 };
+	enum futured_status status;
 	char *program = NULL;
 
 	futured_pack_reset(args);
@@ -259,9 +260,9 @@ send_block(struct map *m)
 	m->flying += b->count;
 	map_pack(m, program, args, b->count, p);
 	free(program);
-	if (futured_request(m->f->c, m->template.varies ? "submit" : "map", p, on_accepted, b, NULL) != FUTURED_OK) {
+	if ((status = futured_request(m->f->c, m->template.varies ? "submit" : "map", p, on_accepted, b, NULL)) != FUTURED_OK) {
 		m->refused = true;
-		m->status = fut_lost(m->f);
+		m->status = fut_lost(m->f, status);
 	}
 }
 
@@ -326,15 +327,30 @@ patience(const struct map *m)
 	return m->calm && (wait < 0 || wait > CALM_MS) ? CALM_MS : wait;
 }
 
+static int
+say_lost(struct map *m, enum futured_status status)
+{
+	char of[32] = "";
+
+	if (status != FUTURED_LOST)
+		return fut_lost(m->f, status);
+	if (m->items.total > 0)
+		snprintf(of, sizeof of, " of %" PRIu64, m->items.total - m->skipped);
+	fut_error(m->f, status, "lost the daemon; %" PRIu64 "%s were done%s", m->done, of,
+		m->joblog != NULL ? ", and --resume goes on where the joblog ends" : "");
+	return EXIT_FAILED;
+}
+
 static void
 hear(struct map *m)
 {
 	uint64_t before = m->done;
+	enum futured_status status;
 
-	if (futured_process(m->f->c) != FUTURED_OK) {
+	if ((status = futured_process(m->f->c)) != FUTURED_OK) {
 		m->lost = true;
 		progress_break(&m->progress);
-		m->status = fut_lost(m->f);
+		m->status = say_lost(m, status);
 	}
 	m->calm = m->done > before && m->flying >= CALM_FROM;
 }
@@ -399,7 +415,7 @@ finish(struct map *m)
 	progress_hide(&m->progress);
 	if (m->refusal != NULL && !m->lost) {
 		progress_break(&m->progress);
-		m->status = task_refused(m->f, m->pool, futured_reply_status(m->refusal), m->refusal);
+		m->status = m->f->json ? EXIT_FAILED : task_refused(m->f, m->pool, futured_reply_status(m->refusal), m->refusal);
 	}
 	if (m->left) {
 		progress_break(&m->progress);

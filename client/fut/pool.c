@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "client/fut/action.h"
-#include "client/fut/reach.h"
+#include "client/fut/pools.h"
 #include "client/fut/show.h"
 #include "client/fut/writer.h"
 
@@ -127,18 +127,7 @@ pool_show(struct args *a)
 				status = EXIT_OK;
 			}
 	if (status != EXIT_OK)
-		fut_say(f, "UnknownPoolError: there is no pool '%s'; `fut pool ls` lists the pools", a->operands[0]);
-	futured_reply_free(reply);
-	return status;
-}
-
-static int
-pool_simple(struct fut *f, enum futured_status called, struct futured_reply *reply)
-{
-	int status = called == FUTURED_OK ? EXIT_OK : fut_refused(f, reply);
-
-	if (called == FUTURED_OK && f->json)
-		puts("{}");
+		pools_unknown(f, a->operands[0]);
 	futured_reply_free(reply);
 	return status;
 }
@@ -150,7 +139,7 @@ pool_pause(struct args *a)
 	struct futured_reply *reply;
 	enum futured_status called = futured_callf(f->c, &reply, "pause", "s", a->operands[0]);
 
-	return pool_simple(f, called, reply);
+	return action_simple(a, called, reply);
 }
 
 static int
@@ -160,7 +149,7 @@ pool_resume(struct args *a)
 	struct futured_reply *reply;
 	enum futured_status called = futured_callf(f->c, &reply, "resume", "s", a->operands[0]);
 
-	return pool_simple(f, called, reply);
+	return action_simple(a, called, reply);
 }
 
 static int
@@ -175,7 +164,7 @@ pool_drain(struct args *a)
 		called = futured_callf(f->c, &reply, "drain", "d{ss}", *timeout, "pool", a->operands[0]);
 	else
 		called = futured_callf(f->c, &reply, "drain", "n{ss}", "pool", a->operands[0]);
-	return pool_simple(f, called, reply);
+	return action_simple(a, called, reply);
 }
 
 static int
@@ -189,7 +178,7 @@ pool_resize(struct args *a)
 	if (!args_int(f, "resize", a->operands[1], 1, 1024, &n))
 		return EXIT_USAGE;
 	called = futured_callf(f->c, &reply, "resize", "sI", a->operands[0], n);
-	return pool_simple(f, called, reply);
+	return action_simple(a, called, reply);
 }
 
 static const struct action actions[] = {

@@ -254,7 +254,7 @@ on_output(struct futured *c, uint64_t id, const struct futured_output *o, void *
 		return;
 	if (o->error != NULL) {
 		w->failed = true;
-		w->status = fut_refused(w->f, o->error);
+		w->status = futured_reply_status(o->error) == FUTURED_LOST ? fut_lost_ids(w->f, FUTURED_LOST, &w->id, 1) : fut_refused(w->f, o->error);
 		return;
 	}
 	skip = o->offset < *seen ? *seen - o->offset : 0;
@@ -269,14 +269,15 @@ on_output(struct futured *c, uint64_t id, const struct futured_output *o, void *
 static int
 follow(struct follow *w, bool out, bool err)
 {
+	enum futured_status status;
 	uint64_t from = !err ? w->out_seen : !out ? w->err_seen : w->out_seen < w->err_seen ? w->out_seen : w->err_seen;
 
 	w->open = out + err;
-	if (futured_follow(w->f->c, w->id, out && err ? "both" : out ? "stdout" : "stderr", from, on_output, w) != FUTURED_OK)
-		return fut_lost(w->f);
+	if ((status = futured_follow(w->f->c, w->id, out && err ? "both" : out ? "stdout" : "stderr", from, on_output, w)) != FUTURED_OK)
+		return fut_lost_ids(w->f, status, &w->id, 1);
 	while (w->open > 0 && !w->failed)
-		if (futured_step(w->f->c, -1) != FUTURED_OK && w->open > 0 && !w->failed)
-			return fut_lost(w->f);
+		if ((status = futured_step(w->f->c, -1)) != FUTURED_OK && w->open > 0 && !w->failed)
+			return fut_lost_ids(w->f, status, &w->id, 1);
 	return w->failed ? w->status : EXIT_OK;
 }
 

@@ -62,13 +62,13 @@ reach(struct fut *f, enum reach how)
 	if (status == FUTURED_NO_DAEMON && how == REACH_OR_START && !is_named(f)) {
 		if (!f->no_start)
 			return start_own(f);
-		fut_say(f, "no daemon answers, and --no-start or FUTURED_NO_START forbids to start one (%s)", futured_error_text(f->c));
+		fut_error(f, status, "no daemon answers, and --no-start or FUTURED_NO_START forbids to start one (%s)", futured_error_text(f->c));
 	} else if (status == FUTURED_NO_DAEMON && !is_named(f))
-		fut_say(f, "no daemon answers; run, submit, call and map start yours, and so does `fut daemon start` (%s)", futured_error_text(f->c));
+		fut_error(f, status, "no daemon answers; run, submit, call and map start yours, and so does `fut daemon start` (%s)", futured_error_text(f->c));
 	else if (status == FUTURED_NO_DAEMON)
-		fut_say(f, "no daemon answers (%s)", futured_error_text(f->c));
+		fut_error(f, status, "no daemon answers (%s)", futured_error_text(f->c));
 	else if (status != FUTURED_OK)
-		fut_say(f, "cannot connect: %s", futured_error_text(f->c));
+		fut_error(f, status, "cannot connect: %s", futured_error_text(f->c));
 	if (status == FUTURED_VALUE)
 		return fut_usage(f);
 	if (status == FUTURED_OK)

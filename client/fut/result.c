@@ -89,6 +89,7 @@ static int
 result_main(struct fut *f, int argc, char **argv)
 {
 	struct futured_reply *reply;
+	enum futured_status called;
 	const char *path = NULL;
 	uint64_t *ids = NULL;
 	double timeout = -1;
@@ -107,9 +108,9 @@ result_main(struct fut *f, int argc, char **argv)
 	if (n != 1)
 		status = args_wrong(f, "expected one id");
 	else if ((status = reach(f, REACH_ONLY)) == EXIT_OK) {
-		futured_result(f->c, ids[0], timeout, &reply);
-		if (reply == NULL)
-			status = fut_lost(f);
+		called = futured_result(f->c, ids[0], timeout, &reply);
+		if (reply == NULL || called == FUTURED_LOST)
+			status = fut_lost_ids(f, called, ids, 1);
 		else
 			status = path != NULL && !redirect(f, path) ? fut_failed(f) : print_result(f, ids[0], reply);
 		futured_reply_free(reply);

@@ -236,7 +236,7 @@ submit(struct run *r, struct task *t, char **operands, int count)
 		futured_on_done(r->f->c, on_done, r);
 		status = futured_request(r->f->c, "submit", p, on_submitted, r, NULL);
 		if (status != FUTURED_OK)
-			fut_lost(r->f);
+			fut_lost(r->f, status);
 	}
 	futured_options_free(o);
 	futured_pack_free(p);
@@ -265,6 +265,7 @@ turn(struct run *r, int stop)
 {
 	bool full = sink_waiting(&r->out.sink) > SINK_HIGH || sink_waiting(&r->err.sink) > SINK_HIGH;
 	struct futured *c = r->f->c;
+	enum futured_status heard;
 	struct pollfd p[5];
 
 	add_fd(&p[0], futured_fd(c), (short)(full ? futured_events(c) & ~POLLIN : futured_events(c)));
@@ -279,9 +280,9 @@ turn(struct run *r, int stop)
 		feed_read(&r->feed);
 	sink_flush(&r->out.sink);
 	sink_flush(&r->err.sink);
-	if (!full && futured_process(c) != FUTURED_OK && !r->refused && !is_over(r)) {
+	if (!full && (heard = futured_process(c)) != FUTURED_OK && !r->refused && !is_over(r)) {
 		r->refused = true;
-		r->status = fut_lost(r->f);
+		r->status = fut_lost_ids(r->f, heard, &r->id, r->id != 0);
 		return;
 	}
 	look_at_stdout(r);

@@ -125,7 +125,7 @@ task_take(struct task *t, int key, const char *value)
 	case TASK_RETRIES:
 		return took(args_int(f, "--retries", value, 0, 1000000, &t->retries));
 	case TASK_AFTER:
-		return took(args_ids(f, value, &t->after, &t->after_count));
+		return took(args_ids(f, "--after", value, &t->after, &t->after_count));
 	case TASK_LIMIT:
 		return take_limit(t, value);
 	default:
@@ -367,11 +367,15 @@ task_refused(struct fut *f, const char *pool, enum futured_status status, const 
 	int result = fut_failed(f);
 
 	if (kind != NULL && strcmp(kind, "command") != 0)
-		fut_say(f, "pool %s is of kind %s: it runs functions, not commands; `fut call %s FN ARG…` calls one", pool, kind, pool);
+		fut_error(f, status, "pool %s is of kind %s: it runs functions, not commands; `fut call %s FN ARG…` calls one", pool, kind, pool);
 	else if (reply != NULL)
 		result = fut_refused(f, reply);
+	else if (status == FUTURED_UNKNOWN_POOL)
+		result = pools_unknown(f, pool);
+	else if (status < FUTURED_TASK && !f->json)
+		fut_say(f, "%s: %s", futured_status_name(status), text);
 	else
-		fut_say(f, "%s", text);
+		fut_error(f, status, "%s", text);
 	free(text);
 	free(kind);
 	return result;

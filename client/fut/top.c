@@ -488,7 +488,7 @@ top_main(struct fut *f, int argc, char **argv)
 	signal = run(&t, stop);
 	top_draw_end();
 	if (t.lost)
-		status = fut_lost(f);
+		status = fut_lost(f, FUTURED_LOST);
 	else if (signal != 0)
 		status = EXIT_SIGNALLED + signal;
 	top_forget(&t.look);

@@ -62,6 +62,8 @@ on_exception(struct futured *c, const struct futured_reply *reply, void *data)
 static int
 ask_outcomes(struct wait *w, const bool *done)
 {
+	enum futured_status status;
+
 	for (size_t i = 0; i < w->n || w->answered < w->asked;) {
 		if (i < w->n && w->asked - w->answered < AT_ONCE) {
 			struct asked *a;
@@ -70,14 +72,14 @@ ask_outcomes(struct wait *w, const bool *done)
 				a = need(malloc(sizeof *a));
 				*a = (struct asked){ w, w->ids[i] };
 				w->asked++;
-				if (futured_requestf(w->f->c, on_exception, a, "exception", "ui", w->ids[i], 0) != FUTURED_OK)
-					return fut_lost(w->f);
+				if ((status = futured_requestf(w->f->c, on_exception, a, "exception", "ui", w->ids[i], 0)) != FUTURED_OK)
+					return fut_lost_ids(w->f, status, w->ids, w->n);
 			}
 			i++;
 			continue;
 		}
-		if (futured_step(w->f->c, -1) != FUTURED_OK)
-			return fut_lost(w->f);
+		if ((status = futured_step(w->f->c, -1)) != FUTURED_OK)
+			return fut_lost_ids(w->f, status, w->ids, w->n);
 	}
 	return EXIT_OK;
 }
@@ -98,10 +100,11 @@ static int
 wait_many(struct wait *w)
 {
 	bool *done = need(calloc(w->n, sizeof *done));
+	enum futured_status waited;
 	int status = EXIT_OK;
 
-	if (futured_wait(w->f->c, w->ids, w->n, w->when, w->timeout, done) != FUTURED_OK)
-		status = fut_lost(w->f);
+	if ((waited = futured_wait(w->f->c, w->ids, w->n, w->when, w->timeout, done)) != FUTURED_OK)
+		status = fut_lost_ids(w->f, waited, w->ids, w->n);
 	if (status == EXIT_OK)
 		status = ask_outcomes(w, done);
 	if (status == EXIT_OK && !is_fulfilled(w, done)) {
@@ -118,14 +121,15 @@ static int
 wait_one(struct wait *w)
 {
 	struct futured_reply *reply;
+	enum futured_status waited = futured_exception(w->f->c, w->ids[0], w->timeout, &reply);
 	struct futured_error e;
 	int status = EXIT_OK;
 
-	if (futured_exception(w->f->c, w->ids[0], w->timeout, &reply) == FUTURED_TIMEOUT) {
+	if (waited == FUTURED_TIMEOUT) {
 		fut_note(w->f, "timed out; %" PRIu64 " goes on", w->ids[0]);
 		status = EXIT_TIMED_OUT;
-	} else if (reply == NULL)
-		status = fut_lost(w->f);
+	} else if (reply == NULL || waited == FUTURED_LOST)
+		status = fut_lost_ids(w->f, waited, w->ids, 1);
 	else if (futured_reply_error(reply, &e)) {
 		status = outcome_status_of(&e);
 		if (w->f->json && e.status == FUTURED_CANCELLED)

@@ -842,7 +842,7 @@ def test_a_command_in_a_pool_of_functions_is_told_how_to_call_one(fut, daemon, v
 
 def test_a_refusal_of_map_is_said_once(sf):
     done = sf.run("map", "-p", "nosuch", "true", ":::", "a", "b")
-    assert done.returncode == 1 and done.stderr == b"fut: UnknownPoolError: there is no pool 'nosuch'; `fut pool ls` lists the pools\n"
+    assert done.returncode == 1 and done.stderr == b"fut: there is no pool 'nosuch'; `fut pool ls` lists the pools\n"
     assert [line["status"] for line in sf.json("map", "-p", "nosuch", "true", ":::", "a", "b")] == [125, 125]
 
 
@@ -907,6 +907,67 @@ def test_daemon_stop_wait_lets_tasks_finish(fut, daemon):
     fut.submit("sh", "-c", "sleep 0.3; touch " + path)
     fut.ok("daemon", "stop", "--wait")
     assert daemon.await_end() == 0 and os.path.exists(path)
+
+
+# The same words in every verb
+
+@pytest.mark.parametrize("args", [["run", "-p", "shel", "true"], ["submit", "-p", "shel", "true"], ["call", "shel", "f"], ["map", "-p", "shel", "true", ":::", "1"], ["ls", "-p", "shel"],
+                                  ["ls", "-p", "shel", "--count"], ["ls", "-p", "shel", "--watch"], ["cancel", "-p", "shel"], ["events", "-p", "shel"], ["pool", "pause", "shel"],
+                                  ["pool", "show", "shel"], ["bench", "--seconds", "10ms", "shel", "f"]], ids=" ".join)
+def test_an_unknown_pool_is_told_in_the_same_words(sf, args):
+    done = sf.run(*args)
+    assert done.returncode == (125 if args[0] == "run" else 1) and done.stderr == b"fut: there is no pool 'shel'; did you mean 'shell'?\n"
+    done = sf.run("--json", *args)
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert told["error"] == {"type": "UnknownPoolError", "message": "there is no pool 'shel'"} and done.stderr == b""
+
+
+def test_a_pool_that_is_like_none_is_told_with_where_they_are_listed(sf):
+    assert sf.run("ls", "-p", "zzzzzzz").stderr == b"fut: there is no pool 'zzzzzzz'; `fut pool ls` lists the pools\n"
+
+
+@pytest.mark.parametrize("args, type", [(["show", "4000000000"], "UnknownFutureError"), (["wait", "4000000000"], "UnknownFutureError"), (["logs", "4000000000"], "UnknownFutureError"),
+                                        (["retry", "4000000000"], "UnknownFutureError"), (["submit", "--nice", "-5", "-p", "nosuch", "true"], "UnknownPoolError"),
+                                        (["pool", "resize", "nosuch", "3"], "UnknownPoolError"), (["call", "shell", "false"], "ExitError")], ids=lambda v: " ".join(v) if isinstance(v, list) else None)
+def test_an_error_in_json_is_an_object_on_stdout(sf, args, type):
+    done = sf.run("--json", *args)
+    assert json.loads(done.stdout)["error"]["type"] == type and done.stderr == b"" and done.returncode in (1, 125)
+
+
+def test_no_daemon_in_json(tmp_path):
+    for args in (["run", "true"], ["ls"], ["daemon", "ping"]):
+        done = Fut(str(tmp_path), str(tmp_path / "none.sock")).run("--json", *args)
+        assert json.loads(done.stdout)["error"]["type"] == "NoDaemonError" and done.stderr == b""
+
+
+def test_what_has_no_answer_is_an_empty_object(sf):
+    assert sf.json("daemon", "drain") == [{}]
+    assert sf.json("pool", "pause", "one") == [{}] == sf.json("pool", "resume", "one")
+
+
+def test_an_option_with_ids_is_named(sf):
+    assert b"submit: --after: expected an id" in sf.run("submit", "--after", "x", "true").stderr
+
+
+def test_the_daemons_end_tells_how_to_go_on(launch):
+    """What was lost is known when it is there again."""
+    daemon = launch({"store": "sqlite"})
+    fut = Fut(daemon.directory, daemon.address)
+    verbs = {"run": ["run", "sleep", "100"], "map": ["map", "--joblog", "log", "sleep", ":::", "100", "100"], "wait": ["wait", "1"], "several": ["wait", "1", "2"],
+             "result": ["result", "1"], "logs": ["logs", "-f", "1"]}
+    started = {}
+    for name, args in verbs.items():
+        started[name] = fut.start(*args)
+        if name in ("run", "map"):
+            eventually(lambda: len(fut.json("ls")) == (1 if name == "run" else 3))
+    eventually(lambda: fut.json("daemon", "stats")[0]["connections"] >= 7)
+    daemon.kill()
+    told = {name: process.communicate(timeout=40)[1].decode() for name, process in started.items()}
+    assert {name: process.returncode for name, process in started.items()} == {"run": 125, "wait": 125, "several": 125, "result": 125, "logs": 1, "map": 1}
+    for name in ("run", "wait", "result", "logs"):
+        assert told[name] == "fut: lost the daemon; `fut show 1` tells what became of 1\n", told
+    assert told["several"] == "fut: lost the daemon; `fut show 1-2` tells what became of them\n"
+    assert told["map"].startswith("fut: lost the daemon; 0 of 2 were done, and --resume goes on where the joblog ends\n"), told
 
 
 # Starting one's own
