@@ -6,8 +6,9 @@
 #include "client/fut/list.h"
 #include "client/fut/pools.h"
 #include "client/fut/reach.h"
+#include "client/fut/show.h"
 
-enum { CANCEL_ASK = OPTION_LONG, CANCEL_GRACE, BLOCK = 100000, ASK_MOST = 1000 };
+enum { CANCEL_ASK = OPTION_LONG, CANCEL_GRACE, BLOCK = 100000, FEW = 5 };
 
 struct some {
 	uint64_t *ids;
@@ -25,70 +26,205 @@ on_future(struct futured_value map, void *data)
 	return true;
 }
 
-/* All that is not done yet, of a pool or with a tag. */
+static bool
+on_count(struct futured_value map, void *data)
+{
+	(void)map;
+	++*(size_t *)data;
+	return true;
+}
+
+static struct futured_pack *
+pack_ids(const uint64_t *ids, size_t n)
+{
+	struct futured_pack *p = need(futured_pack_new());
+
+	futured_pack_ids(p, ids, n);
+	return p;
+}
+
+/* ---- what became of them ---- */
+
+enum fate { FATE_CANCELLED, FATE_RUNNING, FATE_FINISHED, FATE_OTHER, FATES };
+
+static enum fate
+fate_of(struct futured_value state)
+{
+	if (futured_value_is_str(state, "RUNNING"))
+		return FATE_RUNNING;
+	if (futured_value_is_str(state, "FINISHED"))
+		return FATE_FINISHED;
+	return futured_value_is_str(state, "CANCELLED") ? FATE_CANCELLED : FATE_OTHER;
+}
+
+/* Of all of them, in one go; OTHER where that is not to be had. */
+static void
+ask_fates(struct fut *f, const uint64_t *ids, size_t n, enum fate *fate)
+{
+	struct futured_value inside = { 0 }, state;
+	struct futured_pack *p = pack_ids(ids, n);
+	struct futured_reply *reply = NULL;
+	size_t count;
+
+	if (futured_call(f->c, "state", p, -1, &reply) == FUTURED_OK)
+		futured_value_array(futured_reply_value(reply), &count, &inside);
+	for (size_t i = 0; i < n; i++)
+		fate[i] = inside.at != NULL && futured_value_next(&inside, &state) ? fate_of(state) : FATE_OTHER;
+	futured_reply_free(reply);
+	futured_pack_free(p);
+}
+
+/* One that is asked to stop may have done so before we look again, so those are looked at before. */
 static int
-find_some(struct fut *f, struct list_filter filter, bool running, struct some *s)
+cancel_block(struct fut *f, const uint64_t *ids, size_t n, enum futured_how how, double grace, enum fate *fate)
+{
+	bool *cancelled = need(calloc(n + 1, sizeof *cancelled)), all = true;
+	enum futured_status called;
+
+	if (how == FUTURED_CANCEL_ASK)
+		ask_fates(f, ids, n, fate);
+	called = futured_cancel(f->c, ids, n, how, grace, cancelled);
+	for (size_t i = 0; i < n; i++)
+		all &= cancelled[i];
+	if (called == FUTURED_OK && how != FUTURED_CANCEL_ASK && !all)
+		ask_fates(f, ids, n, fate);
+	for (size_t i = 0; i < n; i++)
+		fate[i] = cancelled[i] ? FATE_CANCELLED : fate[i];
+	free(cancelled);
+	return called == FUTURED_OK ? EXIT_OK : fut_lost(f, called);
+}
+
+static const char *
+fate_text(enum fate fate, enum futured_how how)
+{
+	switch (fate) {
+	case FATE_CANCELLED:
+		return "is cancelled";
+	case FATE_RUNNING:
+		return how == FUTURED_CANCEL_ASK ? "was asked to stop" : "is running; --kill stops it";
+	case FATE_FINISHED:
+		return "has finished already";
+	default:
+		return "is not pending any more";
+	}
+}
+
+/* Many in one line. */
+static void
+say_many(struct fut *f, const size_t count[FATES], size_t running, enum futured_how how)
+{
+	char *text = NULL;
+	size_t size, asked = how == FUTURED_CANCEL_ASK ? count[FATE_RUNNING] : 0, left = running + count[FATE_RUNNING] - asked;
+	FILE *out = need(open_memstream(&text, &size));
+
+	fprintf(out, "%zu cancelled", count[FATE_CANCELLED]);
+	if (asked > 0)
+		fprintf(out, ", %zu %s asked to stop", asked, asked == 1 ? "was" : "were");
+	if (left > 0)
+		fprintf(out, ", %zu %s running (--kill stops %s)", left, left == 1 ? "is" : "are", left == 1 ? "it" : "them");
+	if (count[FATE_FINISHED] + count[FATE_OTHER] > 0)
+		fprintf(out, ", %zu had finished already", count[FATE_FINISHED] + count[FATE_OTHER]);
+	if (fclose(out) != 0)
+		need(NULL);
+	fut_note(f, "%s", text);
+	free(text);
+}
+
+static bool
+is_as_wanted(enum fate fate, enum futured_how how)
+{
+	return fate == FATE_CANCELLED || (how == FUTURED_CANCEL_ASK && fate == FATE_RUNNING);
+}
+
+/* `running` are those that were not meant. */
+static int
+report(struct fut *f, const struct some *s, const enum fate *fate, size_t running, enum futured_how how)
+{
+	size_t count[FATES] = { 0 };
+	int status = EXIT_OK;
+
+	for (size_t i = 0; i < s->n; i++) {
+		count[fate[i]]++;
+		if (!is_as_wanted(fate[i], how))
+			status = EXIT_FAILED;
+		if (f->json)
+			printf("{\"id\": %" PRIu64 ", \"cancelled\": %s}\n", s->ids[i], fate[i] == FATE_CANCELLED ? "true" : "false");
+		else if (s->n <= FEW)
+			fut_note(f, "%" PRIu64 " %s", s->ids[i], fate_text(fate[i], how));
+	}
+	if (!f->json && s->n > FEW)
+		say_many(f, count, running, how);
+	else if (!f->json && running > 0)
+		fut_note(f, "%zu %s running; --kill stops %s", running, running == 1 ? "is" : "are", running == 1 ? "it" : "them");
+	return status;
+}
+
+static int
+cancel_some(struct fut *f, const struct some *s, size_t running, enum futured_how how, double grace)
+{
+	enum fate *fate = need(calloc(s->n + 1, sizeof *fate));
+	int status = EXIT_OK;
+
+	for (size_t at = 0; at < s->n && status == EXIT_OK; at += BLOCK)
+		status = cancel_block(f, s->ids + at, s->n - at < BLOCK ? s->n - at : BLOCK, how, grace, fate + at);
+	if (status == EXIT_OK)
+		status = report(f, s, fate, running, how);
+	free(fate);
+	return status;
+}
+
+/* ---- of a pool, with a tag ---- */
+
+/* All that is not done yet; of what runs only how much there is, where that goes on. */
+static int
+find_some(struct fut *f, struct list_filter filter, enum futured_how how, struct some *s, size_t *running)
 {
 	int status;
 
 	filter.state = "PENDING";
 	status = list_each(f, &filter, on_future, s);
 	filter.state = "RUNNING";
-	return status == EXIT_OK && running ? list_each(f, &filter, on_future, s) : status;
+	if (status != EXIT_OK)
+		return status;
+	return how == FUTURED_CANCEL_PENDING ? list_each(f, &filter, on_count, running) : list_each(f, &filter, on_future, s);
 }
 
-/* What it is, where it was not cancelled; NULL where that is not to be had, or not worth another question. */
-static const char *
-say_state(struct fut *f, uint64_t id, size_t among)
+/* Nothing is left of them, or there never was. */
+static int
+say_none(struct fut *f, struct list_filter filter, size_t running)
 {
-	enum futured_state state;
+	const char *pool = filter.pool != NULL ? filter.pool : "", *in = filter.pool != NULL ? " in pool " : "";
+	size_t known = 0;
+	int status = filter.pool != NULL ? pools_check(f, filter.pool) : EXIT_OK;
 
-	if (among > ASK_MOST || f->quiet || futured_state(f->c, id, &state) != FUTURED_OK)
-		return "is not pending any more; --kill stops a running one";
-	switch (state) {
-	case FUTURED_RUNNING:
-		return "is running; --kill stops it";
-	case FUTURED_FINISHED:
-		return "has finished already";
-	case FUTURED_STATE_CANCELLED:
-		return "was cancelled already";
-	default:
-		return "is not cancelled";
+	filter.most = 1;
+	if (status == EXIT_OK && filter.tag != NULL)
+		status = list_each(f, &filter, on_count, &known);
+	if (status != EXIT_OK)
+		return status;
+	if (filter.tag != NULL && known == 0) {
+		fut_error(f, FUTURED_VALUE, "nothing%s%s has the tag '%s'", in, pool, filter.tag);
+		return EXIT_FAILED;
 	}
-}
-
-static void
-say_cancelled(struct fut *f, uint64_t id, bool cancelled, enum futured_how how, size_t among)
-{
 	if (f->json)
-		printf("{\"id\": %" PRIu64 ", \"cancelled\": %s}\n", id, cancelled ? "true" : "false");
-	else if (cancelled)
-		fut_note(f, "%" PRIu64 " is cancelled", id);
-	else if (how == FUTURED_CANCEL_ASK)
-		fut_note(f, "%" PRIu64 " was asked to stop, if it runs", id);
+		return EXIT_OK;
+	if (running > 0)
+		fut_note(f, "nothing%s%s waits; %zu %s running (--kill stops %s)", in, pool, running, running == 1 ? "is" : "are", running == 1 ? "it" : "them");
 	else
-		fut_note(f, "%" PRIu64 " %s", id, say_state(f, id, among));
+		fut_note(f, "nothing%s%s is left to cancel", in, pool);
+	return EXIT_OK;
 }
 
 static int
-cancel_some(struct fut *f, const struct some *s, enum futured_how how, double grace)
+cancel_these(struct fut *f, struct list_filter filter, enum futured_how how, double grace)
 {
-	bool *cancelled = need(calloc(s->n + 1, sizeof *cancelled));
-	enum futured_status called;
-	int status = EXIT_OK;
+	struct some s = { 0 };
+	size_t running = 0;
+	int status = find_some(f, filter, how, &s, &running);
 
-	for (size_t at = 0; at < s->n && status == EXIT_OK; at += BLOCK) {
-		size_t n = s->n - at < BLOCK ? s->n - at : BLOCK;
-
-		if ((called = futured_cancel(f->c, s->ids + at, n, how, grace, cancelled + at)) != FUTURED_OK)
-			status = fut_lost(f, called);
-		for (size_t i = at; status == EXIT_OK && i < at + n; i++)
-			say_cancelled(f, s->ids[i], cancelled[i], how, s->n);
-	}
-	for (size_t i = 0; i < s->n && status == EXIT_OK; i++)
-		if (!cancelled[i] && how != FUTURED_CANCEL_ASK)
-			status = EXIT_FAILED;
-	free(cancelled);
+	if (status == EXIT_OK)
+		status = s.n > 0 ? cancel_some(f, &s, running, how, grace) : say_none(f, filter, running);
+	free(s.ids);
 	return status;
 }
 
@@ -130,12 +266,8 @@ cancel_main(struct fut *f, int argc, char **argv)
 	} else if (!args_expect(&a, 0, 0))
 		return a.status;
 	status = reach(f, REACH_ONLY);
-	if (status == EXIT_OK && filter.pool != NULL)
-		status = pools_check(f, filter.pool);
-	if (status == EXIT_OK && s.n == 0)
-		status = find_some(f, filter, how != FUTURED_CANCEL_PENDING, &s);
 	if (status == EXIT_OK)
-		status = cancel_some(f, &s, how, grace);
+		status = s.n > 0 ? cancel_some(f, &s, 0, how, grace) : cancel_these(f, filter, how, grace);
 	free(s.ids);
 	return status;
 }
@@ -163,6 +295,8 @@ const struct verb verb_cancel = {
 
 /* ---- release, retry ---- */
 
+enum { RELEASE_ASKED = 1000 };
+
 static bool
 begin(struct fut *f, int argc, char **argv, struct some *s, int *status)
 {
@@ -177,35 +311,54 @@ begin(struct fut *f, int argc, char **argv, struct some *s, int *status)
 	return *status == EXIT_OK;
 }
 
-static struct futured_pack *
-pack_ids(const struct some *s)
+/* Those that are forgotten only when they end: `state` refuses them all if one is not to be had, so they are asked for one by one. */
+static size_t
+count_unfinished(struct fut *f, const struct some *s, uint64_t *ids)
 {
-	struct futured_pack *p = need(futured_pack_new());
+	enum futured_state state;
+	size_t n = 0;
 
-	futured_pack_ids(p, s->ids, s->n);
-	return p;
+	for (size_t i = 0; i < s->n && i < RELEASE_ASKED; i++)
+		if (futured_state(f->c, s->ids[i], &state) == FUTURED_OK && (state == FUTURED_PENDING || state == FUTURED_RUNNING))
+			ids[n++] = s->ids[i];
+	return n;
+}
+
+static void
+say_released(struct fut *f, uint64_t released, uint64_t *later, size_t n)
+{
+	char *text = show_ids(later, n);
+
+	/* The daemon counts those that it will forget. */
+	released -= released > n ? n : released;
+	if (f->json)
+		printf("{\"released\": %" PRIu64 "}\n", released);
+	else if (released > 0 || n == 0)
+		fut_note(f, "%" PRIu64 " released", released);
+	if (!f->json && n > 0)
+		fut_note(f, "%s %s forgotten when %s", text, n == 1 ? "is" : "are", n == 1 ? "it ends" : "they end");
+	free(text);
 }
 
 static int
 release_main(struct fut *f, int argc, char **argv)
 {
+	uint64_t n = 0, later[RELEASE_ASKED];
 	struct futured_reply *reply;
 	struct futured_pack *p;
 	struct some s = { 0 };
-	uint64_t n = 0;
+	size_t unfinished;
 	int status;
 
 	if (!begin(f, argc, argv, &s, &status))
 		return status;
-	p = pack_ids(&s);
+	unfinished = f->json || f->quiet ? 0 : count_unfinished(f, &s, later);
+	p = pack_ids(s.ids, s.n);
 	if (futured_call(f->c, "release", p, -1, &reply) != FUTURED_OK)
 		status = fut_refused(f, reply);
 	else {
 		futured_value_uint(futured_reply_value(reply), &n);
-		if (f->json)
-			printf("{\"released\": %" PRIu64 "}\n", n);
-		else
-			fut_note(f, "%" PRIu64 " released", n);
+		say_released(f, n, later, unfinished);
 	}
 	futured_reply_free(reply);
 	futured_pack_free(p);
@@ -234,7 +387,7 @@ retry_main(struct fut *f, int argc, char **argv)
 
 	if (!begin(f, argc, argv, &s, &status))
 		return status;
-	p = pack_ids(&s);
+	p = pack_ids(s.ids, s.n);
 	if (futured_call(f->c, "retry", p, -1, &reply) != FUTURED_OK)
 		status = fut_refused(f, reply);
 	else if (futured_value_array(futured_reply_value(reply), &n, &inside))

@@ -970,6 +970,56 @@ def test_the_daemons_end_tells_how_to_go_on(launch):
     assert told["map"].startswith("fut: lost the daemon; 0 of 2 were done, and --resume goes on where the joblog ends\n"), told
 
 
+# Cancelling many
+
+def test_cancel_of_many_is_one_line(fut, daemon, gate):
+    tasks = [fut.submit("-T", "q", *flat(gate.task())) for _ in range(2)]
+    for _ in tasks:
+        gate.await_start()
+    for _ in range(7):
+        fut.submit("-T", "q", "true")
+    done = fut.run("cancel", "--tag", "q")
+    assert done.returncode == 0 and done.stderr == b"fut: 7 cancelled, 2 are running (--kill stops them)\n"
+    done = fut.run("cancel", "--tag", "q")
+    assert done.returncode == 0 and done.stderr == b"fut: nothing waits; 2 are running (--kill stops them)\n"
+    done = fut.run("cancel", "1-9")
+    assert done.returncode == 1 and done.stderr == b"fut: 7 cancelled, 2 are running (--kill stops them)\n"
+    gate.open(2)
+    fut.run("wait", *tasks)
+    assert fut.run("cancel", "--tag", "q").stderr == b"fut: nothing is left to cancel\n"
+
+
+def test_cancel_of_nothing_says_so(sf):
+    done = sf.run("cancel", "--tag", "nosuch")
+    assert done.returncode == 1 and done.stderr == b"fut: nothing has the tag 'nosuch'\n"
+    assert sf.run("cancel", "--pool", "one").stderr == b"fut: nothing in pool one is left to cancel\n"
+
+
+def test_cancel_ask_of_one_that_is_over_fails(fut, daemon, gate):
+    running = fut.submit(*flat(gate.task()))
+    gate.await_start()
+    over = fut.submit("true")
+    fut.ok("wait", over)
+    done = fut.run("cancel", "--ask", over)
+    assert done.returncode == 1 and b"%s has finished already" % over.encode() in done.stderr
+    done = fut.run("cancel", "--ask", running)
+    assert done.returncode == 0 and b"%s was asked to stop" % running.encode() in done.stderr
+    fut.run("wait", running)
+    done = fut.run("cancel", "--ask", running)
+    assert done.returncode == 0 and b"%s is cancelled" % running.encode() in done.stderr
+
+
+def test_release_of_one_that_is_not_over_says_when(fut, daemon, gate):
+    running = fut.submit(*flat(gate.task()))
+    gate.await_start()
+    waiting, over = fut.submit("--delay", "1h", "true"), fut.submit("true")
+    fut.ok("wait", over)
+    assert fut.run("release", running).stderr == b"fut: %s is forgotten when it ends\n" % running.encode()
+    assert fut.run("release", waiting, over).stderr == b"fut: 1 released\nfut: %s is forgotten when it ends\n" % waiting.encode()
+    gate.open()
+    eventually(lambda: fut.run("show", running).returncode == 1)
+
+
 # Starting one's own
 
 @pytest.fixture
