@@ -17,13 +17,13 @@
 
 #include "proto/address.h"
 
-/* Adds to a list of places that were tried. */
+/* Adds to a list of places that were tried. An address is quoted: it ends with a colon, or has blanks, as it likes. */
 static void
-add_why(char *why, size_t size, const char *place, const char *what)
+add_why(char *why, size_t size, const char *address, const char *what)
 {
 	size_t len = strlen(why);
 
-	snprintf(why + len, size - len, "%s%s: %s", len > 0 ? "; " : "", place, what);
+	snprintf(why + len, size - len, "%s'%s': %s", len > 0 ? "; " : "", address, what);
 }
 
 static enum futured_status
@@ -172,7 +172,7 @@ discover(const char *wanted, double timeout, int *fd, char *address, size_t addr
 		return try_address(&a, timeout, fd, address, address_size, why, why_size);
 	}
 	if (!address_user_socket(path, sizeof path, reason, sizeof reason))
-		add_why(why, why_size, "your own daemon", reason);
+		snprintf(why, why_size, "your own daemon: %s", reason);
 	else if (try_path(path, timeout, fd, address, address_size, why, why_size) == FUTURED_OK)
 		return FUTURED_OK;
 	status = try_path(ADDRESS_SYSTEM_SOCKET, timeout, fd, address, address_size, why, why_size);

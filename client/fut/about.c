@@ -176,7 +176,7 @@ failures_main(struct fut *f, int argc, char **argv)
 	if ((status = reach(f, REACH_ONLY)) != EXIT_OK)
 		return status;
 	if (futured_callf(f->c, &reply, "failures", "{sb}", "seen", (int)seen) == FUTURED_OK)
-		writer_table(f, failure_columns, futured_reply_value(reply), "no failure that nobody has looked at");
+		writer_table(f, failure_columns, futured_reply_value(reply), "no unseen failures");
 	else
 		status = fut_refused(f, reply);
 	futured_reply_free(reply);

@@ -165,7 +165,7 @@ write_text(struct joblog *log, const char *text, size_t len)
 	if (log->broken || write(log->fd, text, len) == (ssize_t)len)
 		return;
 	log->broken = true;
-	fut_say(log->f, "%s: %s", log->path, strerror(errno));
+	fut_say(log->f, "cannot write the joblog %s: %s", log->path, strerror(errno));
 }
 
 /* A line that an earlier run did not bring to its end is cut off. */
@@ -190,7 +190,7 @@ joblog_open(struct fut *f, const char *path, const char *pool, bool resume)
 	log->pool = pool;
 	log->fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | (resume ? 0 : O_TRUNC), 0666);
 	if (log->fd < 0) {
-		fut_say(f, "%s: %s", path, strerror(errno));
+		fut_say(f, "cannot write the joblog %s: %s", path, strerror(errno));
 		goto fail;
 	}
 	if (resume && (!read_earlier(log) || !end_lines(log)))

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -30,11 +31,11 @@ own_directory(struct fut *f, char *path, size_t size)
 
 	own_directory_path(path, size);
 	if (mkdir(path, 0700) < 0 && errno != EEXIST) {
-		fut_say(f, "cannot make %s: %s", path, strerror(errno));
+		fut_error(f, FUTURED_NO_DAEMON, "cannot make %s: %s", path, strerror(errno));
 		return false;
 	}
 	if (lstat(path, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != getuid() || (st.st_mode & 077) != 0) {
-		fut_say(f, "%s is not a directory that belongs to you alone (mode 0700), so no daemon is started there", path);
+		fut_error(f, FUTURED_NO_DAEMON, "%s is not a directory that belongs to you alone (mode 0700), so no daemon is started there", path);
 		return false;
 	}
 	return true;
@@ -48,14 +49,14 @@ find_daemon(struct fut *f, char *path, size_t size)
 	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
 
 	if (n < 0) {
-		fut_say(f, "cannot read /proc/self/exe: %s", strerror(errno));
+		fut_error(f, FUTURED_NO_DAEMON, "cannot read /proc/self/exe: %s", strerror(errno));
 		return false;
 	}
 	self[n] = '\0';
 	snprintf(path, size, "%s/futured", dirname(self));
 	if (access(path, X_OK) == 0)
 		return true;
-	fut_say(f, "cannot start a daemon: %s: %s", path, strerror(errno));
+	fut_error(f, FUTURED_NO_DAEMON, "cannot start a daemon: %s: %s", path, strerror(errno));
 	return false;
 }
 
@@ -85,6 +86,21 @@ open_log(char *path, size_t size)
 	if (snprintf(path, size, "%s/futured/daemon.log", dir) >= (int)size)
 		return -1;
 	return open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+}
+
+/* In memory where there is no file, so that its reason can be told if it does not start. It does not grow: what follows is lost, as if it went
+ * nowhere. */
+static int
+open_memory(void)
+{
+	enum { SIZE = 64 << 10 };
+	int fd = memfd_create("daemon.log", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd >= 0 && (ftruncate(fd, SIZE) < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_GROW) < 0)) {
+		close(fd);
+		return -1;
+	}
+	return fd;
 }
 
 /* Runs in the child: out of this terminal, with nothing of ours. */
@@ -121,6 +137,7 @@ show_log_end(struct fut *f, int log, off_t from)
 	if ((fd = open(path, O_RDONLY | O_CLOEXEC)) < 0)
 		return;
 	n = pread(fd, text, sizeof text, from);
+	n = n > 0 ? (ssize_t)strnlen(text, (size_t)n) : n;
 	while (n > 0 && text[n - 1] == '\n')
 		n--;
 	if (n > 0)
@@ -163,6 +180,7 @@ start_locked(struct fut *f, const char *dir)
 {
 	char path[PATH_MAX], log_path[PATH_MAX];
 	int watch, log, result = EXIT_FAILED;
+	bool in_memory;
 	off_t from;
 	pid_t pid;
 
@@ -171,15 +189,19 @@ start_locked(struct fut *f, const char *dir)
 	watch = inotify_init1(IN_CLOEXEC);
 	inotify_add_watch(watch, dir, IN_CREATE | IN_MOVED_TO | IN_ATTRIB);
 	log = open_log(log_path, sizeof log_path);
-	from = log >= 0 ? lseek(log, 0, SEEK_END) : 0;
+	in_memory = log < 0;
+	if (in_memory)
+		log = open_memory();
+	from = log >= 0 && !in_memory ? lseek(log, 0, SEEK_END) : 0;
 	if ((pid = fork()) == 0)
 		become_daemon(path, log);
 	if (pid < 0)
-		fut_say(f, "cannot start %s: %s", path, strerror(errno));
+		fut_error(f, FUTURED_NO_DAEMON, "cannot start %s: %s", path, strerror(errno));
 	else if (await_daemon(f, pid, watch))
 		result = EXIT_OK;
 	else {
-		fut_say(f, "%s was started and does not answer%s%s", path, log >= 0 ? "; its log is " : "", log_path);
+		fut_error(f, FUTURED_NO_DAEMON, "%s was started and does not answer%s%s", path, in_memory ? "" : "; its log is ",
+			in_memory ? "" : log_path);
 		if (log >= 0)
 			show_log_end(f, log, from);
 	}
@@ -199,7 +221,7 @@ start_own(struct fut *f)
 		return result;
 	snprintf(path, sizeof path, "%s/start.lock", dir);
 	if ((lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)) < 0 || flock(lock, LOCK_EX) < 0) {
-		fut_say(f, "%s: %s", path, strerror(errno));
+		fut_error(f, FUTURED_NO_DAEMON, "%s: %s", path, strerror(errno));
 		if (lock >= 0)
 			close(lock);
 		return result;

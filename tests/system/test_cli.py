@@ -1072,6 +1072,22 @@ def test_a_directory_that_others_may_enter_is_refused(tmp_path):
     assert done.returncode == 125 and b"belongs to you alone" in done.stderr
 
 
+def test_a_daemon_that_does_not_start_says_why(tmp_path):
+    os.chmod(tmp_path, 0o700)
+    done = Fut(str(tmp_path), FUTURED_NO_START=None, XDG_STATE_HOME="/proc/nope").run("run", "true")
+    assert done.returncode == 125 and b"was started and does not answer\n" in done.stderr and b"/proc/nope" in done.stderr
+
+
+@pytest.mark.parametrize("address, told", [("unix:", b"'unix:': the path"), ("nonsense", b"'nonsense': expected unix:PATH"), ("unix:/none/at all", b"'unix:/none/at all': No such file")])
+def test_an_address_is_quoted(sf, address, told):
+    done = sf.run("-a", address, "ls")
+    assert done.returncode in (2, 69) and told in done.stderr
+
+
+def test_an_empty_address_is_none(alone):
+    assert alone.run("run", "echo", "hi", env={"FUTURED_ADDRESS": ""}).stdout == b"hi\n"
+
+
 # bench
 
 def test_bench_measures_the_daemon_and_a_task(sf):
