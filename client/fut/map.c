@@ -553,6 +553,7 @@ map_begin(struct map *m, struct task *t, struct args *a, const struct wishes *w)
 	if (!options_agree(m, t, w))
 		return status;
 	m->pool = t->pool;
+	m->task = t;
 	if (!items_init(&m->items, m->f, a->operands + words, a->count - words, w->separator, w->columns))
 		goto out;
 	template_init(&m->template, a->operands, words, t->shell, items_fields(&m->items));

@@ -40,6 +40,7 @@ struct block {
 struct failure {
 	uint64_t id;
 	char *item, *words;
+	bool plain; /* an exit status or a signal: told with -q by the status alone */
 };
 enum { FAILURES_SHOWN = 10, CUTS_SHOWN = 10, RELEASE_AT = 256 };
 
@@ -52,6 +53,7 @@ enum stopping {
 struct map {
 	struct fut *f;
 	const char *pool;
+	const struct task *task;
 	struct template template;
 	struct items items;
 	struct futured_options *options;
@@ -76,6 +78,7 @@ struct map {
 	uint64_t done, failed, dropped;
 	uint64_t cut;      /* streams of which not all was kept */
 	struct failure failure[FAILURES_SHOWN];
+	const char *hint;  /* what was probably meant by the command; NULL: nothing */
 	uint64_t release[RELEASE_AT];
 	size_t releases;
 	struct sink out, err;

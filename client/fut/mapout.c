@@ -1,5 +1,6 @@
 /* What fut map prints: results in their order, a summary of failures; and letting go of what is printed. */
 #include <inttypes.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -52,11 +53,14 @@ map_item_words(const struct item *i)
 static void
 note_failure(struct map *m, const struct item *i, const struct futured_error *e)
 {
+	if (m->hint == NULL)
+		m->hint = outcome_hint(e);
 	for (size_t n = 0; n < FAILURES_SHOWN; n++)
 		if (m->failure[n].item == NULL) {
 			m->failure[n].id = i->id;
 			m->failure[n].item = map_item_words(i);
 			m->failure[n].words = outcome_words(e);
+			m->failure[n].plain = outcome_is_plain(e);
 			return;
 		}
 }
@@ -259,6 +263,20 @@ map_print(struct map *m)
 	}
 }
 
+/* The options with which a list has what was run here, and little else. */
+static void
+print_filter(const struct map *m)
+{
+	if (strcmp(m->pool, "shell") != 0) {
+		fputs(" -p ", stderr);
+		text_shell_word(stderr, m->pool, strlen(m->pool));
+	}
+	if (m->task->tag_count > 0) {
+		fputs(" -T ", stderr);
+		text_shell_word(stderr, m->task->tags[0], strlen(m->task->tags[0]));
+	}
+}
+
 static void
 show_failures(struct map *m)
 {
@@ -271,8 +289,32 @@ show_failures(struct map *m)
 		text_visible(stderr, m->failure[n].words, strlen(m->failure[n].words), TEXT_LINE);
 		fputc('\n', stderr);
 	}
-	if (more > 0)
-		fprintf(stderr, "  and %" PRIu64 " more; `fut failures` lists what nobody has looked at\n", more);
+	if (more > 0) {
+		fprintf(stderr, "  and %" PRIu64 " more; `fut ls", more);
+		print_filter(m);
+		fputs(" -s failed` lists them\n", stderr);
+	}
+	if (m->hint != NULL)
+		fut_note(m->f, "%s", m->hint);
+}
+
+/* -q leaves the notes out, not the errors. */
+static void
+say_errors(struct map *m)
+{
+	for (size_t n = 0; n < FAILURES_SHOWN && m->failure[n].item != NULL; n++)
+		if (!m->failure[n].plain)
+			fut_say(m->f, "%s: %s", m->failure[n].item, m->failure[n].words);
+}
+
+/* After ^C and the like; a reader that has left wants no words. */
+static void
+say_cancelled(struct map *m)
+{
+	if (m->signal == SIGPIPE)
+		return;
+	progress_break(&m->progress);
+	fut_note(m->f, "%" PRIu64 " cancelled, %" PRIu64 " done", m->dropped, m->done);
 }
 
 void
@@ -282,10 +324,16 @@ map_summary(struct map *m)
 		progress_break(&m->progress);
 	if (m->cut > CUTS_SHOWN)
 		fut_say(m->f, "%" PRIu64 " more were cut", m->cut - CUTS_SHOWN);
-	if (m->f->quiet || m->f->json || m->signal != 0)
+	if (m->f->json)
 		return;
-	if (m->failed > 0 && m->failure[0].item != NULL)
+	if (m->signal != 0)
+		say_cancelled(m);
+	else if (m->failed > 0 && m->f->quiet)
+		say_errors(m);
+	else if (m->failed > 0 && m->failure[0].item != NULL)
 		show_failures(m);
+	if (m->f->quiet || m->signal != 0)
+		return;
 	if (!m->halted)
 		return;
 	if (m->items.total > 0)
@@ -293,6 +341,7 @@ map_summary(struct map *m)
 	else
 		fut_note(m->f, "stopped early, as --halt says: %" PRIu64 " items were run", m->done);
 }
+
 void
 map_clear(struct map *m)
 {

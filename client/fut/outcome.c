@@ -49,37 +49,83 @@ signal_text(const struct futured_error *e)
 	return oom ? "memory ran out" : strsignal((int)e->signal);
 }
 
+static const char not_found[] = ": not found in ", cannot[] = "cannot start ";
+
+/* The sentence of a program that was not found names the whole path that was searched, which is the same for all. */
+static char *
+exit_sentence(const struct futured_error *e)
+{
+	const char *found = e->exit == 127 ? memmem(e->message, e->message_len, not_found, sizeof not_found - 1) : NULL;
+	char *text = NULL;
+	int n = found != NULL ? asprintf(&text, "%.*s%sPATH", (int)(found - e->message), e->message, not_found) :
+				asprintf(&text, "%.*s", (int)e->message_len, e->message);
+
+	return need(n < 0 ? NULL : text);
+}
+
+const char *
+outcome_hint(const struct futured_error *e)
+{
+	const char *begin = e->message, *end;
+
+	if (e->status != FUTURED_EXIT || !e->has_exit || e->exit != 127)
+		return NULL;
+	if ((end = memmem(begin, e->message_len, not_found, sizeof not_found - 1)) == NULL) {
+		if (e->message_len < sizeof cannot || memcmp(begin, cannot, sizeof cannot - 1) != 0)
+			return NULL;
+		begin += sizeof cannot - 1;
+		end = memrchr(begin, ':', e->message_len - (sizeof cannot - 1));
+	}
+	for (; end != NULL && begin < end; begin++)
+		if (strchr(" \t\n|&;<>()$`\\\"'*?[]{}~=#%!", *begin) != NULL)
+			return "did you mean --shell?";
+	return NULL;
+}
+
 char *
 outcome_words(const struct futured_error *e)
 {
 	char *text = NULL;
 	int n;
 
+	if (e->status == FUTURED_EXIT && e->signal == 0 && e->has_exit && (e->exit == 126 || e->exit == 127))
+		return exit_sentence(e);
 	if (e->status == FUTURED_EXIT && e->signal > 0)
 		n = asprintf(&text, "signal %d (%s)", (int)e->signal, signal_text(e));
-	else if (e->status == FUTURED_EXIT && e->has_exit && e->exit != 126 && e->exit != 127)
+	else if (e->status == FUTURED_EXIT && e->has_exit)
 		n = asprintf(&text, "exit %d", (int)e->exit);
 	else
 		n = asprintf(&text, "%.*s: %.*s", (int)e->type_len, e->type, (int)e->message_len, e->message);
 	return need(n < 0 ? NULL : text);
 }
 
-void
-outcome_say(const struct fut *f, const struct futured_error *e)
+bool
+outcome_is_plain(const struct futured_error *e)
 {
 	struct futured_value v;
 	const void *bytes;
 	size_t len = 0;
 
+	if (e->status != FUTURED_EXIT || e->signal > 0 || (e->has_exit && e->exit != 126 && e->exit != 127))
+		return e->status == FUTURED_EXIT;
+	return futured_value_find(e->map, "stderr", &v) && futured_value_bin(v, &bytes, &len) && len > 0; /* it said so itself */
+}
+
+void
+outcome_say(const struct fut *f, const struct futured_error *e)
+{
+	const char *hint = outcome_hint(e);
+	char *text;
+
 	if (e->status != FUTURED_EXIT)
 		fut_say_error(f, e);
 	else if (e->signal > 0)
 		fut_note(f, "ended by signal %d (%s)", (int)e->signal, signal_text(e));
-	else if (e->has_exit && (e->exit == 126 || e->exit == 127) && futured_value_find(e->map, "stderr", &v) &&
-	    futured_value_bin(v, &bytes, &len) && len > 0)
-		return; /* it said so itself */
-	else if (e->has_exit && (e->exit == 126 || e->exit == 127))
-		fut_say(f, "%.*s", (int)e->message_len, e->message);
+	else if (!outcome_is_plain(e)) {
+		text = exit_sentence(e);
+		fut_say(f, "%s%s%s", text, hint != NULL ? "; " : "", hint != NULL ? hint : "");
+		free(text);
+	}
 }
 
 void

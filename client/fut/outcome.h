@@ -13,6 +13,11 @@ void outcome_say(const struct fut *f, const struct futured_error *e);
 /* In a few words: "exit 3", "signal 9 (Killed)", "ValueError: …". The caller frees. */
 char *outcome_words(const struct futured_error *e);
 
+/* Whether a shell would have said nothing of it: an exit status, a signal. */
+bool outcome_is_plain(const struct futured_error *e);
+/* What was probably meant by a command that was not found; NULL: there is nothing to say. */
+const char *outcome_hint(const struct futured_error *e);
+
 /* One JSON object and a newline: {"id", "status", "value" | "error"}. */
 void outcome_json(FILE *out, uint64_t id, const struct futured_reply *reply);
 

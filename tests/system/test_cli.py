@@ -454,6 +454,26 @@ def test_map_tells_which_failed(sf):
     assert done.returncode == 1
     assert b"2 of 4 failed" in done.stderr and b"4: exit 4" in done.stderr and b"5: exit 5" in done.stderr
     assert sf.run("-q", "map", "false", ":::", "x").stderr == b""
+    assert sf.run("-q", "map", "nosuch", ":::", "x").stderr == b"fut: x: nosuch: not found in PATH\n"
+
+
+def test_map_names_what_lists_the_rest(sf):
+    done = sf.run("map", "-T", "a b", "false", ":::", *map(str, range(14)))
+    assert b"and 4 more; `fut ls -T 'a b' -s failed` lists them" in done.stderr
+    assert len(sf.ok("ls", "-T", "a b", "-s", "failed", "--ids").split()) == 14
+
+
+@pytest.mark.parametrize("args", [["run", "make && make install"], ["map", "echo {} | wc -c", ":::", "a"], ["run", "/bin/echo hi"], ["map", "ls -l", ":::", "/"]], ids=" ".join)
+def test_a_command_line_in_one_word_gets_a_hint(sf, args):
+    done = sf.run(*args)
+    assert done.returncode in (1, 127) and b"did you mean --shell?" in done.stderr
+    assert b"did you mean" not in sf.run(args[0], "nosuch", *args[2:]).stderr
+
+
+def test_a_command_that_is_not_found_is_told_without_the_whole_path(sf):
+    done = sf.run("map", "nosuch", ":::", "1", "2", env={"PATH": "/usr/bin:/none/of/that"})
+    assert done.stderr.count(b"nosuch: not found in PATH\n") == 2 and b"/none" not in done.stderr
+    assert sf.run("run", "nosuch").stderr == b"fut: nosuch: not found in PATH\n"
 
 
 def test_map_releases_what_went_well_and_keeps_what_failed(fut, daemon, client):
@@ -607,6 +627,7 @@ def test_interrupt_of_map_cancels_all(fut, daemon, client, gate):
     process.send_signal(signal.SIGINT)
     assert process.wait(40) == 130
     assert {m["state"] for m in client.call("list")} == {"CANCELLED"}
+    assert process.stderr.read().endswith(b"fut: 50 cancelled, 0 done\n")
 
 
 def test_the_daemons_end_is_told(fut, daemon):
