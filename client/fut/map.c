@@ -23,7 +23,7 @@
 
 enum { MAP_AS_COMPLETED = TASK_LAST, MAP_KEEP, MAP_HALT, MAP_JOBLOG, MAP_RESUME, MAP_COLSEP, MAP_DRY };
 
-enum { WINDOW = 1024, BLOCK_MOST = 512, BLOCK_FIRST = 64, HELD_ITEMS = 8192, HELD_BYTES = 64 << 20, UNSENT_MOST = 4 << 20 };
+enum { WINDOW = 1024, BLOCK_MOST = 512, BLOCK_FIRST = 64, HELD_ITEMS = 8192, HELD_BYTES = 64 << 20, UNSENT_MOST = 4 << 20, WAITING_MOST = 16 };
 enum { CALM_FROM = 256, CALM_MS = 5 };
 
 static struct item *
@@ -139,19 +139,36 @@ on_done(struct futured *c, uint64_t id, const struct futured_reply *reply, void 
 	}
 }
 
+/* More than the pool's whole queue holds: it goes again in halves. */
+static void
+send_again(struct map *m, struct block *b, const struct futured_reply *reply)
+{
+	if (b->count / 2 < m->most)
+		m->most = b->count / 2;
+	if (m->full == NULL)
+		m->full = need(futured_reply_copy(reply));
+	b->next = NULL;
+	*m->again_last = b;
+	m->again_last = &b->next;
+}
+
 static void
 block_refused(struct map *m, struct block *b, const struct futured_reply *reply)
 {
 	struct block **at = &m->blocks;
 
+	while (*at != b)
+		at = &(*at)->next;
+	*at = b->next;
+	if (futured_reply_status(reply) == FUTURED_QUEUE_FULL && b->count > 1 && !m->refused && m->stopping == STOPPING_NO) {
+		send_again(m, b, reply);
+		return;
+	}
 	if (!m->refused)
 		m->refusal = need(futured_reply_copy(reply));
 	m->refused = true;
 	for (size_t i = 0; i < b->count; i++)
 		item_done(m, b->items[i], reply);
-	while (*at != b)
-		at = &(*at)->next;
-	*at = b->next;
 	free(b);
 }
 
@@ -165,6 +182,7 @@ on_accepted(struct futured *c, const struct futured_reply *reply, void *data)
 	size_t n;
 
 	(void)c;
+	m->unanswered--;
 	if (futured_value_array(v, &n, &inside) && futured_value_next(&inside, &first))
 		v = first;
 	if (!futured_value_uint(v, &b->first)) {
@@ -179,11 +197,17 @@ on_accepted(struct futured *c, const struct futured_reply *reply, void *data)
 
 /* ---- sending ---- */
 
+/* In a small queue most requests wait for room, and few are enough. */
+static bool
+may_ask(const struct map *m)
+{
+	return !m->refused && m->stopping == STOPPING_NO && futured_unsent(m->f->c) < UNSENT_MOST && (m->most == BLOCK_MOST || m->unanswered < WAITING_MOST);
+}
+
 static bool
 may_send(struct map *m)
 {
-	return !m->refused && m->stopping == STOPPING_NO && m->flying < m->window && m->held < HELD_ITEMS && m->held_bytes < HELD_BYTES &&
-	       futured_unsent(m->f->c) < UNSENT_MOST && items_ready(&m->items);
+	return may_ask(m) && m->again == NULL && m->flying < m->window && m->held < HELD_ITEMS && m->held_bytes < HELD_BYTES && items_ready(&m->items);
 }
 
 /* Without -j, a quarter of the window is gathered before another block is worth its while. */
@@ -200,6 +224,7 @@ block_size(const struct map *m)
 
 	if (m->template.varies)
 		return 1;
+	most = m->most < most ? m->most : most;
 	return room < most ? room : most;
 }
 
@@ -232,38 +257,112 @@ next_item(struct map *m, struct filling *next)
 }
 
 static void
+send_request(struct map *m, struct block *b, const char *program)
+{
+	enum futured_status status;
+
+	b->left = b->count;
+	b->next = m->blocks;
+	m->blocks = b;
+	futured_pack_reset(m->params);
+	map_pack(m, program, m->scratch, b->count, m->params);
+	if ((status = futured_request(m->f->c, m->template.varies ? "submit" : "map", m->params, on_accepted, b, NULL)) == FUTURED_OK)
+		m->unanswered++;
+	else {
+		m->refused = true;
+		m->status = fut_lost(m->f, status);
+	}
+}
+
+static struct block *
+block_new(struct map *m, size_t most)
+{
+	struct block *b = need(calloc(1, sizeof *b + most * sizeof b->items[0]));
+
+	futured_pack_reset(m->scratch);
+	b->map = m;
+	return b;
+}
+
+static void
 send_block(struct map *m)
 {
 	size_t most = block_size(m);
-	struct block *b = need(calloc(1, sizeof *b + most * sizeof b->items[0]));
-	struct futured_pack *args = m->scratch, *p = m->params;
+	struct block *b = block_new(m, most);
 	struct filling next = { 0 };
-	enum futured_status status;
 	char *program = NULL;
 
-	futured_pack_reset(args);
-	futured_pack_reset(p);
-	b->map = m;
 	while (b->count < most && next_item(m, &next)) {
 		b->items[b->count++] = item_new(m, &next);
 		if (program == NULL)
 			program = template_program(&m->template, &next);
-		template_args(&m->template, &next, args);
+		template_args(&m->template, &next, m->scratch);
 	}
 	if (b->count == 0) {
 		free(b);
 		return;
 	}
-	b->left = b->count;
-	b->next = m->blocks;
-	m->blocks = b;
 	m->flying += b->count;
-	map_pack(m, program, args, b->count, p);
+	send_request(m, b, program);
 	free(program);
-	if ((status = futured_request(m->f->c, m->template.varies ? "submit" : "map", p, on_accepted, b, NULL)) != FUTURED_OK) {
-		m->refused = true;
-		m->status = fut_lost(m->f, status);
+}
+
+/* What an item was made of. `fields` has room for them. */
+static struct filling
+item_filling(const struct item *i, struct field *fields)
+{
+	const char *at = i->text, *end = i->text + i->len;
+
+	for (int n = 0; n < i->fields; n++, at += strlen(at) + 1)
+		fields[n] = (struct field){ at, n + 1 < i->fields ? strlen(at) : (size_t)(end - at) };
+	return (struct filling){ fields, i->fields, i->number, i->slot };
+}
+
+/* The next piece of what was too much for the queue. */
+static void
+send_piece(struct map *m)
+{
+	struct block *from = m->again, *b = block_new(m, m->most);
+	char *program = NULL;
+
+	while (b->count < m->most && from->again < from->count) {
+		struct item *i = from->items[from->again++];
+		struct field *fields = need(calloc((size_t)i->fields, sizeof *fields));
+		struct filling next = item_filling(i, fields);
+
+		b->items[b->count++] = i;
+		if (program == NULL)
+			program = template_program(&m->template, &next);
+		template_args(&m->template, &next, m->scratch);
+		free(fields);
 	}
+	if (from->again == from->count) {
+		if ((m->again = from->next) == NULL)
+			m->again_last = &m->again;
+		free(from);
+	}
+	send_request(m, b, program);
+	free(program);
+}
+
+/* What was never accepted has no outcome but that. */
+static void
+drop_again(struct map *m)
+{
+	struct block *b;
+
+	while ((b = m->again) != NULL) {
+		m->again = b->next;
+		for (; b->again < b->count; b->again++) {
+			b->items[b->again]->dropped = true;
+			b->items[b->again]->outcome = need(futured_reply_copy(m->full));
+			m->flying--;
+			m->dropped++;
+			m->held++;
+		}
+		free(b);
+	}
+	m->again_last = &m->again;
 }
 
 /* ---- the loop ---- */
@@ -379,6 +478,10 @@ turn(struct map *m, int stop)
 	hear(m);
 	map_print(m);
 	look_at_stdout(m);
+	if (m->again != NULL && (m->refused || m->stopping != STOPPING_NO))
+		drop_again(m);
+	while (m->again != NULL && may_ask(m))
+		send_piece(m);
 	if (is_time(m))
 		while (may_send(m))
 			send_block(m);
@@ -619,13 +722,14 @@ map_take(struct map *m, struct wishes *w, int key, const char *value)
 static int
 map_main(struct fut *f, int argc, char **argv)
 {
-	struct map m = { .f = f, .window = WINDOW };
+	struct map m = { .f = f, .window = WINDOW, .most = BLOCK_MOST };
 	struct wishes w = { .separator = '\n' };
 	struct args a;
 	struct task t;
 	int key, taken, status;
 
 	m.last = &m.first;
+	m.again_last = &m.again;
 	task_init(&t, f);
 	args_init(&a, f, argc, argv, true);
 	while ((key = args_next(&a)) != ARGS_END)

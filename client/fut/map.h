@@ -30,10 +30,11 @@ struct item {
 
 /* The items of one request; their ids are consecutive. */
 struct block {
-	struct block *next;
+	struct block *next; /* of all that are in flight, or of those that have to be sent again */
 	struct map *map;
 	uint64_t first; /* 0: not accepted yet */
 	size_t count, left;
+	size_t again;      /* as many were sent again */
 	struct item *items[]; /* NULL once it is done */
 };
 
@@ -64,6 +65,10 @@ struct map {
 	bool keep;
 	struct item *first, **last; /* not yet printed */
 	struct block *blocks;
+	struct block *again, **again_last; /* refused for their size */
+	size_t most;       /* items in a request: fewer once a pool's queue had no room for more at all */
+	struct futured_reply *full; /* how the first of these was refused */
+	size_t unanswered; /* requests */
 	uint64_t numbers;  /* items taken */
 	uint64_t skipped;  /* of these: went well in an earlier run */
 	struct halt halt;

@@ -350,14 +350,15 @@ map_clear(struct map *m)
 
 	joblog_free(m->joblog);
 	futured_reply_free(m->refusal);
+	futured_reply_free(m->full);
 	free(m->slots);
 	m->keep = true; /* nothing more is released */
 	while ((i = m->first) != NULL) {
 		m->first = i->next;
 		item_free(m, i);
 	}
-	while ((b = m->blocks) != NULL) {
-		m->blocks = b->next;
+	while ((b = m->blocks) != NULL || (b = m->again) != NULL) {
+		*(m->blocks != NULL ? &m->blocks : &m->again) = b->next;
 		free(b);
 	}
 	for (size_t n = 0; n < FAILURES_SHOWN; n++) {

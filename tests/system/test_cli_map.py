@@ -1,9 +1,11 @@
 """fut map's grammar: several sources, columns, places, the joblog, resuming it, and giving up early."""
 import json
+import signal
 
 import pytest
 
 from cli_helper import Fut
+from helpers import eventually
 
 
 @pytest.fixture
@@ -113,6 +115,27 @@ def test_every_task_reads_the_file_of_stdin(sf, written):
     assert sf.ok("map", "-i", payload, "wc", "-l", input=b"-\n-\n") == b"2 -\n2 -\n"
     done = sf.run("map", "-i", "nosuch", "cat", ":::", "a")
     assert done.returncode == 1 and b"cannot read nosuch" in done.stderr
+
+
+# A small queue
+
+@pytest.mark.config(pools={"few": {"kind": "command", "workers": 1, "queue": 3}, "none": {"kind": "command", "workers": 1, "queue": 1}})
+@pytest.mark.parametrize("pool, count", [("few", 6), ("few", 200), ("none", 40)])
+def test_a_queue_that_is_smaller_than_the_map(fut, daemon, pool, count):
+    words = [str(n) for n in range(count)]
+    done = fut.run("map", "-p", pool, "echo", "{}", "{#}", input="\n".join(words).encode())
+    assert done.returncode == 0 and done.stderr == b"" and lines(done.stdout) == ["%s %d" % (word, n + 1) for n, word in enumerate(words)]
+    assert lines(fut.ok("map", "-p", pool, "--colsep", ",", "-j", "7", "echo", "{2}{1}", ":::", *["%d,x y" % n for n in range(20)])) == ["x y%d" % n for n in range(20)]
+
+
+@pytest.mark.config(pools={"few": {"kind": "command", "workers": 1, "queue": 3}})
+def test_a_small_queue_can_be_given_up(fut, daemon, client):
+    done = fut.run("map", "-p", "few", "--halt", "now,fail=1", "sh", "-c", "exit $0", ":::", "1", *["0"] * 100)
+    assert done.returncode == 1 and b"1 of" in done.stderr
+    process = fut.start("map", "-p", "few", "sh", "-c", "echo $0; exec sleep 100", ":::", *map(str, range(100)))
+    eventually(lambda: client.call("list", {"state": "RUNNING"}))
+    process.send_signal(signal.SIGINT)
+    assert process.wait(40) == 130 and not client.call("list", {"state": "RUNNING"}) and not client.call("list", {"state": "PENDING"})
 
 
 # A dry run
