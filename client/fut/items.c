@@ -10,7 +10,7 @@
 
 #include "client/fut/args.h"
 
-enum { CHUNK = 64 << 10, LINE_MAX_BYTES = 1 << 20, COUNT_MAX = 256 << 20, SOURCES_MAX = 64 };
+enum { CHUNK = 64 << 10, LINE_MAX_BYTES = 1 << 20, COUNT_MAX = 256 << 20, AHEAD = 4 << 20, SOURCES_MAX = 64 };
 
 /* ---- a stream ---- */
 
@@ -62,14 +62,14 @@ items_read(struct items *it, struct fut *f)
 {
 	ssize_t n;
 
-	if (it->begin > 0) {
+	if (it->len - it->begin > LINE_MAX_BYTES && line_end(it) == NULL) {
+		fut_say(f, "a line of the items is longer than 1 MiB");
+		return false;
+	}
+	if (it->begin > it->len / 2) { /* what is moved is less than what was taken since */
 		memmove(it->data, it->data + it->begin, it->len - it->begin);
 		it->len -= it->begin;
 		it->begin = 0;
-	}
-	if (it->len > LINE_MAX_BYTES) {
-		fut_say(f, "a line of the items is longer than 1 MiB");
-		return false;
 	}
 	if (it->cap - it->len < CHUNK)
 		it->data = need(realloc(it->data, it->cap = it->len + 2 * CHUNK));
@@ -358,5 +358,5 @@ items_next(struct items *it, const struct field **fields, int *count)
 int
 items_fd(const struct items *it)
 {
-	return !it->ended ? it->fd : -1;
+	return !it->ended && it->len - it->begin < AHEAD ? it->fd : -1;
 }

@@ -49,7 +49,7 @@ bool items_next(struct items *it, const struct field **fields, int *count);
 bool items_ready(struct items *it);
 /* Whether there will be none any more. */
 bool items_over(struct items *it);
-/* To be polled for reading when none is ready; -1: nothing to wait for. */
+/* To be polled for reading; -1: nothing more will come, or enough has been read ahead. */
 int items_fd(const struct items *it);
 /* Reads more; false if the stream cannot be read or a line is too long (said). */
 bool items_read(struct items *it, struct fut *f);

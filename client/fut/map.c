@@ -408,7 +408,7 @@ is_over(struct map *m)
 	       (m->refused || m->stopping != STOPPING_NO || items_over(&m->items));
 }
 
-/* Items are read only when there is room for them. */
+/* Items are read ahead, so that their number is known as soon as it can be. */
 static int
 wanted_fd(struct map *m)
 {

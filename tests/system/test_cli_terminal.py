@@ -92,6 +92,22 @@ def test_progress_keeps_clear_of_lines_that_do_not_end(sf, stream):
     assert [line for line in lines if len(line) == 2] == ["aa", "bb", "cc", "dd"] and any(line.startswith("fut: 1 of 4 failed") for line in lines), lines
 
 
+def test_progress_knows_the_number_of_items_once_their_end_is_read(fut, daemon, gate):
+    """They are read ahead: it does not take until the last one begins."""
+    script, args = gate.task()
+    words = " ".join("'%s'" % word.replace("'", "'\\''") for word in (script, *args))
+    shell = "(seq 30; read x <'%s.more'; seq 20) | fut map -j 1 %s" % (gate.go, words)
+    os.mkfifo(gate.go + ".more")
+    screen = Terminal(["/bin/sh", "-c", shell], {**fut.env, "PATH": os.path.dirname(FUT) + ":" + fut.env["PATH"]}, fut.directory)
+    gate.await_start()
+    screen.until(b"0 done")
+    with open(gate.go + ".more", "w") as more:
+        more.write("on\n")
+    screen.until(b"0/50  0%")
+    gate.open(50)
+    assert screen.wait() == 0
+
+
 def test_progress_takes_nothing_from_a_pipe(sf):
     """stderr is a terminal, stdout is not; and where its reader writes to the same terminal, the line waits until it is a line's end."""
     read, write = os.pipe()
