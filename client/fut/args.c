@@ -127,8 +127,9 @@ args_next(struct args *a)
 		a->count = a->argc - optind;
 		return ARGS_END;
 	}
-	if (key != '?' && key != ':' && at >= 0 && !is_whole(&a->longs[at], a->argv[optind - 1 - apart])) {
-		unknown_option(a, a->argv[optind - 1 - apart]);
+	a->word = a->argv[optind - 1 - apart];
+	if (key != '?' && key != ':' && at >= 0 && !is_whole(&a->longs[at], a->word)) {
+		unknown_option(a, a->word);
 		a->status = fut_usage(a->fut);
 		return ARGS_STOP;
 	}

@@ -15,6 +15,7 @@ struct args {
 	char **operands; /* what is left, after ARGS_END; NULL-terminated */
 	int count;
 	char *value; /* of the option just returned */
+	const char *word; /* as which that was typed */
 	void *wish;  /* the verb's own: what the options said */
 	int status;  /* after ARGS_STOP: what to exit with */
 	char shorts[128];

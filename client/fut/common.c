@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "client/fut/json.h"
@@ -44,11 +45,25 @@ common_color(struct fut *f, const char *when)
 	return true;
 }
 
+/* An address that is a file was meant as what -a is for other programs. */
+static bool
+is_file(struct fut *f, const char *value)
+{
+	struct stat st;
+
+	if (stat(value, &st) < 0 || !S_ISREG(st.st_mode))
+		return false;
+	fut_say(f, "-a is the daemon's address, and '%s' is a file; fut map reads items from one with :::: %s", value, value);
+	return true;
+}
+
 int
 common_take(struct fut *f, int key, const char *value)
 {
 	switch (key) {
 	case 'a':
+		if (is_file(f, value))
+			return -1;
 		f->address = value;
 		return 1;
 	case 'q':

@@ -412,9 +412,7 @@ is_over(struct map *m)
 static int
 wanted_fd(struct map *m)
 {
-	bool room = !m->refused && m->stopping == STOPPING_NO && m->flying < m->window && !items_ready(&m->items);
-
-	return room ? items_fd(&m->items) : -1;
+	return !m->refused && m->stopping == STOPPING_NO ? items_fd(&m->items) : -1;
 }
 
 /* While much is in flight, news is left to gather for a moment: a wake for every single one would take the processor from the tasks. */
@@ -660,6 +658,11 @@ map_begin(struct map *m, struct task *t, struct args *a, const struct wishes *w)
 	if (!items_init(&m->items, m->f, a->operands + words, a->count - words, w->separator, w->columns))
 		goto out;
 	template_init(&m->template, a->operands, words, t->shell, items_fields(&m->items));
+	if (m->template.beyond != 0) {
+		args_wrong(m->f, "{%d}: there %s only %d source%s of items; ::: words, :::: files or --colsep make more", m->template.beyond,
+			m->template.most == 1 ? "is" : "are", m->template.most, m->template.most == 1 ? "" : "s");
+		goto out;
+	}
 	if (m->template.slots && !m->exact) {
 		args_wrong(m->f, "{%%} is a number from 1 to N with -j N, and there is no -j");
 		goto out;
@@ -678,19 +681,50 @@ out:
 	return status;
 }
 
+/* A number; as parallel has it, also one more (+1) or less (-1) than there are processors here, a percentage of these, and 0 for as many as
+ * possible. */
+static bool
+take_jobs(struct map *m, const char *value)
+{
+	bool relative = *value == '+' || *value == '-';
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN), n;
+	char *end;
+
+	errno = 0;
+	n = strtol(value, &end, 10);
+	if (end == value || errno != 0 || (*end != '\0' && strcmp(end, "%") != 0) || (relative && *end != '\0') || n < -(1 << 20) || n > 1 << 20) {
+		args_wrong(m->f, "-j: expected a number of tasks, +N, -N or N%% of the processors here, got '%s'", value);
+		return false;
+	}
+	m->exact = n != 0 || relative;
+	if (relative)
+		n += cpus;
+	else if (*end == '%')
+		n = n * cpus / 100;
+	if (m->exact)
+		m->window = n < 1 ? 1 : (size_t)n;
+	return true;
+}
+
+/* -n is the name here, and how many arguments a command gets elsewhere. */
+static bool
+is_name(struct map *m, const struct args *a)
+{
+	if (a->value[strspn(a->value, "0123456789")] != '\0' || a->word[1] == '-')
+		return true;
+	args_wrong(m->f, "-n is a name here (--name %s, if it is to be that); for several arguments: paste -sd'\\t\\n' | fut map --colsep '\\t' CMD {1} {2}", a->value);
+	return false;
+}
+
 /* 1 taken, 0 not one of map's own, -1 wrong (said). */
 static int
 map_take(struct map *m, struct wishes *w, int key, const char *value)
 {
-	int64_t n;
-
 	switch (key) {
 	case 'j':
-		if (!args_int(m->f, "-j", value, 1, 1 << 20, &n))
-			return -1;
-		m->window = (size_t)n;
-		m->exact = true;
-		return 1;
+		return take_jobs(m, value) ? 1 : -1;
+	case 'k':
+		return 1; /* and the like: that is so in any case */
 	case '0':
 		w->separator = '\0';
 		return 1;
@@ -733,7 +767,7 @@ map_main(struct fut *f, int argc, char **argv)
 	task_init(&t, f);
 	args_init(&a, f, argc, argv, true);
 	while ((key = args_next(&a)) != ARGS_END)
-		if (key == ARGS_STOP || (taken = map_take(&m, &w, key, a.value)) < 0 || (taken == 0 && task_take(&t, key, a.value) < 0)) {
+		if (key == ARGS_STOP || (key == 'n' && !is_name(&m, &a)) || (taken = map_take(&m, &w, key, a.value)) < 0 || (taken == 0 && task_take(&t, key, a.value) < 0)) {
 			task_clear(&t);
 			return key == ARGS_STOP ? a.status : fut_usage(f);
 		}
@@ -743,17 +777,42 @@ map_main(struct fut *f, int argc, char **argv)
 }
 
 static const struct option_row map_options[] = {
-	{ 'j', "jobs", "N", "at most N at once, beside what the pool allows" },
+	{ 'j', "jobs", "N", "at most N at once, beside what the pool allows; +N, -N, N%: of the processors here" },
 	{ MAP_AS_COMPLETED, "as-completed", NULL, "print results as they come, not in the order of the items" },
 	{ MAP_HALT, "halt", "WHEN,WHAT=N", "give up early: soon or now, once N or N% fail, success or done: now,fail=1" },
 	{ MAP_JOBLOG, "joblog", "FILE", "write a line for each item that was run, as GNU parallel does" },
 	{ MAP_RESUME, "resume", NULL, "pass over what the joblog says went well, and add to it" },
 	{ MAP_COLSEP, "colsep", "SEP", "split each item into {1} {2} … at SEP; \\t is a tab" },
+	{ 'k', "keep-order", NULL, "as it is in any case; --bar, --eta, --progress, --line-buffer, --lb and --group are taken, too" },
+	{ 'k', "bar", NULL, NULL },
+	{ 'k', "eta", NULL, NULL },
+	{ 'k', "progress", NULL, NULL },
+	{ 'k', "line-buffer", NULL, NULL },
+	{ 'k', "linebuffer", NULL, NULL },
+	{ 'k', "lb", NULL, NULL },
+	{ 'k', "group", NULL, NULL },
 	{ '0', "null", NULL, "items on stdin or in files end with NUL instead of newline" },
 	{ MAP_DRY, "dry-run", NULL, "print the commands instead of running them" },
 	{ MAP_KEEP, "keep", NULL, "do not release those that went well" },
 	TASK_ROWS,
 	{ 0, NULL, NULL, NULL },
+};
+
+/* What parallel has and is otherwise here. */
+static const struct option_hint map_hints[] = {
+	{ "-N", "for two arguments each: paste -sd'\\t\\n' | fut map --colsep '\\t' CMD {1} {2}" },
+	{ "--max-args", "for two arguments each: paste -sd'\\t\\n' | fut map --colsep '\\t' CMD {1} {2}" },
+	{ "--max-replace-args", "for two arguments each: paste -sd'\\t\\n' | fut map --colsep '\\t' CMD {1} {2}" },
+	{ "--tagstring", "fut --json map has the item beside what it printed" },
+	{ "--results", "--keep, and `fut result ID -o FILE` later; or --shell 'CMD {} >DIR/{#}'" },
+	{ "--arg-file", "items come from a file with :::: FILE" },
+	{ "--dryrun", "it is --dry-run here" },
+	{ "--sshlogin", "a daemon elsewhere is asked with -a tls:HOST:PORT" },
+	{ "-S", "a daemon elsewhere is asked with -a tls:HOST:PORT" },
+	{ "--pipe", "one task is `fut run CMD`, with its stdin; split(1) makes files for several" },
+	{ "--ungroup", "the output of a task stays together; `fut logs -f ID` shows it as it comes" },
+	{ "-u", "the output of a task stays together; `fut logs -f ID` shows it as it comes" },
+	{ NULL, NULL },
 };
 
 const struct verb verb_map = {
@@ -774,6 +833,7 @@ const struct verb verb_map = {
 		    "  Without {} and the like the item is the last argument. Output of each task stays together, in the order of the items.\n"
 		    "  Status: 0 if all went well, 1 if one failed, 130 after ^C.",
 	.options = map_options,
+	.hints = map_hints,
 	.run = map_main,
 	.flags = VERB_COMMAND,
 };

@@ -18,7 +18,7 @@ struct place {
 
 /* The place that begins here. */
 static bool
-place_at(const struct template *t, const char *s, struct place *p)
+place_at(const char *s, struct place *p)
 {
 	static const struct {
 		const char *text;
@@ -37,7 +37,7 @@ place_at(const struct template *t, const char *s, struct place *p)
 	}
 	while (isdigit((unsigned char)*at) && p->field < 10000)
 		p->field = p->field * 10 + (*at++ - '0');
-	if ((at > s + 1 && p->field == 0) || (t->most > 0 && p->field > t->most))
+	if (at > s + 1 && p->field == 0)
 		return false;
 	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
 		if (strncmp(at, parts[i].text, strlen(parts[i].text)) == 0 && (p->field == 0 || parts[i].part < PART_NUMBER)) {
@@ -56,8 +56,10 @@ has_place(struct template *t, const char *s)
 	bool has = false;
 
 	for (; (s = strchr(s, '{')) != NULL; s++)
-		if (place_at(t, s, &p)) {
+		if (place_at(s, &p)) {
 			has = true;
+			if (t->most > 0 && abs(p.field) > t->most)
+				t->beyond = p.field;
 			t->slots |= p.part == PART_SLOT;
 		}
 	return has;
@@ -107,14 +109,14 @@ put_place(FILE *out, const struct place *p, const struct filling *item, bool quo
 }
 
 static char *
-expand(const struct template *t, const char *s, const struct filling *item, bool quote, size_t *len)
+expand(const char *s, const struct filling *item, bool quote, size_t *len)
 {
 	char *text = NULL;
 	struct place p;
 	FILE *out = need(open_memstream(&text, len));
 
 	while (*s != '\0')
-		if (place_at(t, s, &p)) {
+		if (place_at(s, &p)) {
 			put_place(out, &p, item, quote);
 			s += p.len;
 		} else
@@ -167,7 +169,7 @@ template_program(const struct template *t, const struct filling *item)
 {
 	size_t len;
 
-	return t->line != NULL ? need(strdup("/bin/sh")) : expand(t, t->words[0], item, false, &len);
+	return t->line != NULL ? need(strdup("/bin/sh")) : expand(t->words[0], item, false, &len);
 }
 
 /* ---- arguments, one by one ---- */
@@ -175,10 +177,10 @@ template_program(const struct template *t, const struct filling *item)
 typedef void each_arg(void *data, const char *s, size_t len);
 
 static void
-each_expanded(const struct template *t, const char *word, const struct filling *item, bool quote, each_arg *each, void *data)
+each_expanded(const char *word, const struct filling *item, bool quote, each_arg *each, void *data)
 {
 	size_t len;
-	char *text = expand(t, word, item, quote, &len);
+	char *text = expand(word, item, quote, &len);
 
 	each(data, text, len);
 	free(text);
@@ -186,23 +188,23 @@ each_expanded(const struct template *t, const char *word, const struct filling *
 
 /* How many arguments a word becomes: each field one where the word is nothing but a place for all. */
 static int
-spread(const struct template *t, const char *word, const struct filling *item, struct place *p)
+spread(const char *word, const struct filling *item, struct place *p)
 {
-	bool alone = place_at(t, word, p) && word[p->len] == '\0' && p->field == 0 && p->part < PART_NUMBER;
+	bool alone = place_at(word, p) && word[p->len] == '\0' && p->field == 0 && p->part < PART_NUMBER;
 
 	return alone ? item->count : 1;
 }
 
 static void
-each_word(const struct template *t, const char *word, const struct filling *item, each_arg *each, void *data)
+each_word(const char *word, const struct filling *item, each_arg *each, void *data)
 {
 	struct place p;
-	int n = spread(t, word, item, &p);
+	int n = spread(word, item, &p);
 
 	if (strchr(word, '{') == NULL)
 		each(data, word, strlen(word));
 	else if (n == 1)
-		each_expanded(t, word, item, false, each, data);
+		each_expanded(word, item, false, each, data);
 	for (int i = 0; i < n && n > 1; i++) {
 		struct field f = part_of(p.part, item->fields[i]);
 
@@ -215,11 +217,11 @@ each_of(const struct template *t, const struct filling *item, each_arg *each, vo
 {
 	if (t->line != NULL) {
 		each(data, "-c", 2);
-		each_expanded(t, t->line, item, true, each, data);
+		each_expanded(t->line, item, true, each, data);
 		return;
 	}
 	for (int i = 1; i < t->count; i++)
-		each_word(t, t->words[i], item, each, data);
+		each_word(t->words[i], item, each, data);
 	for (int i = 0; i < item->count && !t->has_place; i++)
 		each(data, item->fields[i].s, item->fields[i].len);
 }
@@ -237,7 +239,7 @@ template_args(const struct template *t, const struct filling *item, struct futur
 	struct place p;
 
 	for (int i = 1; i < t->count && t->line == NULL; i++)
-		n += strchr(t->words[i], '{') == NULL ? 1 : (size_t)spread(t, t->words[i], item, &p);
+		n += strchr(t->words[i], '{') == NULL ? 1 : (size_t)spread(t->words[i], item, &p);
 	if (t->line == NULL && !t->has_place)
 		n += (size_t)item->count;
 	futured_pack_array(args, n);
@@ -259,7 +261,7 @@ template_command(const struct template *t, const struct filling *item)
 	FILE *out;
 
 	if (t->line != NULL)
-		return expand(t, t->line, item, true, &size);
+		return expand(t->line, item, true, &size);
 	out = need(open_memstream(&text, &size));
 	program = template_program(t, item);
 	quote_arg(out, program, strlen(program));

@@ -23,7 +23,8 @@ struct filling {
 struct template {
 	char **words; /* borrowed */
 	int count;
-	int most;     /* a place for a later field than that is no place; 0: any is */
+	int most;     /* there are as many fields; 0: that depends on the item */
+	int beyond;   /* a place for a field that there is not; 0: there is none */
 	char *line;   /* --shell: one line, owned; items are quoted into it */
 	bool has_place;
 	bool varies;  /* the program itself depends on the item */

@@ -1,5 +1,6 @@
 """fut map's grammar: several sources, columns, places, the joblog, resuming it, and giving up early."""
 import json
+import os
 import signal
 
 import pytest
@@ -31,6 +32,27 @@ def written(tmp_path):
     return write
 
 
+# What GNU parallel's users type
+
+def test_options_that_are_so_in_any_case_are_taken(sf):
+    assert lines(sf.ok("map", "-k", "--bar", "--eta", "--line-buffer", "--keep-order", "echo", ":::", "b", "a")) == ["b", "a"]
+    assert b"--eta\n" not in sf.ok("map", "-h")
+
+
+def test_jobs_may_be_relative_to_the_processors(fut, daemon):
+    cpus = os.sysconf("SC_NPROCESSORS_ONLN")
+    fut.ok("pool", "resize", "shell", str(4 * cpus))
+    for jobs, most in (("+1", cpus + 1), ("200%", 2 * cpus), ("-1", max(1, cpus - 1)), ("1%", 1), ("0", 4 * cpus)):
+        script = 'mkdir run$0 && ls -d run* | wc -l; sleep 0.1; rmdir run$0'
+        seen = [int(n) for n in lines(fut.ok("map", "-j" + jobs, "sh", "-c", script, ":::", *map(str, range(8 * cpus))))]
+        assert max(seen) <= most and (most == 1 or max(seen) > 1), (jobs, seen)
+
+
+def test_a_name_that_is_a_number_is_written_out(sf):
+    sf.ok("map", "--keep", "--name", "2", "true", ":::", "a")
+    assert sf.json("ls", "-n", "2")
+
+
 # Sources
 
 @pytest.mark.parametrize("operands, seen", [
@@ -59,11 +81,11 @@ def test_files_are_sources(sf, written):
 
 @pytest.mark.parametrize("word, becomes", [
     ("{1}", "d/a.c"), ("{2}", "e/b.tar.gz"), ("{2.}", "e/b.tar"), ("{2/}", "b.tar.gz"), ("{2//}", "e"), ("{2/.}", "b.tar"), ("{-1}", "e/b.tar.gz"),
-    ("{-2.}", "d/a"), ("{3}", "{3}"), ("{0}", "{0}"), ("x{1/}y{2/}", "xa.cyb.tar.gz"), ("{}", "d/a.c e/b.tar.gz"), ("{/}", "a.c b.tar.gz"),
+    ("{-2.}", "d/a"), ("{0}", "{0}"), ("x{1/}y{2/}", "xa.cyb.tar.gz"), ("{}", "d/a.c e/b.tar.gz"), ("{/}", "a.c b.tar.gz"),
     ("[{}]", "[d/a.c e/b.tar.gz]"), ("{#}", "1"), ("{a}", "{a} d/a.c e/b.tar.gz"), ("{1#}", "{1#} d/a.c e/b.tar.gz"),
 ], ids=str)
 def test_places_of_several_sources(sf, word, becomes):
-    if "{3}" in word or "{0}" in word:
+    if "{0}" in word:
         becomes += " d/a.c e/b.tar.gz"  # it is no place, so the fields are added
     assert sf.ok("map", "echo", word, ":::", "d/a.c", ":::", "e/b.tar.gz").decode() == becomes + "\n"
 
@@ -96,7 +118,11 @@ def test_slots_are_numbers_up_to_j(sf):
     (["--colsep", "", "echo", ":::", "a"], "--colsep"), (["--resume", "echo", ":::", "a"], "--joblog"),
     (["--halt", "later,fail=1", "echo", ":::", "a"], "later,fail=1"), (["--halt", "now,fail=0", "echo", ":::", "a"], "now,fail=0"),
     (["--halt", "now,fail=101%", "echo", ":::", "a"], "101%"), (["--halt", "now", "echo", ":::", "a"], "--halt"),
-    (["--halt", "never,fail=1", "echo", ":::", "a"], "--halt"),
+    (["--halt", "never,fail=1", "echo", ":::", "a"], "--halt"), (["echo", "{2}", ":::", "a"], "{2}: there is only 1 source"),
+    (["echo", "{1}{3/}", ":::", "a", ":::", "b"], "{3}: there are only 2 sources"), (["echo", "{-3}", ":::", "a", ":::", "b"], "{-3}: there are only 2"),
+    (["-j", "x", "echo", ":::", "a"], "-j"), (["-j", "+1%", "echo", ":::", "a"], "-j"), (["-N", "2", "echo", ":::", "a"], "--colsep"), (["-n", "2", "echo", ":::", "a"], "--name 2"),
+    (["-n2", "echo", ":::", "a"], "--colsep"), (["--tagstring", "x", "echo", ":::", "a"], "--json"), (["--results", "d", "echo", ":::", "a"], "result ID -o"),
+    (["-a", "/etc/passwd", "echo"], ":::: /etc/passwd"),
 ], ids=str)
 def test_what_is_wrong_is_named_and_nothing_runs(sf, args, told):
     done = sf.run("map", *args)
