@@ -16,6 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "proto/address.h"
@@ -263,6 +265,21 @@ connection_hang_up(struct futured *c)
 	c->fd = -1;
 }
 
+/* A socket that is for this user alone: the user's own address, or one that nobody else can connect to. The system's is not, whoever it
+ * runs as: root that asks a service of root is one of its users. */
+static bool
+is_private(const char *path)
+{
+	char own[sizeof ((struct sockaddr_un *)0)->sun_path], why[256];
+	struct stat st, system;
+
+	if (stat(path, &st) < 0)
+		return false;
+	if (stat(ADDRESS_SYSTEM_SOCKET, &system) == 0 && system.st_dev == st.st_dev && system.st_ino == st.st_ino)
+		return false;
+	return (st.st_mode & (S_IWGRP | S_IWOTH)) == 0 || (address_user_socket(own, sizeof own, why, sizeof why) && strcmp(path, own) == 0);
+}
+
 void
 connection_look(struct futured *c)
 {
@@ -273,7 +290,7 @@ connection_look(struct futured *c)
 	c->peer = 0;
 	if (strncmp(c->address, "unix:", 5) != 0 || getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
 		return;
-	c->own = cred.uid == getuid();
+	c->own = cred.uid == getuid() && is_private(c->address + strlen("unix:"));
 	c->peer = cred.pid;
 }
 

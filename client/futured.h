@@ -275,7 +275,8 @@ FUTURED_API enum futured_status futured_connect(struct futured *c);
 FUTURED_API bool futured_is_connected(const struct futured *c);
 /* Whom it is, or was last, connected to; "" before. Good until the next connect or free. */
 FUTURED_API const char *futured_address(const struct futured *c);
-/* Whether the daemon runs as this very user on this machine. False on TCP. */
+/* Whether it is this user's own daemon: it runs as this very user on this machine, and is at the user's own address, or nobody else can
+ * connect to its socket. False on TCP, and for the system's, /run/futured/futured.sock. */
 FUTURED_API bool futured_is_own(const struct futured *c);
 /* The daemon's process, 0 where that cannot be known. */
 FUTURED_API int64_t futured_daemon_pid(const struct futured *c);

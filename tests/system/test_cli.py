@@ -326,6 +326,28 @@ def test_tasks_see_the_callers_directory_environment_and_umask(sf, tmp_path):
     assert done.stdout.split() == [str(tmp_path).encode(), b"here", b"0027"]
 
 
+HERE = ["sh", "-c", "pwd; echo $MARK; umask"]
+
+
+@pytest.mark.config(socket_mode="0666", shared_uid=True)
+def test_a_shared_daemon_of_the_same_user_is_sent_nothing(fut, daemon, tmp_path):
+    done = fut.run("run", *HERE, cwd=str(tmp_path), env={"MARK": "here"}, preexec_fn=lambda: os.umask(0o027))
+    assert done.returncode == 0 and str(tmp_path).encode() not in done.stdout and b"here" not in done.stdout and b"0027" not in done.stdout
+    assert fut.ok("run", "-C", "/usr", "-e", "MARK=there", *HERE).startswith(b"/usr\nthere\n")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.parametrize("named", [True, False])
+def test_the_systems_daemon_is_sent_nothing_even_by_its_own_user(daemon, tmp_path, named):
+    """A /run of our own, in which the test's daemon, whose socket is for its user alone, is the system's."""
+    fut = Fut(str(tmp_path))
+    script = "mount -t tmpfs none /run && mkdir /run/futured && mount --bind %s /run/futured && cd /usr && exec \"$@\"" % daemon.directory
+    where = ["-a", "unix:/run/futured/futured.sock"] if named else []
+    done = subprocess.run(["unshare", "-m", "sh", "-c", script, "sh", FUT, *where, "run", *HERE], env={**fut.env, "MARK": "here"}, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert done.returncode == 0 and not done.stdout.startswith(b"/usr\n") and b"here" not in done.stdout, done
+
+
 def test_env_and_cwd_options_win(sf, tmp_path):
     (tmp_path / "sub").mkdir()
     script = "pwd; echo $MARK $OTHER"
