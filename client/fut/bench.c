@@ -175,7 +175,7 @@ bench_main(struct fut *f, int argc, char **argv)
 		}
 	if (a.count == 1)
 		return args_wrong(f, "expected a function or program behind the pool");
-	if ((status = reach(f, REACH_OR_START)) != EXIT_OK)
+	if ((status = reach(f, REACH_ONLY)) != EXIT_OK)
 		return status;
 	return bench_all(&b, a.operands, a.count);
 }

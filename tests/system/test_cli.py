@@ -99,6 +99,11 @@ def test_exit_codes(sf, args, status):
     assert done.returncode == status, done
 
 
+def test_bench_starts_no_daemon(tmp_path):
+    done = Fut(str(tmp_path), FUTURED_NO_START=None).run("bench", "--seconds", "10ms")
+    assert done.returncode == 69 and b"no daemon answers" in done.stderr and not os.path.exists(str(tmp_path / "futured"))
+
+
 @pytest.mark.parametrize("args, status", [(["run", "true"], 125), (["wait", "1"], 125), (["result", "1"], 125), (["ls"], 69),
                                           (["submit", "true"], 69), (["map", "true", ":::", "a"], 69), (["daemon", "ping"], 69),
                                           (["logs", "1"], 69)], ids=lambda v: v[0] if isinstance(v, list) else None)
