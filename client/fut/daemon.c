@@ -12,6 +12,7 @@
 #include "client/fut/action.h"
 #include "client/fut/clock.h"
 #include "client/fut/json.h"
+#include "client/fut/list.h"
 #include "client/fut/reach.h"
 #include "client/fut/show.h"
 #include "client/fut/text.h"
@@ -234,16 +235,16 @@ daemon_drain(struct args *a)
 
 /* Until the process that answered is gone; the connection ends a little earlier. */
 static int
-await_end(struct fut *f, const struct daemon *d, int pidfd)
+await_end(struct fut *f, const struct daemon *d, double begin, int pidfd)
 {
 	struct pollfd p = { .fd = pidfd, .events = POLLIN };
-	double end = clock_seconds() + (d->timeout >= 0 ? d->timeout : 1e6);
+	double end = begin + (d->timeout >= 0 ? d->timeout : 1e6);
 
 	for (;;) {
 		double left = end - clock_seconds();
 
 		if (left < 0) {
-			fut_say(f, "it has not ended yet");
+			fut_error(f, FUTURED_TIMEOUT, "it has not ended yet");
 			return EXIT_FAILED;
 		}
 		if (poll(&p, 1, left > 1000 ? 1000000 : (int)(left * 1000) + 1) > 0)
@@ -251,19 +252,74 @@ await_end(struct fut *f, const struct daemon *d, int pidfd)
 	}
 }
 
+struct left {
+	uint64_t *ids;
+	size_t n;
+};
+
+static bool
+on_left(struct futured_value map, void *data)
+{
+	struct left *l = data;
+
+	if ((l->n & (l->n + 1)) == 0)
+		l->ids = need(realloc(l->ids, (2 * l->n + 2) * sizeof *l->ids));
+	l->n += futured_find_uint(map, "id", &l->ids[l->n]);
+	return true;
+}
+
+/* "2 pending (5,6)", new; NULL: none, or nobody says. */
+static char *
+left_text(struct fut *f, const char *state, const char *word)
+{
+	struct list_filter filter = { .state = state };
+	struct left l = { 0 };
+	char *ids, *text = NULL;
+
+	if (list_each(f, &filter, on_left, &l) == EXIT_OK && l.n > 0) {
+		ids = show_ids(l.ids, l.n);
+		if (asprintf(&text, "%zu %s (%s)", l.n, word, ids) < 0)
+			need(NULL);
+		free(ids);
+	}
+	free(l.ids);
+	return text;
+}
+
+/* The time is over, and it goes on with what it was told. */
+static int
+say_waiting(struct fut *f)
+{
+	char *running = left_text(f, "RUNNING", "running"), *pending = left_text(f, "PENDING", "pending");
+
+	if (running != NULL || pending != NULL)
+		fut_error(f, FUTURED_TIMEOUT, "it still waits for %s%s%s", running != NULL ? running : "", running != NULL && pending != NULL ? " and " : "",
+			pending != NULL ? pending : "");
+	else
+		fut_error(f, FUTURED_TIMEOUT, "it has not ended yet");
+	free(running);
+	free(pending);
+	return EXIT_FAILED;
+}
+
 /* A daemon that is elsewhere, or of another user, can only be asked. */
 static int
 ask_shutdown(struct fut *f, const struct daemon *d)
 {
+	struct futured_pack *p = need(futured_pack_new());
 	struct futured_reply *reply;
-	enum futured_status called = futured_callf(f->c, &reply, "shutdown", "{sb sb}", "wait", (int)d->wait, "cancel_futures",
-		(int)d->cancel_futures);
+	enum futured_status called;
 	int status = EXIT_OK;
 
+	futured_packf(p, "{sb sb}", "wait", (int)d->wait, "cancel_futures", (int)d->cancel_futures);
+	called = futured_call(f->c, "shutdown", p, d->timeout, &reply);
 	/* It may be gone before its answer is here: that is what was asked for. */
-	if (called != FUTURED_OK && called != FUTURED_LOST)
+	if (called == FUTURED_TIMEOUT && reply == NULL)
+		status = say_waiting(f);
+	else if (called != FUTURED_OK && called != FUTURED_LOST)
 		status = fut_refused(f, reply);
 	futured_reply_free(reply);
+	futured_pack_free(p);
 	return status;
 }
 
@@ -273,6 +329,7 @@ daemon_stop(struct args *a)
 	const struct daemon *d = a->wish;
 	struct fut *f = a->fut;
 	int64_t pid = futured_daemon_pid(f->c);
+	double begin = clock_seconds();
 	int fd = pid > 0 ? (int)syscall(SYS_pidfd_open, (pid_t)pid, 0U) : -1, status = EXIT_OK;
 
 	if (d->wait || d->cancel_futures || fd < 0)
@@ -282,7 +339,7 @@ daemon_stop(struct args *a)
 		status = EXIT_FAILED;
 	}
 	if (status == EXIT_OK && fd >= 0)
-		status = await_end(f, d, fd);
+		status = await_end(f, d, begin, fd);
 	if (fd >= 0)
 		close(fd);
 	if (status == EXIT_OK)

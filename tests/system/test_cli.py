@@ -1068,6 +1068,17 @@ def test_release_of_one_that_is_not_over_says_when(fut, daemon, gate):
     eventually(lambda: fut.run("show", running).returncode == 1)
 
 
+def test_daemon_stop_wait_gives_up_after_its_timeout(fut, daemon, gate):
+    script, args = gate.task()
+    running = fut.submit("-p", "one", script, *args)
+    gate.await_start()
+    waiting = [fut.submit("-p", "one", "true") for _ in range(2)]
+    done = fut.run("daemon", "stop", "--wait", "--timeout", "0.3")
+    assert done.returncode == 1 and done.stderr.decode() == "fut: it still waits for 1 running (%s) and 2 pending (%s-%s)\n" % (running, *waiting)
+    gate.open()
+    assert daemon.await_end() == 0
+
+
 # Starting one's own
 
 @pytest.fixture
