@@ -254,7 +254,7 @@ bool
 args_is_duration(const char *text, double *out)
 {
 	static const struct unit units[] = { { "", 1 }, { "s", 1 }, { "ms", 1e-3 }, { "us", 1e-6 }, { "m", 60 }, { "min", 60 },
-		{ "h", 3600 }, { "d", 86400 }, { NULL, 0 } };
+		{ "h", 3600 }, { "d", 86400 }, { "w", 604800 }, { NULL, 0 } };
 
 	return with_unit(text, units, out) && *out <= 1e9;
 }
@@ -266,6 +266,16 @@ args_duration(struct fut *f, const char *what, const char *text, double *out)
 		return true;
 	args_wrong(f, "%s: expected seconds or a duration such as 500ms, 90s, 5m, 2h, got '%s'", what, text);
 	return false;
+}
+
+bool
+args_bound(struct fut *f, const char *what, const char *text, double *out)
+{
+	if (!args_duration(f, what, text, out))
+		return false;
+	if (!(*out > 0))
+		*out = -1;
+	return true;
 }
 
 bool

@@ -36,9 +36,11 @@ bool args_expect(struct args *a, int least, int most);
 /* Each reads a whole text, or says that `what` is wrong and returns false. */
 bool args_number(struct fut *f, const char *what, const char *text, double *out);
 bool args_int(struct fut *f, const char *what, const char *text, int64_t least, int64_t most, int64_t *out);
-/* Seconds, or with a unit: 500ms, 90s, 5m, 2h, 1d. */
+/* Seconds, or with a unit: 500ms, 90s, 5m, 2h, 1d, 1w. */
 bool args_duration(struct fut *f, const char *what, const char *text, double *out);
-/* The same without a word. */
+/* How long something may take: 0 is no bound, as in the configuration, and becomes -1. */
+bool args_bound(struct fut *f, const char *what, const char *text, double *out);
+/* A duration without a word. */
 bool args_is_duration(const char *text, double *out);
 /* Bytes, or with a unit: 64K, 64KiB, 1GiB. */
 bool args_size(struct fut *f, const char *what, const char *text, uint64_t *out);

@@ -163,7 +163,7 @@ call_main(struct fut *f, int argc, char **argv)
 			call.kwargs_json = a.value;
 			break;
 		case CALL_TIMEOUT:
-			if (!args_duration(f, "--timeout", a.value, &call.timeout))
+			if (!args_bound(f, "--timeout", a.value, &call.timeout))
 				return EXIT_USAGE;
 			break;
 		case CALL_PRIORITY:

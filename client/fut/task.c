@@ -40,11 +40,19 @@ push(const char ***list, size_t *n, const char *value)
 static int
 take_limit(struct task *t, const char *value)
 {
+	static const char *const names[] = { "memory", "processes", "cpus", "cpu", "files", "file_size", "core", "stack", NULL };
 	const char *equals = strchr(value, '=');
+	size_t i = 0;
 	uint64_t size;
 
 	if (equals == NULL || equals == value) {
 		args_wrong(t->fut, "--limit: expected WHAT=NUMBER, got '%s'", value);
+		return -1;
+	}
+	while (names[i] != NULL && (strlen(names[i]) != (size_t)(equals - value) || memcmp(names[i], value, (size_t)(equals - value)) != 0))
+		i++;
+	if (names[i] == NULL) {
+		args_wrong(t->fut, "--limit: expected memory, processes, cpus, cpu, files, file_size, core or stack, got '%.*s'", (int)(equals - value), value);
 		return -1;
 	}
 	if (!args_size(t->fut, "--limit", equals + 1, &size))
@@ -109,9 +117,9 @@ task_take(struct task *t, int key, const char *value)
 		t->block = true;
 		return 1;
 	case TASK_TIMEOUT:
-		return took(args_duration(f, "--timeout", value, &t->timeout));
+		return took(args_bound(f, "--timeout", value, &t->timeout));
 	case TASK_DEADLINE:
-		return took(args_duration(f, "--deadline", value, &t->deadline));
+		return took(args_bound(f, "--deadline", value, &t->deadline));
 	case TASK_DELAY:
 		return took(args_duration(f, "--delay", value, &t->delay));
 	case TASK_RETRY_DELAY:

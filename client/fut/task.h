@@ -16,7 +16,7 @@ enum { TASK_ENV_CLEAR = OPTION_LONG, TASK_TIMEOUT, TASK_DEADLINE, TASK_DELAY, TA
 	{ 'e', "env", "K=V", "a variable; may be repeated" }, \
 	{ TASK_ENV_CLEAR, "env-clear", NULL, "without this environment" }, \
 	{ 'i', "stdin", "FILE|-", "what it reads from its stdin" }, \
-	{ TASK_TIMEOUT, "timeout", "S", "stop it when it has run that long (status 124)" }, \
+	{ TASK_TIMEOUT, "timeout", "S", "stop it when it has run that long (status 124); 0: no limit" }, \
 	{ TASK_DEADLINE, "deadline", "S", "the same for waiting and running together" }, \
 	{ TASK_DELAY, "delay", "S", "not before that long from now" }, \
 	{ TASK_PRIORITY, "priority", "N", "higher first, -32768 to 32767" }, \
