@@ -157,6 +157,12 @@ args_next(struct args *a)
 	return key;
 }
 
+bool
+args_is_option(const struct args *a, const char *word)
+{
+	return find_long(a, word) != NULL;
+}
+
 int
 args_wrong(struct fut *f, const char *fmt, ...)
 {

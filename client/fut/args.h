@@ -28,6 +28,8 @@ void args_init(struct args *a, struct fut *f, int argc, char **argv, bool in_ord
 int args_next(struct args *a);
 /* Says what is wrong with the use of this verb; returns the status to exit with. */
 int args_wrong(struct fut *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Whether a word is one of the verb's long options, or a common one. */
+bool args_is_option(const struct args *a, const char *word);
 /* Says that there is no such verb. */
 void args_no_verb(struct fut *f, const char *word);
 /* Between `least` and `most` operands (most < 0: any number), else says so. */

@@ -144,6 +144,25 @@ out:
 	return status;
 }
 
+/* Options stand in front of the function, since its arguments may look like anything; what looks like one of ours is refused, but behind --. */
+static bool
+take_operands(struct call *call, struct args *a)
+{
+	bool literal = optind > 1 && strcmp(a->argv[optind - 1], "--") == 0;
+
+	for (int i = 2; i < a->count && !literal; i++) {
+		if ((literal = strcmp(a->operands[i], "--") == 0)) {
+			memmove(a->operands + i, a->operands + i + 1, (size_t)(a->count - i) * sizeof *a->operands);
+			a->count--;
+		} else if (args_is_option(a, a->operands[i])) {
+			args_wrong(call->f, "%s: options stand in front of the function: fut call %s … POOL FN; as an argument it stands behind --", a->operands[i],
+				a->operands[i]);
+			return false;
+		}
+	}
+	return true;
+}
+
 static int
 call_main(struct fut *f, int argc, char **argv)
 {
@@ -182,7 +201,7 @@ call_main(struct fut *f, int argc, char **argv)
 	}
 	args = need(futured_pack_new());
 	o = need(futured_options_new());
-	if (pack_args(&call, a.operands + 2, a.count - 2, args) && set_options(&call, o))
+	if (take_operands(&call, &a) && pack_args(&call, a.operands + 2, a.count - 2, args) && set_options(&call, o))
 		status = call_function(&call, a.operands[0], a.operands[1], args, o);
 	else
 		status = EXIT_USAGE;
@@ -206,6 +225,7 @@ const struct verb verb_call = {
 	.examples = "  fut call cpu add 2 3                      # 5\n"
 		    "  fut call py greet Ada                     # what is not JSON is a string\n"
 		    "  fut call cpu total --args '[[1, 2, 3]]'   # exactly this\n"
+		    "  fut call --timeout 5 py build -- --fast   # options, and an argument that looks like one\n"
 		    "  fut --json call cpu blob                  # bytes are {\"base64\": \"…\"}, both ways",
 	.options = call_options,
 	.run = call_main,

@@ -61,9 +61,21 @@ def test_the_place_of_a_mistake_is_counted_in_characters(sf):
 
 
 @pytest.mark.parametrize("word, value", [("7", 7), ("18446744073709551615", 18446744073709551615), ("1.5", 1.5), ("true", True), ("[1]", [1]), ("1.2.3", "1.2.3"),
-                                         ("007", "007"), ("2026-01-01", "2026-01-01"), ("-", "-"), ("--", "--"), ("it's", "it's"), ('"7"', "7"), ("", "")])
+                                         ("007", "007"), ("2026-01-01", "2026-01-01"), ("-", "-"), ("--x", "--x"), ("it's", "it's"), ('"7"', "7"), ("", "")])
 def test_an_operand_is_json_or_else_a_string(sf, word, value):
     assert json.loads(sf.ok("--json", "call", "io", "echo", word)) == value
+
+
+@pytest.mark.parametrize("words", [["--timeout", "5"], ["--kwargs={}"], ["1", "--args", "[]"], ["--json"]], ids=" ".join)
+def test_options_behind_the_function_are_no_arguments(sf, words):
+    done = sf.run("call", "io", "echo", *words)
+    assert done.returncode == 2 and b"options stand in front of the function" in done.stderr and done.stdout == b""
+
+
+def test_behind_two_dashes_all_are_arguments(sf):
+    assert sf.ok("call", "io", "echo", "--", "--timeout") == b"--timeout\n" == sf.ok("call", "--", "io", "echo", "--timeout")
+    assert sf.ok("call", "io", "echo", "--", "--") == b"--\n"
+    assert sf.ok("call", "--priority", "9", "io", "echo", "x") == b"x\n"
 
 
 def test_an_integer_that_does_not_fit_is_no_string(sf):
