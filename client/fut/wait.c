@@ -4,7 +4,9 @@
 
 #include "client/fut/args.h"
 #include "client/fut/json.h"
+#include "client/fut/list.h"
 #include "client/fut/outcome.h"
+#include "client/fut/pools.h"
 #include "client/fut/reach.h"
 
 enum { WAIT_ANY = OPTION_LONG, WAIT_ALL, WAIT_FIRST, WAIT_TIMEOUT, AT_ONCE = 256 };
@@ -148,24 +150,58 @@ wait_one(struct wait *w)
 	return status;
 }
 
+static bool
+on_future(struct futured_value map, void *data)
+{
+	struct wait *w = data;
+
+	if ((w->n & (w->n + 1)) == 0)
+		w->ids = need(realloc(w->ids, (2 * w->n + 2) * sizeof *w->ids));
+	w->n += futured_find_uint(map, "id", &w->ids[w->n]);
+	return true;
+}
+
+/* With a tag all that have it, since some may be done already; of a pool those that are not. */
+static int
+find(struct wait *w, struct list_filter filter)
+{
+	int status = filter.pool != NULL ? pools_check(w->f, filter.pool) : EXIT_OK;
+
+	if (filter.tag == NULL)
+		filter.states = LIST_PENDING | LIST_RUNNING;
+	if (status == EXIT_OK)
+		status = list_each(w->f, &filter, on_future, w);
+	if (status == EXIT_OK && w->n == 0 && filter.tag != NULL) {
+		fut_error(w->f, FUTURED_VALUE, "nothing has the tag '%s'", filter.tag);
+		status = fut_failed(w->f);
+	}
+	return status;
+}
+
 static int
 wait_main(struct fut *f, int argc, char **argv)
 {
 	struct wait w = { .f = f, .timeout = -1 };
+	struct list_filter filter = { 0 };
 	struct args a;
-	int key, status;
+	int key, when = 0, status;
 
 	args_init(&a, f, argc, argv, false);
 	while ((key = args_next(&a)) != ARGS_END)
 		switch (key) {
 		case WAIT_ANY:
-			w.when = FUTURED_FIRST_COMPLETED;
-			break;
 		case WAIT_ALL:
-			w.when = FUTURED_ALL_COMPLETED;
-			break;
 		case WAIT_FIRST:
-			w.when = FUTURED_FIRST_EXCEPTION;
+			if (when != 0 && when != key)
+				return args_wrong(f, "--any, --all and --first-exception: one of them");
+			when = key;
+			w.when = key == WAIT_ANY ? FUTURED_FIRST_COMPLETED : key == WAIT_ALL ? FUTURED_ALL_COMPLETED : FUTURED_FIRST_EXCEPTION;
+			break;
+		case 'p':
+			filter.pool = a.value;
+			break;
+		case 'T':
+			filter.tag = a.value;
 			break;
 		case WAIT_TIMEOUT:
 			if (!args_duration(f, "--timeout", a.value, &w.timeout))
@@ -174,9 +210,17 @@ wait_main(struct fut *f, int argc, char **argv)
 		default:
 			return a.status;
 		}
-	if (!args_all_ids(&a, &w.ids, &w.n))
+	if (filter.pool == NULL && filter.tag == NULL) {
+		if (a.count == 0)
+			return args_wrong(f, "there is no id to wait for; what should have listed some found none");
+		if (!args_all_ids(&a, &w.ids, &w.n))
+			return a.status;
+	} else if (!args_expect(&a, 0, 0))
 		return a.status;
-	if ((status = reach(f, REACH_ONLY)) == EXIT_OK)
+	status = reach(f, REACH_ONLY);
+	if (status == EXIT_OK && w.ids == NULL)
+		status = find(&w, filter);
+	if (status == EXIT_OK && w.n > 0)
 		status = w.n == 1 ? wait_one(&w) : wait_many(&w);
 	free(w.ids);
 	return status;
@@ -186,17 +230,20 @@ static const struct option_row wait_options[] = {
 	{ WAIT_ALL, "all", NULL, "until all are done (the default)" },
 	{ WAIT_ANY, "any", NULL, "until one is done" },
 	{ WAIT_FIRST, "first-exception", NULL, "until one has failed, or all are done" },
+	{ 'T', "tag", "TAG", "for all with this tag, those that are done already, too" },
+	{ 'p', "pool", "POOL", "for all of this pool that are not done yet" },
 	{ WAIT_TIMEOUT, "timeout", "S", "wait no longer than that (status 124); the tasks go on" },
 	{ 0, NULL, NULL, NULL },
 };
 
 const struct verb verb_wait = {
 	.name = "wait",
-	.operands = "ID…",
+	.operands = "ID… | --tag T | --pool P",
 	.summary = "wait until futures are done; exit as they did",
 	.examples = "  fut wait 17                 # exits with 17's own status\n"
 		    "  fut wait 17-20 23           # 0 if all went well, 1 if one failed\n"
 		    "  fut wait --any 17 18        # the first of them\n"
+		    "  fut wait --tag nightly      # all that have it\n"
 		    "  fut wait --timeout 1m 17    # 124 if it takes longer",
 	.options = wait_options,
 	.run = wait_main,

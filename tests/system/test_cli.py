@@ -142,6 +142,29 @@ def test_wait_gives_up_after_its_timeout(fut, daemon, gate):
     assert fut.run("wait", future).returncode == 3
 
 
+def test_wait_for_all_with_a_tag_or_of_a_pool(fut, daemon, gate):
+    good, bad = fut.submit("-T", "x", "true"), fut.submit("-T", "y", "false")
+    fut.run("wait", good, bad)
+    assert fut.run("wait", "--tag", "x").returncode == 0 and fut.run("wait", "--tag", "y").returncode == 1  # done already
+    held = fut.submit("-T", "x", *flat(gate.task("exit 3")))
+    gate.await_start()
+    assert fut.run("wait", "--tag", "x", "--timeout", "0.1").returncode == 124 == fut.run("wait", "-p", "shell", "--timeout", "0.1").returncode
+    process = fut.start("wait", "--pool", "shell")
+    eventually(lambda: fut.json("daemon", "stats")[0]["connections"] >= 2)
+    gate.open()
+    assert process.wait(40) == 3 and fut.run("wait", "--pool", "shell").returncode == 0
+    assert fut.run("wait", "--tag", "x").returncode == 1
+    done = fut.run("wait", "--tag", "nosuch")
+    assert done.returncode == 125 and b"nothing has the tag 'nosuch'" in done.stderr
+    assert b"there is no pool 'shel'" in fut.run("wait", "--pool", "shel").stderr
+    assert fut.run("wait", "--tag", "x", held).returncode == 125
+
+
+def test_wait_for_nothing_says_so(sf):
+    done = sf.run("wait")
+    assert done.returncode == 125 and b"there is no id to wait for" in done.stderr
+
+
 def test_wait_any_returns_with_the_first(fut, daemon, gate):
     held = fut.submit(*flat(gate.task()))
     gate.await_start()
