@@ -28,7 +28,7 @@ begin(struct fut *f, int argc, char **argv, uint64_t **ids, size_t *n, int *stat
 }
 
 static int
-each_show(struct fut *f, int argc, char **argv, void (*print)(struct fut *f, uint64_t id, struct futured_value map))
+each_show(struct fut *f, int argc, char **argv, bool apart, void (*print)(struct fut *f, uint64_t id, struct futured_value map))
 {
 	struct futured_reply *reply;
 	uint64_t *ids;
@@ -39,7 +39,7 @@ each_show(struct fut *f, int argc, char **argv, void (*print)(struct fut *f, uin
 		return status;
 	for (size_t i = 0; i < n; i++) {
 		if (futured_callf(f->c, &reply, "show", "u", ids[i]) == FUTURED_OK) {
-			if (i > 0 && !f->json)
+			if (i > 0 && apart && !f->json)
 				putchar('\n');
 			print(f, ids[i], futured_reply_value(reply));
 		} else
@@ -60,7 +60,7 @@ print_show(struct fut *f, uint64_t id, struct futured_value map)
 static int
 show_main(struct fut *f, int argc, char **argv)
 {
-	return each_show(f, argc, argv, print_show);
+	return each_show(f, argc, argv, true, print_show);
 }
 
 const struct verb verb_show = {
@@ -96,7 +96,7 @@ print_why(struct fut *f, uint64_t id, struct futured_value map)
 static int
 why_main(struct fut *f, int argc, char **argv)
 {
-	return each_show(f, argc, argv, print_why);
+	return each_show(f, argc, argv, false, print_why);
 }
 
 const struct verb verb_why = {

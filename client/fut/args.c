@@ -120,6 +120,7 @@ int
 args_next(struct args *a)
 {
 	int at = -1, key = getopt_long(a->argc, a->argv, a->shorts, a->longs, &at), taken;
+	const struct verb *verb;
 	bool apart = key != -1 && optarg != NULL && optarg == a->argv[optind - 1]; /* the value is a word of its own */
 
 	if (key == -1) {
@@ -139,10 +140,11 @@ args_next(struct args *a)
 		return ARGS_STOP;
 	}
 	if (key == 'h') {
-		if (a->fut->verb == NULL)
+		verb = a->fut->verb != NULL ? a->fut->verb : optind < a->argc ? verb_find(a->argv[optind]) : NULL;
+		if (verb == NULL)
 			help_overview(stdout);
 		else
-			help_verb(a->fut->verb, stdout);
+			help_verb(verb, stdout);
 		a->status = EXIT_OK;
 		return ARGS_STOP;
 	}

@@ -1,7 +1,6 @@
 /* Help, from the tables that are parsed by. */
 #include <string.h>
 #include <sys/ioctl.h>
-#include <unistd.h>
 
 #include "client/fut/args.h"
 #include "client/fut/common.h"
@@ -9,14 +8,12 @@
 
 enum { HELP_COLUMN = 30, HELP_COLUMN_NARROW = 8, NARROW = 64, WIDTH_LEAST = 40 };
 
-/* As wide as the terminal; where there is none, nothing is broken into lines. */
+/* As wide as the terminal; 80 where there is none. */
 static size_t
 width_of(FILE *out)
 {
 	struct winsize w;
 
-	if (isatty(fileno(out)) != 1)
-		return SIZE_MAX;
 	return ioctl(fileno(out), TIOCGWINSZ, &w) == 0 && w.ws_col >= WIDTH_LEAST ? w.ws_col : 80;
 }
 

@@ -228,6 +228,8 @@ def test_an_error_names_what_is_wrong(sf):
                                   "why", "failures", "events", "pool", "bench", "daemon", "help"])
 def test_help_begins_with_examples(sf, verb):
     text = sf.ok(verb, "-h").decode()
+    assert all(len(line) <= 80 for line in text.split("\n")), [line for line in text.split("\n") if len(line) > 80]
+    assert sf.ok("--help", verb).decode() == text
     assert text.startswith("  fut " + verb)
     assert "Common options" in text and sf.ok("help", verb).decode() == text
 
@@ -763,6 +765,12 @@ def test_why_says_what_it_waits_for(fut, daemon):
     future = fut.submit("true")
     assert b"(paused)" in fut.ok("why", future)
     assert fut.json("why", future)[0]["why"]["code"] == "paused"
+
+
+def test_why_of_several_is_a_line_each(sf):
+    ids = [sf.submit("true") for _ in range(2)]
+    sf.ok("wait", *ids)
+    assert [line.split(":")[0] for line in sf.ok("why", *ids).decode().splitlines()] == ids
 
 
 def test_why_has_numbers(fut, daemon, gate, client):
