@@ -34,7 +34,7 @@ print_command(struct fut *f, uint64_t id, const struct printed *p)
 	if (p->out_cut > 0)
 		status = print_long(f, id, "stdout", STDOUT_FILENO, p->out_len + p->out_cut);
 	else
-		show_bytes(f, p->out, p->out_len);
+		show_bytes(f, id, p->out, p->out_len);
 	fut_flush();
 	if (p->err_cut > 0)
 		more = print_long(f, id, "stderr", STDERR_FILENO, p->err_len + p->err_cut);

@@ -7,8 +7,8 @@
 /* Prints a task's value: with --json as JSON; else a string or bytes as they are (bytes on a terminal get a hint), anything else as
  * JSON. */
 void show_value(struct fut *f, struct futured_value v);
-/* Raw bytes, or on a terminal a hint if they are no text. */
-void show_bytes(struct fut *f, const void *bytes, size_t len);
+/* Raw bytes, colours and all, or on a terminal a hint if they are no text. `id`: of the command that printed them; 0: of none. */
+void show_bytes(struct fut *f, uint64_t id, const void *bytes, size_t len);
 
 /* Writes a field of a map in a person's words: "3 min ago", "12.4 MiB". The caller frees. */
 char *show_time(double unix_seconds);

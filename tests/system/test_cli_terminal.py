@@ -162,8 +162,20 @@ def test_binary_results_get_a_hint(sf):
     future = sf.submit("head", "-c", "5000", "/dev/zero")
     sf.ok("wait", future)
     screen = sf.terminal("result", future)
-    assert screen.wait() == 0 and b"binary" in screen.plain() and b"\0" not in screen.seen
+    assert screen.wait() == 0 and b"\0" not in screen.seen
+    assert b"4.9 KiB of binary data; -o FILE saves it, `fut logs %s` shows it as it is" % future.encode() in screen.plain()
     assert sf.ok("result", future) == b"\0" * 5000
+
+
+@pytest.mark.parametrize("text, binary", [(b"\x1b[31mred\x1b[0m\r\n", False), ("caf\u00e9 ol\u00e9, na\u00efve\n".encode("latin-1"), False), (b"a\0b", True), (bytes(range(128, 200)), True), (b"", False)], ids=repr)
+def test_text_is_no_binary_data(sf, text, binary):
+    path = os.path.join(sf.directory, "text")
+    with open(path, "wb") as f:
+        f.write(text)
+    future = sf.submit("cat", path)
+    sf.ok("wait", future)
+    screen = sf.terminal("result", future)
+    assert screen.wait() == 0 and (b"binary" in screen.plain()) == binary and (text in screen.seen.replace(b"\r\n", b"\n") or binary or b"red" in screen.seen)
 
 
 def test_a_table_fits_the_terminal(fut, daemon):
