@@ -23,7 +23,7 @@ DAEMON := clock journal log timer turn spare bytes stream spec owner access quot
 WORKER := main host channel command task process box tree capture feed early slot crew native native_stdout native_table native_task lua lua_lib lua_state lua_value
 CLIENT := core warm connection tls token resume blocking calls submission completed watch rewatch follow future gather mapping executor \
           discover ids value packer packf settings reply errors
-FUT    := main verbs common args guess action pools clock help text words jsonout jsonin writer list outcome printed value sink stop reach start task feed run \
+FUT    := main verbs common args guess action pools clock help text words jsonout jsonin writer list outcome printed value sink stop reach start task feed waiting run \
           submit call wait result cancel ls about events pool bench daemon token map mapout items template progress halt joblog \
           complete completion top topdata topdraw processes page
 UNIT   := buf utf8 frame reader message error board ring address config config_broken number client_core client_pack client_memory client_blocking \

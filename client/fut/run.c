@@ -20,6 +20,7 @@
 #include "client/fut/sink.h"
 #include "client/fut/stop.h"
 #include "client/fut/task.h"
+#include "client/fut/waiting.h"
 
 enum { SINK_HIGH = 1 << 20 }; /* above that the daemon is not read from */
 
@@ -44,6 +45,7 @@ struct run {
 	bool following;  /* notifications bring the output to its end */
 	bool retries;    /* there may be several attempts: the outcome has the last one's output, the streams have all of it */
 	bool cancelling; /* cancel has been sent */
+	struct waiting waiting;
 	bool left;       /* a second signal: it goes on without us */
 	bool told;       /* that our stdin is not passed on */
 	bool unwritten;  /* stdout takes no more: said, where that is not a reader who has left */
@@ -273,9 +275,12 @@ turn(struct run *r, int stop)
 	add_fd(&p[2], feed_fd(&r->feed), POLLIN);
 	add_fd(&p[3], r->out.sink.fd, sink_waiting(&r->out.sink) > 0 ? POLLOUT : 0);
 	add_fd(&p[4], r->err.sink.fd, sink_waiting(&r->err.sink) > 0 ? POLLOUT : 0);
-	if (poll(p, 5, -1) < 0 && errno != EINTR)
+	if (poll(p, 5, waiting_ms(&r->waiting)) < 0 && errno != EINTR)
 		need(NULL);
 	on_signal(r, stop_take());
+	if (r->outcome != NULL || r->signal != 0 || r->out.seen + r->err.seen > 0)
+		waiting_end(&r->waiting);
+	waiting_look(&r->waiting, r->id);
 	if (p[2].revents != 0)
 		feed_read(&r->feed);
 	sink_flush(&r->out.sink);
@@ -371,6 +376,7 @@ run_task(struct run *r, struct task *t, char **operands, int count)
 	if (!submit(r, t, operands, count))
 		return EXIT_FUTURED;
 	say_stdin(r);
+	waiting_begin(&r->waiting, r->f, t->pool, t->block);
 	futured_process(r->f->c);
 	while (!is_over(r))
 		turn(r, stop);
@@ -400,6 +406,7 @@ run_main(struct fut *f, int argc, char **argv)
 	feed_close(&r.feed);
 	futured_reply_free(r.outcome);
 	futured_reply_free(r.refusal);
+	waiting_clear(&r.waiting);
 	task_clear(&t);
 	return status;
 }

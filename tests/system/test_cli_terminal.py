@@ -53,6 +53,32 @@ def test_interrupt_key_twice_in_map_tells_the_ids(fut, daemon, client):
     client.call("wait", [1, 2])
 
 
+def test_run_tells_why_it_does_not_begin(fut, daemon, gate):
+    fut.ok("pool", "pause", "one")
+    screen = fut.terminal("run", "-p", "one", "echo", "ran").until(b"(paused)")
+    fut.submit("-p", "one", "--priority", "9", *gate.task()[:1], *gate.task()[1])
+    fut.ok("pool", "resume", "one")
+    gate.await_start()
+    screen.until(b"(workers)")
+    gate.open()
+    assert screen.wait() == 0 and screen.plain().endswith(b"ran\r\n") and screen.plain().count(b"\nfut: 1: ") + screen.plain().startswith(b"fut: 1: ") == 2, screen.plain()
+    fut.ok("pool", "pause", "one")
+    quiet = fut.terminal("-q", "run", "-p", "one", "echo", "ran")
+    piped = fut.start("run", "-p", "one", "echo", "ran")
+    fut.terminal("run", "-p", "one", "echo", "ran").until(b"(paused)").type(b"\x03").wait()
+    fut.ok("pool", "resume", "one")
+    assert quiet.wait() == 0 and quiet.seen == b"ran\r\n" and piped.communicate(timeout=40) == (b"ran\n", b"")
+
+
+@pytest.mark.config(pools={"few": {"kind": "command", "workers": 1, "queue": 1}})
+def test_run_tells_that_it_waits_for_room(fut, daemon, client):
+    client.call("pause", "few")
+    client.call("submit", "few", "true")
+    screen = fut.terminal("run", "-p", "few", "--block", "echo", "ran").until(b"waiting for room in pool few")
+    client.call("resume", "few")
+    assert screen.wait() == 0 and b"ran" in screen.plain()
+
+
 def test_a_terminal_is_not_the_tasks_stdin(sf):
     screen = sf.terminal("run", "readlink", "/proc/self/fd/0").until(b"/dev/null")
     assert screen.wait() == 0
