@@ -17,7 +17,8 @@ enum { IDS_MOST = 100, ASK_MS = 700 };
 
 struct complete {
 	struct fut *f;
-	const char *word; /* being typed */
+	const char *word; /* being typed; of --option=value and of a list what stands behind the last = or comma */
+	const char *whole; /* as it stands there */
 	const struct verb *verb;
 	char **operands;  /* whole words in front of it */
 	int count;
@@ -29,6 +30,7 @@ offer(const struct complete *c, const char *text, const char *about)
 {
 	if (strncmp(text, c->word, strlen(c->word)) != 0 || strchr(text, '\n') != NULL)
 		return;
+	text_visible(stdout, c->whole, (size_t)(c->word - c->whole), TEXT_LINE);
 	text_visible(stdout, text, strlen(text), TEXT_LINE);
 	if (about != NULL && *about != '\0') {
 		putchar('\t');
@@ -263,6 +265,21 @@ static const char *const any_state[] = { "RUNNING", "PENDING", "FINISHED", "CANC
 static const char *const not_done[] = { "RUNNING", "PENDING", NULL };
 static const char *const done[] = { "FINISHED", "CANCELLED", NULL };
 
+/* What stands behind the last of these characters. */
+static const char *
+behind(const char *text, char c)
+{
+	const char *last = strrchr(text, c);
+
+	return last != NULL ? last + 1 : text;
+}
+
+static bool
+takes_list(const struct option_row *row)
+{
+	return strstr(row->value, "[,") != NULL;
+}
+
 /* By what the option's row says stands behind it. */
 static void
 offer_value(struct complete *c, const struct option_row *row)
@@ -272,6 +289,8 @@ offer_value(struct complete *c, const struct option_row *row)
 	static const char *const halts[] = { "never", "soon,fail=1", "soon,fail=10%", "now,fail=1", "now,success=1", NULL };
 	static const char *const limits[] = { "memory=", "processes=", "cpus=", "cpu=", "files=", "file_size=", "core=", "stack=", NULL };
 
+	if (takes_list(row))
+		c->word = behind(c->word, ',');
 	if (strcmp(row->value, "POOL") == 0)
 		each_pool(c, c->verb != NULL && row->key == 'p' && c->verb->flags & VERB_COMMAND ? offer_command_pool : offer_pool);
 	else if (strcmp(row->value, "TAG") == 0)
@@ -329,7 +348,7 @@ offer_operand(struct complete *c)
 			offer(c, a->name, NULL);
 	else if (v == &verb_pool)
 		offer_pool_operand(c);
-	else if (v == &verb_call)
+	else if (v == &verb_call || v == &verb_bench)
 		offer_call_operand(c);
 	else if (v == &verb_help && c->count == 0)
 		offer_verbs(c);
@@ -378,38 +397,55 @@ find_option(const struct complete *c, const char *word)
 	return row != NULL ? row : find_in(common_options, word);
 }
 
+/* --option=value: the option, and what is typed is the value from then on. */
+static const struct option_row *
+find_with_value(struct complete *c)
+{
+	size_t len = strcspn(c->word, "=");
+	char *name = need(strndup(c->word, len));
+	const struct option_row *row = find_option(c, name);
+
+	free(name);
+	c->word += len + 1;
+	return row != NULL && row->value != NULL ? row : NULL;
+}
+
 /* Goes over the words in front of the last as the parser would. */
 static int
 complete_main(struct fut *f, int argc, char **argv)
 {
-	struct complete c = { .f = f, .word = argc > 1 ? argv[argc - 1] : "" };
+	const char *word = argc > 1 ? argv[argc - 1] : "";
+	struct complete c = { .f = f, .word = word, .whole = word };
 	const struct option_row *waiting = NULL;
 	bool options_over = false;
 	int i;
 
 	c.operands = need(calloc((size_t)argc + 1, sizeof *c.operands));
 	for (i = 1; i < argc - 1; i++) {
-		char *word = argv[i];
+		char *at = argv[i];
 
 		if (waiting != NULL) {
 			if (waiting->key == 'a')
-				f->address = word;
+				f->address = at;
 			waiting = NULL;
-		} else if (!options_over && strcmp(word, "--") == 0)
+		} else if (!options_over && strcmp(at, "--") == 0)
 			options_over = true;
-		else if (!options_over && word[0] == '-' && word[1] != '\0') {
-			const struct option_row *row = strchr(word, '=') == NULL ? find_option(&c, word) : NULL;
+		else if (!options_over && at[0] == '-' && at[1] != '\0') {
+			const struct option_row *row = strchr(at, '=') == NULL ? find_option(&c, at) : NULL;
 
 			waiting = row != NULL && row->value != NULL ? row : NULL;
 		} else if (c.verb == NULL) {
-			if ((c.verb = verb_find(word)) == NULL)
+			if ((c.verb = verb_find(at)) == NULL)
 				goto out;
 		} else {
-			c.operands[c.count++] = word;
+			c.operands[c.count++] = at;
 			if (c.verb->flags & VERB_COMMAND)
 				break; /* from here on it is another program's */
 		}
 	}
+	if (waiting == NULL && !options_over && strncmp(c.word, "--", 2) == 0 && strchr(c.word, '=') != NULL &&
+	    (c.count == 0 || !(c.verb->flags & VERB_COMMAND)))
+		waiting = find_with_value(&c);
 	if (waiting != NULL)
 		offer_value(&c, waiting);
 	else if (c.count == 0 && !options_over && c.word[0] == '-') {

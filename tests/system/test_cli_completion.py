@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from cli_helper import FUT, Fut
+from cli_helper import FUT, Fut, Terminal
 from helpers import eventually
 
 CONFIG = {"pools": {"native": {"kind": "thread", "runtime": "native", "modules": [os.path.join(os.path.dirname(FUT), "..", "modules", "work.so")]}}}
@@ -37,6 +37,8 @@ def alone(tmp_path):
     (["pool", ""], ["ls", "resize"]), (["daemon", "st"], ["start", "stats", "stop"]), (["daemon", "b"], ["backup"]), (["completion", ""], ["bash", "zsh", "fish"]),
     (["run", "--ti"], ["--timeout"]), (["ls", "--state", "r"], ["running"]), (["--color", ""], ["auto", "never"]), (["--json", "wa"], ["wait"]),
     (["run", "-p", "shell", "--n"], ["--name", "--nice"]), (["map", "--halt", "now"], ["now,fail=1"]),
+    (["ls", "--state=r"], ["--state=running"]), (["ls", "-s", "failed,r"], ["failed,running"]), (["ls", "--state=failed,"], ["--state=failed,running", "--state=failed,failed"]),
+    (["--color=a"], ["--color=auto", "--color=always"]), (["run", "--stdin="], [":files"]), (["map", "--halt=now"], ["--halt=now,fail=1"]),
     (["run", "--limit", ""], ["memory="]), (["run", "-i", ""], [":files"]), (["run", "-C", ""], [":directories"]),
     (["run", ""], [":command 2"]), (["run", "--", "git", "-"], [":command 3"]), (["run", "-p", "x", "git", "--"], [":command 4"]),
     (["--json", "submit", "-n", "name", "ls", ""], [":command 5"]),
@@ -71,6 +73,11 @@ def test_pools_tags_and_names_come_live(fut, daemon):
     assert names(fut, "ls", "-T", "") == ["nightly", "big"] and names(fut, "ls", "-n", "") == ["backup"]
     assert ["shell", "command, 0/2 busy, 0 pending"] in eventually(lambda: [
         row for row in offered(fut, "pool", "pause", "") if row[0] == "shell" and "0/2" in row[1]])
+
+
+def test_bench_takes_what_call_takes(fut, daemon, client):
+    client.call("result", client.call("submit", "native", "noop"))
+    assert "shell" in names(fut, "bench", "") and "noop" in names(fut, "bench", "native", "no")
 
 
 def test_functions_come_live(fut, daemon, client):
@@ -116,6 +123,28 @@ def test_bash_completes(fut, daemon):
     assert complete("fut", "logs", "") == ["1"]
     assert complete("fut", "pool", "dr") == ["drain"]
     assert "true" in complete("fut", "run", "tru")
+
+
+@pytest.mark.parametrize("typed, becomes", [("ls --state=ru", b"--state=running"), ("ls -n my", b"ls -n my\\ \\$name"), ("ls -n 'my", b"ls -n 'my $name'"), ("ls -n col", b"ls -n colon:here"),
+                                            ("ls -n colon:h", b"ls -n colon:here"), ("ls --name=col", b"ls --name=colon:here"), ("--color=ne", b"--color=never"),
+                                            ("ls -s failed,ru", b"failed,running"), ("run --timeout=5 readlin", b"run --timeout=5 readlink"), ("daemon ba", b"daemon backup")], ids=lambda v: v if isinstance(v, str) else None)
+def test_bash_completes_what_is_typed(fut, daemon, typed, becomes):
+    fut.ok("run", "-n", "my $name", "true")
+    fut.ok("run", "-n", "colon:here", "true")
+    shell = Terminal(["/bin/bash", "--norc", "--noprofile", "-i"], {**fut.env, "PS1": "ready> ", "PATH": os.path.dirname(FUT) + ":" + fut.env["PATH"]}, fut.directory, columns=200)
+    shell.until(b"ready>").type(b'eval "$(fut completion bash)"; bind "set bell-style none"; echo lo""aded\r').until(b"loaded\r\n")
+    shell.type(b"fut " + typed.encode() + b"\t").until(becomes)
+    shell.type(b"\x15exit\r")
+    shell.wait()
+
+
+@pytest.mark.skipif(not shutil.which("fish"), reason="no fish here")
+def test_fish_completes_values(fut, daemon):
+    fut.ok("run", "-n", "my $name", "true")
+    env = {**fut.env, "PATH": os.path.dirname(FUT) + ":" + fut.env["PATH"]}
+    for typed, offered in (("fut ls --state=r", b"--state=running\n"), ("fut ls -n ", b"my $name\n"), ("fut ls -s failed,r", b"failed,running\n")):
+        done = subprocess.run(["fish", "-c", "fut completion fish | source; complete -C '%s'" % typed], env=env, stdout=subprocess.PIPE, check=True)
+        assert done.stdout == offered
 
 
 @pytest.mark.skipif(not shutil.which("fish"), reason="no fish here")
