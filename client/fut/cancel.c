@@ -12,19 +12,8 @@ enum { CANCEL_ASK = OPTION_LONG, CANCEL_GRACE, BLOCK = 100000, FEW = 5 };
 
 struct some {
 	uint64_t *ids;
-	size_t n, cap;
+	size_t n;
 };
-
-static bool
-on_future(struct futured_value map, void *data)
-{
-	struct some *s = data;
-
-	if (s->n == s->cap)
-		s->ids = need(realloc(s->ids, (s->cap = s->cap == 0 ? 256 : s->cap * 2) * sizeof *s->ids));
-	s->n += futured_find_uint(map, "id", &s->ids[s->n]);
-	return true;
-}
 
 static bool
 on_count(struct futured_value map, void *data)
@@ -182,11 +171,11 @@ find_some(struct fut *f, struct list_filter filter, enum futured_how how, struct
 	int status;
 
 	filter.state = "PENDING";
-	status = list_each(f, &filter, on_future, s);
+	status = list_ids(f, &filter, &s->ids, &s->n);
 	filter.state = "RUNNING";
 	if (status != EXIT_OK)
 		return status;
-	return how == FUTURED_CANCEL_PENDING ? list_each(f, &filter, on_count, running) : list_each(f, &filter, on_future, s);
+	return how == FUTURED_CANCEL_PENDING ? list_each(f, &filter, on_count, running) : list_ids(f, &filter, &s->ids, &s->n);
 }
 
 /* Nothing is left of them, or there never was. */

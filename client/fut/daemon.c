@@ -252,37 +252,22 @@ await_end(struct fut *f, const struct daemon *d, double begin, int pidfd)
 	}
 }
 
-struct left {
-	uint64_t *ids;
-	size_t n;
-};
-
-static bool
-on_left(struct futured_value map, void *data)
-{
-	struct left *l = data;
-
-	if ((l->n & (l->n + 1)) == 0)
-		l->ids = need(realloc(l->ids, (2 * l->n + 2) * sizeof *l->ids));
-	l->n += futured_find_uint(map, "id", &l->ids[l->n]);
-	return true;
-}
-
 /* "2 pending (5,6)", new; NULL: none, or nobody says. */
 static char *
 left_text(struct fut *f, const char *state, const char *word)
 {
 	struct list_filter filter = { .state = state };
-	struct left l = { 0 };
-	char *ids, *text = NULL;
+	char *names, *text = NULL;
+	uint64_t *ids = NULL;
+	size_t n = 0;
 
-	if (list_each(f, &filter, on_left, &l) == EXIT_OK && l.n > 0) {
-		ids = show_ids(l.ids, l.n);
-		if (asprintf(&text, "%zu %s (%s)", l.n, word, ids) < 0)
+	if (list_ids(f, &filter, &ids, &n) == EXIT_OK && n > 0) {
+		names = show_ids(ids, n);
+		if (asprintf(&text, "%zu %s (%s)", n, word, names) < 0)
 			need(NULL);
-		free(ids);
+		free(names);
 	}
-	free(l.ids);
+	free(ids);
 	return text;
 }
 

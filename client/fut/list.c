@@ -138,6 +138,33 @@ list_each(struct fut *f, const struct list_filter *filter, bool (*each)(struct f
 	return EXIT_OK;
 }
 
+struct gathered {
+	uint64_t *ids;
+	size_t n, cap;
+};
+
+static bool
+gather(struct futured_value map, void *data)
+{
+	struct gathered *g = data;
+
+	if (g->n == g->cap)
+		g->ids = need(realloc(g->ids, (g->cap = 2 * g->cap + 256) * sizeof *g->ids));
+	g->n += futured_find_uint(map, "id", &g->ids[g->n]);
+	return true;
+}
+
+int
+list_ids(struct fut *f, const struct list_filter *filter, uint64_t **ids, size_t *n)
+{
+	struct gathered g = { *ids, *n, *n };
+	int status = list_each(f, filter, gather, &g);
+
+	*ids = g.ids;
+	*n = g.n;
+	return status;
+}
+
 /* Words as a person would type them, as far as that can be told. */
 static void
 print_args(FILE *out, struct futured_value args)

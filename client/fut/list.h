@@ -16,6 +16,8 @@ struct list_filter {
 
 /* Calls `each` for every future map, by id, until it returns false. EXIT_OK or what to exit with, said. */
 int list_each(struct fut *f, const struct list_filter *filter, bool (*each)(struct futured_value map, void *data), void *data);
+/* Appends the ids of them to *ids (grown with realloc); the same. */
+int list_ids(struct fut *f, const struct list_filter *filter, uint64_t **ids, size_t *n);
 /* Reads names of states, in any case, with commas between them, into the filter. False: said. */
 bool list_states(struct fut *f, const char *text, struct list_filter *filter);
 /* What a list shows of a task: its name, else its function and what is known of its arguments. New. */

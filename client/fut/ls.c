@@ -121,7 +121,7 @@ on_id(struct futured_value map, void *data)
 }
 
 static int
-list_ids(struct ls *ls)
+print_ids(struct ls *ls)
 {
 	int status = list_each(ls->f, &ls->filter, on_id, ls);
 
@@ -318,7 +318,7 @@ ls_main(struct fut *f, int argc, char **argv)
 	if ((status = reach(f, REACH_ONLY)) != EXIT_OK)
 		return status;
 	if (ls.ids || ls.count)
-		return list_ids(&ls);
+		return print_ids(&ls);
 	return ls.watch ? list_watch(&ls) : list_once(&ls);
 }
 

@@ -150,17 +150,6 @@ wait_one(struct wait *w)
 	return status;
 }
 
-static bool
-on_future(struct futured_value map, void *data)
-{
-	struct wait *w = data;
-
-	if ((w->n & (w->n + 1)) == 0)
-		w->ids = need(realloc(w->ids, (2 * w->n + 2) * sizeof *w->ids));
-	w->n += futured_find_uint(map, "id", &w->ids[w->n]);
-	return true;
-}
-
 /* With a tag all that have it, since some may be done already; of a pool those that are not. */
 static int
 find(struct wait *w, struct list_filter filter)
@@ -170,7 +159,7 @@ find(struct wait *w, struct list_filter filter)
 	if (filter.tag == NULL)
 		filter.states = LIST_PENDING | LIST_RUNNING;
 	if (status == EXIT_OK)
-		status = list_each(w->f, &filter, on_future, w);
+		status = list_ids(w->f, &filter, &w->ids, &w->n);
 	if (status == EXIT_OK && w->n == 0 && filter.tag != NULL) {
 		fut_error(w->f, FUTURED_VALUE, "nothing has the tag '%s'", filter.tag);
 		status = fut_failed(w->f);
