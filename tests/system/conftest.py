@@ -15,6 +15,7 @@ import time
 
 import pytest
 
+import cli_helper
 import helpers
 import rpc
 
@@ -286,6 +287,18 @@ def shared(shared_daemon):
     client.close()
     shared_daemon.clients.remove(client)
     assert shared_daemon.is_running(), "the daemon died"
+
+
+@pytest.fixture
+def fut(daemon):
+    """fut, asking this test's own daemon."""
+    return cli_helper.Fut(daemon.directory, daemon.address)
+
+
+@pytest.fixture
+def sf(shared_daemon):
+    """fut at the file's daemon, for tests that only look or clean up after themselves."""
+    return cli_helper.Fut(shared_daemon.directory, shared_daemon.address)
 
 
 @pytest.fixture

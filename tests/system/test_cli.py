@@ -17,17 +17,6 @@ from helpers import Hang, eventually, rss
 MIB = 1 << 20
 
 
-@pytest.fixture
-def fut(daemon):
-    return Fut(daemon.directory, daemon.address)
-
-
-@pytest.fixture
-def sf(shared_daemon):
-    """fut at the file's own daemon, for tests that only look or clean up after themselves."""
-    return Fut(shared_daemon.directory, shared_daemon.address)
-
-
 # Exit codes
 
 @pytest.mark.parametrize("args, status", [

@@ -11,11 +11,6 @@ from helpers import eventually
 CONFIG = {"pools": {"native": {"kind": "thread", "runtime": "native", "modules": [os.path.join(os.path.dirname(FUT), "..", "modules", "work.so")]}}}
 
 
-@pytest.fixture
-def fut(daemon):
-    return Fut(daemon.directory, daemon.address)
-
-
 def offered(fut, *words):
     done = fut.run("__complete", *words)
     assert done.returncode == 0 and done.stderr == b""

@@ -5,14 +5,9 @@ import random
 
 import pytest
 
-from cli_helper import FUT, Fut
+from cli_helper import FUT
 
 CONFIG = {"pools": {"io": {"kind": "thread", "workers": 2, "modules": [os.path.join(os.path.dirname(FUT), "..", "modules", "work.so")]}}}
-
-
-@pytest.fixture
-def sf(shared_daemon):
-    return Fut(shared_daemon.directory, shared_daemon.address)
 
 
 def there_and_back(fut, text):

@@ -9,16 +9,6 @@ from cli_helper import Fut
 from helpers import eventually
 
 
-@pytest.fixture
-def fut(daemon):
-    return Fut(daemon.directory, daemon.address)
-
-
-@pytest.fixture
-def sf(shared_daemon):
-    return Fut(shared_daemon.directory, shared_daemon.address)
-
-
 def lines(text):
     return text.decode().splitlines()
 

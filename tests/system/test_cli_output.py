@@ -4,19 +4,8 @@ import os
 
 import pytest
 
-from cli_helper import Fut
 
 CONFIG = {"pools": {"small": {"kind": "command", "workers": 2, "output": "1KiB", "spill": "10KiB"}}}
-
-
-@pytest.fixture
-def fut(daemon):
-    return Fut(daemon.directory, daemon.address)
-
-
-@pytest.fixture
-def sf(shared_daemon):
-    return Fut(shared_daemon.directory, shared_daemon.address)
 
 
 # A stdout that takes no more

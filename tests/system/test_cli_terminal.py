@@ -6,18 +6,8 @@ import termios
 
 import pytest
 
-from cli_helper import FUT, Fut, Screen, Terminal
+from cli_helper import FUT, Screen, Terminal
 from helpers import eventually
-
-
-@pytest.fixture
-def fut(daemon):
-    return Fut(daemon.directory, daemon.address)
-
-
-@pytest.fixture
-def sf(shared_daemon):
-    return Fut(shared_daemon.directory, shared_daemon.address)
 
 
 def test_interrupt_key_cancels_and_waits(fut, daemon, client):
@@ -29,11 +19,11 @@ def test_interrupt_key_cancels_and_waits(fut, daemon, client):
 
 @pytest.mark.parametrize("quiet", [[], ["-q"]], ids=["", "quiet"])
 def test_interrupt_key_twice_leaves_it_and_tells_its_id(fut, daemon, client, quiet):
-    screen = fut.terminal(*quiet, "run", "sh", "-c", "trap '' TERM; echo on; while :; do sleep 0.1; done").until(b"on")
+    screen = fut.terminal(*quiet, "run", "sh", "-c", "trap 'echo asked' TERM; echo on; while :; do sleep 0.1; done").until(b"on")
     screen.type(b"\x03")
     if not quiet:
         screen.until(b"^C again")
-    screen.until(b"^C").type(b"\x03")
+    screen.until(b"asked").type(b"\x03")
     assert screen.wait(4) == 130
     (running,) = client.call("list", {"state": "RUNNING"})
     assert b"fut: %d is still ending; `fut wait %d` waits for it" % (running["id"], running["id"]) in screen.plain()

@@ -8,12 +8,7 @@ import termios
 
 import pytest
 
-from cli_helper import FUT, Fut, Screen, Terminal
-
-
-@pytest.fixture
-def fut(daemon):
-    return Fut(daemon.directory, daemon.address)
+from cli_helper import FUT, Screen, Terminal
 
 
 class Top:
