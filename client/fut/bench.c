@@ -7,6 +7,7 @@
 #include "client/fut/args.h"
 #include "client/fut/clock.h"
 #include "client/fut/json.h"
+#include "client/fut/pools.h"
 #include "client/fut/reach.h"
 
 enum { BENCH_SECONDS = OPTION_LONG, BENCH_DEPTH, SAMPLES_MAX = 1 << 18 };
@@ -175,7 +176,7 @@ bench_main(struct fut *f, int argc, char **argv)
 		}
 	if (a.count == 1)
 		return args_wrong(f, "expected a function or program behind the pool");
-	if ((status = reach(f, REACH_ONLY)) != EXIT_OK)
+	if ((status = reach(f, REACH_ONLY)) != EXIT_OK || (a.count > 0 && (status = pools_check(f, a.operands[0])) != EXIT_OK))
 		return status;
 	return bench_all(&b, a.operands, a.count);
 }
