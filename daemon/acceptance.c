@@ -77,8 +77,7 @@ acceptance_answer(struct conn *c, const struct acceptance *a)
 		conn_give_up(c);
 		return;
 	}
-	c->holding++;
-	c->accepting++;
+	conn_finish_begin(c);
 }
 
 void
@@ -101,20 +100,7 @@ acceptance_seal(void)
 static struct conn *
 teller(const struct acceptance *a)
 {
-	struct conn *c = a->conn_id ? conn_find(a->conn_id) : NULL;
-	if (c) {
-		c->accepting--;
-		if (!--c->holding)
-			conn_wake(c);
-	}
-	return c;
-}
-
-static void
-close_if_last(struct conn *c)
-{
-	if (c->ending && !c->accepting)
-		conn_close(c, "end of file");
+	return a->conn_id ? conn_find(a->conn_id) : NULL;
 }
 
 void
@@ -125,7 +111,7 @@ acceptance_release(void)
 		if (!c)
 			continue;
 		pack(conn_say_now(c), &sealed.item[i]);
-		close_if_last(c);
+		conn_finish_end(c);
 	}
 	clear(&sealed);
 }
@@ -155,7 +141,7 @@ refuse(const struct acceptance *a, const char *why)
 	error_pack(&b, STATUS_STORE, 0, "it could not be made durable, and was not accepted: %s", why);
 	message_error(conn_say_now(c), a->msgid, b.data, b.len);
 	buf_clear(&b);
-	close_if_last(c);
+	conn_finish_end(c);
 }
 
 void

@@ -421,15 +421,20 @@ end_inputs(struct conn *c)
 }
 
 static void
-abandon_calls(struct conn *c)
+abandon_calls(struct conn *c, bool all)
 {
-	struct pending *p;
+	struct pending *p, *kept = NULL;
 
 	while ((p = c->pendings)) {
 		DL_DELETE(c->pendings, p);
+		if (p->finishes && !all) {
+			DL_APPEND(kept, p);
+			continue;
+		}
 		c->pending_count--;
 		p->abandon(p);
 	}
+	c->pendings = kept;
 }
 
 void
@@ -450,7 +455,7 @@ conn_close(struct conn *c, const char *why)
 	turn_unschedule(&c->notify);
 	if (c->waits)
 		workers_note_wait(c->parent, c->parent_attempt, false);
-	abandon_calls(c);
+	abandon_calls(c, true);
 	follow_clear(c);
 	end_inputs(c);
 	watch_clear(&c->watcher);
@@ -476,13 +481,33 @@ conn_end(struct conn *c, const char *why)
 {
 	if (conn_find(c->id) != c)
 		return;
-	if (!c->accepting) {
+	if (!c->finishing) {
 		conn_close(c, why);
 		return;
 	}
 	c->ending = true;
 	stream_end(&c->stream);
-	abandon_calls(c);
+	abandon_calls(c, false);
+}
+
+void
+conn_finish_begin(struct conn *c)
+{
+	c->holding++;
+	c->finishing++;
+}
+
+void
+conn_finish_end(struct conn *c)
+{
+	c->finishing--;
+	if (!--c->holding)
+		conn_wake(c);
+	if (!c->ending || c->finishing)
+		return;
+	if (c->last_words)
+		request_protocol_error(c, c->last_words);
+	conn_close(c, "end of file");
 }
 
 void

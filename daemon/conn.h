@@ -28,6 +28,7 @@ struct pending {
 	uint32_t msgid;
 	/* The connection ended: stop waiting and free. Unlinked already. */
 	void (*abandon)(struct pending *p);
+	bool finishes;         /* counted in conn.finishing: abandoned only when the connection is closed at once */
 };
 
 struct conn {
@@ -54,7 +55,8 @@ struct conn {
 	struct watcher watcher;
 	struct backlog backlog;    /* futures that are done and not yet told; pinned */
 	struct turn_item notify;
-	unsigned accepting;        /* submits whose answer waits for their commit */
+	const char *last_words;    /* the protocol error that ends it, to be said when they have; a literal; NULL: none */
+	unsigned finishing;        /* requests that come to their end though it ends: submits that wait for their commit, walks over many futures */
 	bool ending;               /* nothing more comes from it: closed with the last of those */
 	unsigned holding;          /* requests under way whose response precedes notifications */
 	struct pending *pendings;
@@ -133,6 +135,9 @@ void conn_note_wait(struct conn *c);
 bool conn_pend(struct conn *c, struct pending *p, uint32_t msgid, void (*abandon)(struct pending *));
 /* It was answered, or is about to be. */
 void conn_unpend(struct pending *p);
+/* One that is counted in `finishing` does not end with the connection; and when it has been answered. */
+void conn_finish_begin(struct conn *c);
+void conn_finish_end(struct conn *c);
 
 /* Tells it that a future is done: now, as a notification in its turn. */
 void conn_tell_done(struct conn *c, struct future *f, bool want);

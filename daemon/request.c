@@ -31,7 +31,10 @@ find_method(const char *name, size_t len)
 void
 request_protocol_error(struct conn *c, const char *why)
 {
-	answer_fail(c, 0, STATUS_PROTOCOL, 0, "%s", why);
+	if (c->finishing)
+		c->last_words = why; /* behind all others */
+	else
+		answer_fail(c, 0, STATUS_PROTOCOL, 0, "%s", why);
 }
 
 static void

@@ -74,9 +74,8 @@ slice(struct turn_item *item)
 	turn_count(0, w->out.len - before);
 	conn_unpend(&w->pending);
 	say(w, c);
-	if (!--c->holding)
-		conn_wake(c);
 	walk_free(w);
+	conn_finish_end(c);
 }
 
 static void
@@ -103,6 +102,7 @@ walk_begin(struct request *r, const struct walk *from)
 		free(w);
 		return;
 	}
-	r->conn->holding++;
+	w->pending.finishes = true; /* what was asked for is done whole */
+	conn_finish_begin(r->conn);
 	slice(&w->item);
 }

@@ -2,6 +2,7 @@
 
 A protocol error is answered once, with msgid 0, and ends the connection; it never costs the daemon its life or its memory, nor
 another client its turn."""
+import socket
 import time
 
 import pytest
@@ -130,6 +131,24 @@ def test_the_answers_to_whole_requests_come_before_the_protocol_error(shared_dae
     client.send(b"".join(request(n, "ping", n) for n in range(5)) + b"\xc1" + request(9, "ping"))
     assert sorted(client.answer(n) for n in range(5)) == list(range(5))
     client.await_protocol_error()
+
+
+@pytest.mark.parametrize("end", [b"\xc1", b""], ids=["an error", "the end"])
+def test_what_was_asked_of_many_futures_is_done_whole_and_answered_whatever_comes_behind_it(daemon, client, end):
+    """It takes turns; the end of the connection came in the middle of it, and a half of them was cancelled."""
+    client.call("pause", "one")
+    first, count = client.call("map", "one", "true", [[]] * 60000)
+    asking = daemon.client()
+    for msgid in range(3):
+        asking.expect(msgid)
+    asking.send(request(0, "state", [[first, count]]) + request(1, "cancel", [[first, count]]) + request(2, "release", [[first, count - 1]]) + end)
+    if not end:
+        asking.socket.shutdown(socket.SHUT_WR)
+    assert len(asking.answer(0)) == count
+    assert asking.answer(1) == [True] * count
+    assert asking.answer(2) == count - 1
+    asking.await_close()
+    assert [f["id"] for f in client.call("list", {"pool": "one"})] == [first + count - 1]
 
 
 def test_an_answer_that_is_not_ready_does_not_hold_the_protocol_error_back(daemon, gate):
