@@ -154,6 +154,15 @@ fits(const struct future *f)
 	    run_host_limit() + WORKER_ENVELOPE;
 }
 
+/* Nor would another attempt. Takes the error. */
+static bool
+cannot_begin(struct future *f, struct bytes error)
+{
+	f->attempt--;
+	future_fail_finally(f, error);
+	return false;
+}
+
 bool
 run_encode(struct slot *s, struct future *f, unsigned entry, const uint8_t secret[SLOT_SECRET])
 {
@@ -162,15 +171,11 @@ run_encode(struct slot *s, struct future *f, unsigned entry, const uint8_t secre
 	char text[2 * SLOT_SECRET + 1];
 	struct bytes error;
 
-	if ((f->has_refs || spec->stdin_kind == SPEC_STDIN_FUTURE) && !fill_references(f, &error)) {
-		future_fail_finally(f, error);
-		return false;
-	}
-	if (!fits(f)) {
-		future_fail_with(f, STATUS_VALUE, "its arguments, environment and stdin are more than a message of %llu bytes may have",
-		    (unsigned long long)frame_limit);
-		return false;
-	}
+	if ((f->has_refs || spec->stdin_kind == SPEC_STDIN_FUTURE) && !fill_references(f, &error))
+		return cannot_begin(f, error);
+	if (!fits(f))
+		return cannot_begin(f, error_bytes(STATUS_VALUE, f->id, "its arguments, environment and stdin are more than a message of %llu bytes may have",
+		    (unsigned long long)frame_limit));
 	struct buf *b = stream_say(st);
 	run_secret_text(secret, text);
 	pack_array(b, 7);
