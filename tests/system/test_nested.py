@@ -119,7 +119,6 @@ def test_a_connection_that_ends_waits_no_longer(daemon, client):
     client.call("wait", [parent, more])
 
 
-@pytest.mark.config(pools={"io": {**THREAD, "workers": 2}})
 def test_a_task_may_wait_for_a_child_that_had_to_wait_for_room(launch):
     """A submit that was let in later waited no longer, and that it watched from then on was told to nobody: its worker was not lent."""
     daemon = launch({"pools": {"cpu": {**PROCESS, "workers": 1, "queue": 1}}})
@@ -166,6 +165,7 @@ def test_one_that_spoke_for_an_earlier_attempt_does_not_end_the_waiting_of_a_lat
     let_go(daemon.path("go"))
 
 
+@pytest.mark.config(pools={"io": {**THREAD, "workers": 2}})
 def test_a_child_sent_ahead_behind_its_parent_goes_to_a_free_slot(daemon, client):
     client.call("wait", [client.call("map", "io", "noop", [[]] * 5000)])  # they are known to be short
     held = hold(client, "io", daemon.path("go2"))
