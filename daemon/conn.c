@@ -37,7 +37,7 @@
 enum {
 	NOTIFY_ROOM = 256 * 1024,      /* notifications are made while less than this is queued */
 	NOTIFY_BYTES = 1024 * 1024,    /* … and at most this much per connection and turn */
-	PROGRESS_ROOM = 64 * 1024,     /* what progress says beyond this is passed over */
+	PROGRESS_ROOM = 128 * 1024,    /* what progress says beyond this is passed over */
 	FRAME_SECONDS = 10,            /* from first to last byte of a message, while others wait for a connection */
 	RESERVED_PART = 16,            /* one in so many descriptors is not for connections, … */
 	RESERVED_LEAST = 32,           /* … and never fewer than so many */
