@@ -51,12 +51,18 @@ fail(struct gate *g, struct bytes cause)
 	turn_schedule(TURN_WORK, &g->item, run);
 }
 
-/* Takes notice of a dependency in its final state. */
-static void
-take_notice(struct gate *g, struct future *f)
+static bool
+has_failed(const struct future *f)
 {
-	if (f->state == FUTURE_CANCELLED || f->failed)
-		fail(g, error_cause(f));
+	return f->state == FUTURE_CANCELLED || f->failed;
+}
+
+/* Takes notice of dependencies in their final state, one of which failed first; NULL: none did. */
+static void
+take_notice(struct gate *g, const struct future *failed)
+{
+	if (failed)
+		fail(g, error_cause(failed));
 	if (is_open(g))
 		turn_schedule(TURN_WORK, &g->item, run);
 }
@@ -67,13 +73,15 @@ on_done(struct waiter *w, struct future *f)
 	struct needed *n = container(w, struct needed, waiter);
 	n->waiting = false;
 	n->gate->left--;
-	take_notice(n->gate, f);
+	take_notice(n->gate, has_failed(f) ? f : NULL);
 }
 
 struct gate *
 gate_new(const uint64_t *ids, size_t count, bool own)
 {
 	struct gate *g = calloc(1, sizeof *g + count * sizeof *g->needed);
+	const struct future *failed = NULL;
+
 	if (!g)
 		return NULL;
 	TAILQ_INIT(&g->held);
@@ -93,12 +101,14 @@ gate_new(const uint64_t *ids, size_t count, bool own)
 		future_pin(f);
 		if (future_is_final(f)) {
 			g->left--;
-			take_notice(g, f);
+			if (has_failed(f) && (!failed || f->finished_us < failed->finished_us))
+				failed = f;
 			continue;
 		}
 		g->needed[i].waiting = true;
 		future_wait(f, &g->needed[i].waiter);
 	}
+	take_notice(g, failed);
 	return g;
 }
 

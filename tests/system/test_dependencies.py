@@ -54,6 +54,15 @@ def test_a_failure_fails_those_behind_it_with_its_error_as_cause(daemon, client)
     assert lines(log) == []
 
 
+def test_the_cause_is_what_failed_first_wherever_it_stands(shared):
+    ids = []
+    for _ in range(3):
+        ids.append(shared.call("submit", "shell", "false"))
+        shared.call("wait", ids)
+    for after in ids, ids[::-1], [ids[1], ids[0], ids[2]]:
+        assert refused("DependencyError", shared.call, "call", "shell", "true", [], {"after": after})["cause"]["future"] == ids[0]
+
+
 def test_after_one_that_had_already_failed(shared):
     bad = shared.call("submit", "shell", "false")
     shared.call("wait", [bad])
