@@ -15,6 +15,7 @@
 
 #include "daemon/boards.h"
 #include "daemon/box.h"
+#include "daemon/broken.h"
 #include "daemon/clock.h"
 #include "daemon/container.h"
 #include "daemon/errors.h"
@@ -517,7 +518,7 @@ on_failed(struct host *h, struct reader *r)
 	if (!bytes_len(&error))
 		return false;
 	h->told_failure = true;
-	pool_host_failed(h->pool, error, true);
+	broken_host_failed(h->pool, error, true);
 	if (h->state == HOST_READY) /* a slot that came later: it is about to exit, if it keeps the contract */
 		host_suspect(h);
 	return true;
@@ -656,11 +657,11 @@ judge_death(struct host *h, int status, bool had_task, uint64_t begun)
 		log_about(LOG_LEVEL_WARN, "host", ABOUT(h->pool, h->child.pid), "pool %s: process %d died (%s %d)", h->pool->name, (int)h->child.pid,
 		    WIFSIGNALED(status) ? "signal" : "status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 	if (h->killed && h->broke && !begun)
-		pool_host_failed(h->pool, error_bytes(STATUS_BROKEN_POOL, 0, "a worker was killed: %s", h->broke), false);
+		broken_host_failed(h->pool, error_bytes(STATUS_BROKEN_POOL, 0, "a worker was killed: %s", h->broke), false);
 	else if (!h->killed && had_task && !begun)
-		pool_host_failed(h->pool, early_death(h, status, "begin a task"), false);
+		broken_host_failed(h->pool, early_death(h, status, "begin a task"), false);
 	else if (!h->killed && !had_task)
-		pool_host_failed(h->pool, (struct bytes){ .len = 0 }, false);
+		broken_host_failed(h->pool, (struct bytes){ .len = 0 }, false);
 }
 
 static void
@@ -696,7 +697,7 @@ on_exit_(struct child *c, int status)
 	if (before == HOST_STARTING && !h->told_failure && !h->pool->gone) {
 		log_about(LOG_LEVEL_ERROR, "host", ABOUT(pool, c->pid), "pool %s: process %d ended before it was ready (%s %d)", pool->name, (int)c->pid,
 		    WIFSIGNALED(status) ? "signal" : "status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-		pool_host_failed(pool, early_death(h, status, "are ready"), false);
+		broken_host_failed(pool, early_death(h, status, "are ready"), false);
 	} else if (before == HOST_READY && !pool->gone) {
 		judge_death(h, status, had_task, begun);
 	}

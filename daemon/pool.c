@@ -1,5 +1,3 @@
-/* pool_wake ─► (the turn's events are handled) dispatch: idle slots first, then short tasks ahead, then, if the queue is dry, what waits behind a busy
- * slot goes to an idle one; workers are started for what is left. */
 #include "daemon/pool.h"
 
 #include <stdio.h>
@@ -8,10 +6,11 @@
 #include <utlist.h>
 
 #include "daemon/box.h"
+#include "daemon/broken.h"
 #include "daemon/clock.h"
 #include "daemon/container.h"
 #include "daemon/cpus.h"
-#include "daemon/errors.h"
+#include "daemon/dispatch.h"
 #include "daemon/fault.h"
 #include "daemon/host.h"
 #include "daemon/log.h"
@@ -21,13 +20,9 @@
 #include "daemon/slot.h"
 #include "daemon/store.h"
 #include "daemon/workers.h"
-#include "proto/error.h"
 #include "proto/worker.h"
 
-enum { START_BUDGET = 5, START_WINDOW_S = 10, BACKOFF_MAX_S = 60, SETTLED_PER_TURN = 1000, ABSENT_OUTPUT = 1 << 20 };
-
-#define SECOND UINT64_C(1000000)
-#define TICK_US UINT64_C(5000)
+enum { SETTLED_PER_TURN = 1000, ABSENT_OUTPUT = 1 << 20 };
 
 static struct pool *pools;
 static struct pool *retired; /* no longer configured, with futures that wait for their return */
@@ -36,10 +31,7 @@ static bool frozen;
  * them waits that many rounds, and another one. */
 static uint64_t room_round;
 
-static void dispatch(struct turn_item *item);
 static void settle(struct turn_item *item);
-static void on_tick(struct timer *t);
-static void on_healing(struct timer *t);
 
 /* ---- the table ---- */
 
@@ -187,15 +179,6 @@ pool_remove(struct pool *p)
 	pool_drop(p);
 }
 
-/* It works again, or is to be tried anew. */
-static void
-heal(struct pool *p)
-{
-	p->backoff_us = 0;
-	timer_unset(&p->healing);
-	bytes_drop(&p->broken);
-}
-
 void
 pool_retire(struct pool *p)
 {
@@ -205,7 +188,7 @@ pool_retire(struct pool *p)
 	pool_end_hosts(p, UINT64_MAX / 4); /* what runs finishes, … */
 	for (struct host *h = p->hosts; h; h = h->next)
 		host_note_answer(h); /* … and where nothing runs, or can yet, there is no more than the grace */
-	heal(p);
+	broken_heal(p);
 	pool_settle(p); /* who waits for room is refused */
 	if (pool_is_empty(p)) {
 		forget_by_hand(p);
@@ -377,6 +360,12 @@ pool_alive(const struct pool *p)
 	for (unsigned i = 0; i < p->slots; i++)
 		alive += !p->slot[i]->leaving;
 	return alive;
+}
+
+void
+pool_wake(struct pool *p)
+{
+	turn_schedule(TURN_DISPATCH, &p->dispatching, dispatch);
 }
 
 /* ---- who waits ---- */
@@ -596,7 +585,7 @@ pool_host_ready(struct pool *p, struct host *h)
 	}
 	if (bytes_len(&p->broken)) {
 		log_about(LOG_LEVEL_INFO, "pool", &(struct log_about){ .pool = p->name }, "%s: healed", p->name);
-		heal(p);
+		broken_heal(p);
 	}
 	workers_trim(p);
 	pool_wake(p);
@@ -622,220 +611,4 @@ pool_host_gone(struct pool *p, struct host *h)
 	turn_schedule(TURN_DISPATCH, &p->settling, settle);
 	pool_wake(p);
 	pool_drop(p);
-}
-
-/* Everything that waits in the queue fails; what waits elsewhere fails when it gets there. */
-static void
-fail_queue(struct pool *p)
-{
-	struct future *f;
-	while (turn_budget() && (f = queue_pop(p->queue))) {
-		turn_count(1, 0);
-		future_fail_finally(f, bytes_share(p->broken));
-	}
-}
-
-static void
-break_pool(struct pool *p, struct bytes error)
-{
-	bytes_drop(&p->broken);
-	p->broken = error;
-	p->backoff_us = p->backoff_us ? p->backoff_us * 2 : SECOND;
-	if (p->backoff_us > BACKOFF_MAX_S * SECOND)
-		p->backoff_us = BACKOFF_MAX_S * SECOND;
-	p->broken_until_us = clock_now() + p->backoff_us;
-	p->failed_starts = p->unready = 0;
-	timer_set(&p->healing, p->broken_until_us, on_healing);
-	log_about(LOG_LEVEL_ERROR, "pool", &(struct log_about){ .pool = p->name }, "%s: broken; the next try is in %g s", p->name, (double)p->backoff_us / 1e6);
-	pool_wake(p);
-}
-
-/* The pause is over: one worker is tried. */
-static void
-on_healing(struct timer *t)
-{
-	struct pool *p = container(t, struct pool, healing);
-	if (!bytes_len(&p->broken) || p->gone || frozen)
-		return;
-	if (p->starting) /* the last try is not over */
-		timer_set(&p->healing, clock_now() + SECOND, on_healing);
-	else if (workers_try(p))
-		log_about(LOG_LEVEL_INFO, "pool", &(struct log_about){ .pool = p->name }, "%s: tries to start a worker", p->name);
-}
-
-static struct bytes
-broken_error(const struct pool *p, const struct bytes *why)
-{
-	struct error_view view = { .message_len = 0 };
-	struct reader r;
-
-	reader_init(&r, bytes_data(why), bytes_len(why));
-	if (bytes_len(why))
-		error_read(&r, &view);
-	if (!view.message_len)
-		view = (struct error_view){ .message = "its workers end", .message_len = strlen("its workers end") };
-	return error_bytes(STATUS_BROKEN_POOL, 0, "pool %s: %.*s", p->name, (int)(view.message_len < 900 ? view.message_len : 900), view.message);
-}
-
-void
-pool_host_failed(struct pool *p, struct bytes error, bool for_sure)
-{
-	uint64_t now = clock_now();
-
-	if (p->gone || (bytes_len(&p->broken) && now < p->broken_until_us)) { /* another of those that were started at the same time */
-		bytes_drop(&error);
-		return;
-	}
-	if (now - p->failed_since_us > START_WINDOW_S * SECOND) {
-		p->failed_since_us = now;
-		p->failed_starts = 0;
-	}
-	p->failed_starts++;
-	p->unready += bytes_len(&error) != 0;
-	if (for_sure || p->failed_starts >= START_BUDGET || p->unready >= START_BUDGET || bytes_len(&p->broken))
-		break_pool(p, broken_error(p, &error));
-	else
-		pool_wake(p);
-	bytes_drop(&error);
-}
-
-/* ---- handing over ---- */
-
-/* What the answers of the last batch say about the run time. */
-static void
-measure(struct pool *p)
-{
-	uint64_t each;
-	for (unsigned i = 0; i < p->slots; i++) {
-		if (!slot_measure(p->slot[i], &each))
-			continue;
-		uint32_t mean = each < UINT32_MAX - 1 ? (uint32_t)each : UINT32_MAX - 1;
-		p->mean_us = p->mean_us == UINT32_MAX ? mean : (uint32_t)(((uint64_t)p->mean_us * 3 + mean) / 4);
-	}
-}
-
-/* Hands one to a slot. False when the queue is empty. */
-static bool
-send_one(struct pool *p, struct slot *s)
-{
-	struct future *f = queue_pop(p->queue);
-	if (f)
-		slot_send(s, f);
-	return f != NULL;
-}
-
-/* One task for every idle slot, the lowest first; then more for those that take them ahead. */
-static void
-fill_slots(struct pool *p)
-{
-	for (unsigned i = 0; i < p->slots; i++)
-		if (!p->slot[i]->in_flight && slot_room(p->slot[i]) && !send_one(p, p->slot[i]))
-			return;
-	for (bool any = true; any;) {
-		any = false;
-		for (unsigned i = 0; i < p->slots; i++) {
-			if (!slot_room(p->slot[i]))
-				continue;
-			if (!send_one(p, p->slot[i]))
-				return;
-			any = true;
-		}
-	}
-}
-
-static struct slot *
-fullest(struct pool *p)
-{
-	struct slot *most = NULL;
-	for (unsigned i = 0; i < p->slots; i++)
-		if (p->slot[i]->in_flight > 1 && (!most || p->slot[i]->in_flight > most->in_flight))
-			most = p->slot[i];
-	return most;
-}
-
-/* The queue is dry: idle slots take half of what waits behind the busiest one. */
-static void
-share(struct pool *p)
-{
-	for (unsigned i = 0; i < p->slots; i++) {
-		struct slot *idle = p->slot[i], *from;
-		if (idle->in_flight || idle->leaving || !(from = fullest(p)))
-			continue;
-		unsigned taken = slot_take_back_ahead(from, from->in_flight / 2);
-		while (taken-- && slot_room(idle) && send_one(p, idle))
-			;
-	}
-}
-
-/* Whether a slot holds tasks ahead, or one that is not known to have begun. */
-static bool
-anything_to_look_at(const struct pool *p)
-{
-	for (unsigned i = 0; i < p->slots; i++) {
-		const struct future *front = TAILQ_FIRST(&p->slot[i]->sent);
-		if (front && (p->slot[i]->in_flight > 1 || front->state == FUTURE_PENDING))
-			return true;
-	}
-	return false;
-}
-
-static bool
-takes_tasks(const struct pool *p)
-{
-	return !p->paused && !p->draining && !frozen && !p->gone && !p->sweeping.scheduled;
-}
-
-static void
-dispatch(struct turn_item *item)
-{
-	struct pool *p = container(item, struct pool, dispatching);
-
-	measure(p);
-	workers_retire(p);
-	workers_trim(p);
-	if (bytes_len(&p->broken)) {
-		fail_queue(p);
-		if (queue_length(p->queue))
-			pool_wake(p);
-		return;
-	}
-	if (!takes_tasks(p))
-		return;
-	if (queue_length(p->queue)) {
-		fill_slots(p);
-		workers_start(p);
-	}
-	if (!queue_length(p->queue) && p->slots > 1) {
-		share(p);
-		fill_slots(p);
-	}
-	workers_watch_idle(p);
-	if (!timer_is_set(&p->tick) && anything_to_look_at(p))
-		timer_set(&p->tick, clock_now() + TICK_US, on_tick);
-}
-
-void
-pool_wake(struct pool *p)
-{
-	turn_schedule(TURN_DISPATCH, &p->dispatching, dispatch);
-}
-
-/* Behind a task that runs long nothing waits: it goes back into the queue. */
-static void
-on_tick(struct timer *t)
-{
-	struct pool *p = container(t, struct pool, tick);
-	uint64_t now = clock_now();
-
-	for (unsigned i = 0; i < p->slots; i++) {
-		struct slot *s = p->slot[i];
-		struct future *front = slot_running(s);
-		if (front && s->in_flight > 1 && now - front->started_us >= SLOT_LONG_US)
-			slot_take_back_ahead(s, UINT32_MAX);
-		if (s->host->slots == 1 && slot_is_deaf(s)) /* else others run there */
-			host_kill(s->host, "it did not begin the task that it was sent");
-	}
-	if (anything_to_look_at(p))
-		timer_set(&p->tick, now + TICK_US, on_tick);
-	pool_wake(p);
 }

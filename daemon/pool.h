@@ -148,8 +148,6 @@ unsigned pool_alive(const struct pool *p);
 
 /* Told by hosts. */
 void pool_host_ready(struct pool *p, struct host *h);
-/* A host could not start, or an initializer failed (`error`, taken; empty: it just died). */
-void pool_host_failed(struct pool *p, struct bytes error, bool for_sure);
 void pool_host_gone(struct pool *p, struct host *h);
 /* A host that is ready has one slot more. False without memory. */
 bool pool_add_slot(struct pool *p, struct slot *s);

@@ -2,6 +2,7 @@
 
 #include <utlist.h>
 
+#include "daemon/broken.h"
 #include "daemon/clock.h"
 #include "daemon/container.h"
 #include "daemon/errors.h"
@@ -50,7 +51,7 @@ start_host(struct pool *p, unsigned slots)
 
 	if (!h) {
 		log_error("pool", "%s: %s", p->name, why);
-		pool_host_failed(p, error_bytes(STATUS_BROKEN_POOL, 0, "%s", why), false);
+		broken_host_failed(p, error_bytes(STATUS_BROKEN_POOL, 0, "%s", why), false);
 		return false;
 	}
 	pool_hold(p);
