@@ -424,14 +424,17 @@ static void
 abandon_calls(struct conn *c, bool all)
 {
 	struct pending *p, *kept = NULL;
+	bool deserted = all || is_deserted(c);
 
 	while ((p = c->pendings)) {
 		DL_DELETE(c->pendings, p);
-		if (p->finishes && !all) {
+		if (p->finishes && !all && (p->does || !deserted)) {
 			DL_APPEND(kept, p);
 			continue;
 		}
 		c->pending_count--;
+		c->finishing -= p->finishes;
+		c->holding -= p->finishes;
 		p->abandon(p);
 	}
 	c->pendings = kept;
@@ -481,13 +484,13 @@ conn_end(struct conn *c, const char *why)
 {
 	if (conn_find(c->id) != c)
 		return;
-	if (!c->finishing) {
-		conn_close(c, why);
-		return;
+	if (c->finishing) {
+		c->ending = true;
+		stream_end(&c->stream);
+		abandon_calls(c, false);
 	}
-	c->ending = true;
-	stream_end(&c->stream);
-	abandon_calls(c, false);
+	if (!c->finishing)
+		conn_close(c, why);
 }
 
 void

@@ -28,7 +28,8 @@ struct pending {
 	uint32_t msgid;
 	/* The connection ended: stop waiting and free. Unlinked already. */
 	void (*abandon)(struct pending *p);
-	bool finishes;         /* counted in conn.finishing: abandoned only when the connection is closed at once */
+	bool finishes;         /* counted in conn.finishing: goes on while its answer may still be read, … */
+	bool does;             /* … and whether or not, as it does something that is to be done whole */
 };
 
 struct conn {

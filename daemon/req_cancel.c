@@ -104,7 +104,7 @@ void
 req_cancel(struct request *r)
 {
 	struct how how = { .running = RUNNING_NO, .grace_us = UINT64_MAX };
-	struct walk w = { .visit = visit_cancel };
+	struct walk w = { .visit = visit_cancel, .does = true };
 
 	if (!param_ids(r, &w.ids))
 		return;
@@ -141,7 +141,7 @@ finish_release(struct walk *w)
 void
 req_release(struct request *r)
 {
-	struct walk w = { .visit = visit_release, .finish = finish_release };
+	struct walk w = { .visit = visit_release, .finish = finish_release, .does = true };
 
 	if (param_ids(r, &w.ids) && request_ids(r, &w.ids, IDS_RELEASE))
 		walk_begin(r, &w);

@@ -102,7 +102,8 @@ walk_begin(struct request *r, const struct walk *from)
 		free(w);
 		return;
 	}
-	w->pending.finishes = true; /* what was asked for is done whole */
+	w->pending.finishes = true;
+	w->pending.does = w->does;
 	conn_finish_begin(r->conn);
 	slice(&w->item);
 }

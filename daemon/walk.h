@@ -23,6 +23,7 @@ struct walk {
 	struct future *(*next)(struct walk *w, uint64_t id);
 	void (*clear)(struct walk *w); /* frees what a, b, c own; may be NULL */
 	uint64_t last;     /* with next: where it is */
+	bool does;         /* something, and not only looks: it is done whole, though the connection be gone */
 	bool settled;      /* all that it tells of rests on no commit any more; for visitors to say */
 	bool over;
 };
