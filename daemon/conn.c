@@ -6,12 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <utlist.h>
 
 #include "daemon/access.h"
+#include "daemon/admission.h"
 #include "daemon/bound.h"
 #include "daemon/clock.h"
 #include "daemon/container.h"
@@ -22,6 +22,7 @@
 #include "daemon/input.h"
 #include "daemon/log.h"
 #include "daemon/login.h"
+#include "daemon/notices.h"
 #include "daemon/pool.h"
 #include "daemon/quota.h"
 #include "daemon/registry.h"
@@ -30,17 +31,9 @@
 #include "daemon/store.h"
 #include "daemon/tls.h"
 #include "daemon/workers.h"
-#include "proto/error.h"
-#include "proto/message.h"
-#include "proto/pack.h"
 
 enum {
-	NOTIFY_ROOM = 256 * 1024,      /* notifications are made while less than this is queued */
-	NOTIFY_BYTES = 1024 * 1024,    /* … and at most this much per connection and turn */
-	PROGRESS_ROOM = 128 * 1024,    /* what progress says beyond this is passed over */
 	FRAME_SECONDS = 10,            /* from first to last byte of a message, while others wait for a connection */
-	RESERVED_PART = 16,            /* one in so many descriptors is not for connections, … */
-	RESERVED_LEAST = 32,           /* … and never fewer than so many */
 	FAREWELL_MS = 500,             /* a peer in a network reads what was said last, before the socket is closed with its own words unread */
 	FAREWELLS = 256,               /* … so many at once, at most */
 	LAST_WORDS_MS = 1000,          /* a peer that takes nothing for so long while the daemon ends has lost the rest */
@@ -56,9 +49,6 @@ static bool on_partial(struct stream *st, const uint8_t *bytes, size_t len);
 static void on_end(struct stream *st, enum stream_end how, enum frame_verdict verdict);
 static void on_secure(struct stream *st);
 static void on_written(struct stream *st);
-static void on_notify(struct turn_item *item);
-static void on_done(struct watcher *w, struct future *f, bool want);
-static void on_progress(struct watcher *w, const struct future *f, const uint8_t *values, size_t len);
 static void on_patrol(struct timer *t);
 static void on_linger(struct timer *t);
 static void free_item(struct turn_item *item);
@@ -77,7 +67,7 @@ static bool store_paused; /* some are not listened to because the store is behin
 static uint64_t noted_failing; /* by clients, since the store cannot be written */
 static unsigned farewells;
 static struct stream_traffic traffic;
-static uint64_t accepted, refused;
+static uint64_t accepted;
 
 void
 conn_set_limits(uint64_t message, uint64_t connections, uint64_t requests, uint64_t queued)
@@ -109,7 +99,7 @@ conn_count(void)
 struct conn_traffic
 conn_traffic(void)
 {
-	return (struct conn_traffic){ .accepted = accepted, .refused = refused, .received = traffic.received, .sent = traffic.sent };
+	return (struct conn_traffic){ .accepted = accepted, .refused = admission_refused(), .received = traffic.received, .sent = traffic.sent };
 }
 
 struct conn *
@@ -186,45 +176,6 @@ make_room(void)
 	return true;
 }
 
-/* Says so as far as the socket takes it; told to the log once a second. */
-static void
-refuse(int fd, bool plain, const char *why, uint64_t limit)
-{
-	static uint64_t told_us;
-	static unsigned untold;
-	struct buf b, error;
-
-	refused++;
-	untold++;
-	if (!told_us || clock_now() - told_us >= SECOND) {
-		log_warn("conn", "refused: %s (%llu); %u since the last such line", why, (unsigned long long)limit, untold);
-		told_us = clock_now();
-		untold = 0;
-	}
-	buf_init(&b);
-	buf_init(&error);
-	error_pack(&error, STATUS_LIMIT, 0, "%s: there may be %llu, and so many there are", why, (unsigned long long)limit);
-	message_error(&b, 0, error.data, error.len);
-	if (plain && !b.failed)
-		send(fd, b.data, b.len, MSG_NOSIGNAL | MSG_DONTWAIT);
-	buf_clear(&b);
-	buf_clear(&error);
-	close(fd);
-}
-
-/* The last descriptors are for pipes, workers and files. */
-static bool
-leaves_reserve(int fd)
-{
-	static rlim_t most;
-	struct rlimit rl;
-
-	if (!most)
-		most = getrlimit(RLIMIT_NOFILE, &rl) == 0 ? rl.rlim_cur : RLIM_INFINITY;
-	rlim_t reserve = most / RESERVED_PART > RESERVED_LEAST ? most / RESERVED_PART : RESERVED_LEAST;
-	return most == RLIM_INFINITY || (rlim_t)fd + reserve < most || FAULT(no_reserve);
-}
-
 /* A new one among the others; NULL, the descriptor closed, if that cannot be. */
 static struct conn *
 admit(int fd, bool plain)
@@ -232,11 +183,11 @@ admit(int fd, bool plain)
 	struct conn *c;
 
 	if (count >= max_conns && !make_room()) {
-		refuse(fd, plain, "limits.connections", max_conns);
+		admission_refuse(fd, plain, "limits.connections", max_conns);
 		return NULL;
 	}
-	if (!leaves_reserve(fd)) {
-		refuse(fd, plain, "descriptors for connections", count);
+	if (!admission_leaves_reserve(fd)) {
+		admission_refuse(fd, plain, "descriptors for connections", count);
 		return NULL;
 	}
 	if (!(c = calloc(1, sizeof *c)) || !give_id(c)) {
@@ -244,8 +195,7 @@ admit(int fd, bool plain)
 		free(c);
 		return NULL;
 	}
-	c->watcher.notify = on_done;
-	c->watcher.progress = on_progress;
+	notices_begin(c);
 	DL_APPEND(conns, c);
 	count++;
 	c->stream.fd = -1;
@@ -284,7 +234,7 @@ conn_new(int fd, uid_t uid)
 		return false;
 	}
 	if (!conn_speak_for(c, owner, access_groups(fd))) {
-		refuse(fd, true, "limits.user.connections", quota_connections());
+		admission_refuse(fd, true, "limits.user.connections", quota_connections());
 		conn_close(c, "its user has as many as may be");
 		return false;
 	}
@@ -476,7 +426,7 @@ void
 conn_give_up(struct conn *c)
 {
 	c->given_up = true;
-	turn_schedule(TURN_NOTIFY, &c->notify, on_notify);
+	notices_wake(c);
 }
 
 void
@@ -505,7 +455,7 @@ conn_finish_end(struct conn *c)
 {
 	c->finishing--;
 	if (!--c->holding)
-		conn_wake(c);
+		notices_wake(c);
 	if (!c->ending || c->finishing)
 		return;
 	if (c->last_words)
@@ -687,8 +637,8 @@ on_written(struct stream *st)
 		else
 			stream_pause(st, false);
 	}
-	if (conn_has_room(c))
-		conn_wake(c);
+	if (notices_have_room(c))
+		notices_wake(c);
 }
 
 /* Whether a network connection was closed, since it may be here no longer. */
@@ -758,130 +708,6 @@ void
 conn_end_settled(struct conn *c)
 {
 	stream_set_at_once(&c->stream, false);
-}
-
-bool
-conn_has_room(const struct conn *c)
-{
-	return stream_queued(&c->stream) < NOTIFY_ROOM;
-}
-
-void
-conn_wake(struct conn *c)
-{
-	if (!backlog_is_empty(&c->backlog) || c->follows || c->progress.len || c->events_said.len || c->events_lost)
-		turn_schedule(TURN_NOTIFY, &c->notify, on_notify);
-}
-
-void
-conn_tell_done(struct conn *c, struct future *f, bool want)
-{
-	if (!backlog_push(&c->backlog, f->id, want)) {
-		conn_give_up(c);
-		return;
-	}
-	future_pin(f);
-	turn_schedule(TURN_NOTIFY, &c->notify, on_notify);
-}
-
-static void
-on_done(struct watcher *w, struct future *f, bool want)
-{
-	struct conn *c = container(w, struct conn, watcher);
-	conn_tell_done(c, f, want);
-	conn_note_wait(c);
-}
-
-static void
-on_progress(struct watcher *w, const struct future *f, const uint8_t *values, size_t len)
-{
-	struct conn *c = container(w, struct conn, watcher);
-	struct buf *b = &c->progress;
-	struct reader r;
-
-	if (!conn_has_room(c) || b->len > PROGRESS_ROOM)
-		return; /* the next one says more */
-	message_notification(b, "progress");
-	pack_array(b, 4);
-	pack_uint(b, f->id);
-	reader_init(&r, values, len);
-	for (int i = 0; i < 3; i++) {
-		const uint8_t *raw;
-		size_t raw_len;
-		if (read_raw(&r, &raw, &raw_len))
-			pack_raw(b, raw, raw_len);
-		else
-			pack_nil(b);
-	}
-	if (b->failed)
-		buf_clear(b);
-	conn_wake(c);
-}
-
-/* Before what is done: it was not yet when this was said. */
-static void
-say_progress(struct conn *c)
-{
-	if (!c->progress.len || !conn_has_room(c))
-		return;
-	buf_append(conn_say(c), c->progress.data, c->progress.len);
-	buf_clear(&c->progress);
-}
-
-/* done [id, state, error|nil, result|nil] */
-static void
-say_done(struct conn *c, struct future *f, bool want)
-{
-	struct buf *b = conn_say(c);
-	bool good = f->state == FUTURE_FINISHED && !f->failed;
-
-	message_notification(b, "done");
-	pack_array(b, 4);
-	pack_uint(b, f->id);
-	pack_cstr(b, future_state_name((enum future_state)f->state));
-	if (!want || good) {
-		pack_nil(b);
-	} else {
-		struct bytes error = error_of(f);
-		conn_say_bytes(c, error);
-		bytes_drop(&error);
-		if (access_may_change(c, f))
-			future_see(f);
-	}
-	if (want && good)
-		conn_say_bytes(c, f->value);
-	else
-		pack_nil(conn_say(c));
-}
-
-static void
-on_notify(struct turn_item *item)
-{
-	struct conn *c = container(item, struct conn, notify);
-	size_t before = stream_queued(&c->stream);
-	uint64_t id;
-	bool want;
-
-	if (c->given_up) {
-		conn_close(c, "out of memory");
-		return;
-	}
-	if (c->holding)
-		return; /* woken again when the response has been said */
-	say_progress(c);
-	while (conn_has_room(c) && stream_queued(&c->stream) - before < NOTIFY_BYTES && turn_budget() &&
-	    backlog_pop(&c->backlog, &id, &want)) {
-		struct future *f = registry_pinned(id);
-		say_done(c, f, want);
-		future_unpin(f);
-		turn_count(1, 0);
-	}
-	if (conn_has_room(c))
-		events_say(c);
-	if (backlog_is_empty(&c->backlog))
-		follow_say(c);
-	else if (conn_has_room(c))
-		turn_schedule(TURN_NOTIFY, &c->notify, on_notify);
 }
 
 /* ---- pending calls ---- */

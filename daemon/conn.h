@@ -2,7 +2,7 @@
  *
  * Others hold a connection's id, never a pointer: it may be gone when an answer is ready. What waits on behalf of a
  * connection is a struct pending in its list, and is abandoned when the connection ends.
- * Notifications are kept as ids and encoded when the connection has room, after the responses of the turn that caused them. */
+ * Notifications are in notices.h. */
 #ifndef FUTURED_DAEMON_CONN_H
 #define FUTURED_DAEMON_CONN_H
 
@@ -116,8 +116,6 @@ void conn_end(struct conn *c, const char *why);
 /* Those that were not listened to while the store was behind, or could not be written, are again. */
 void conn_resume_all(void);
 
-/* Has room for more notifications now. */
-bool conn_has_room(const struct conn *c);
 /* Where a message is encoded. */
 struct buf *conn_say(struct conn *c);
 /* The same for a whole message that no commit can make untrue. */
@@ -126,9 +124,6 @@ void conn_say_bytes(struct conn *c, struct bytes b);
 /* The answer that is said until conn_end_settled rests on nothing that is not committed, if so: then it waits for no other commit. */
 void conn_begin_settled(struct conn *c, bool settled);
 void conn_end_settled(struct conn *c);
-/* Makes the turn's notifications of it be made. */
-void conn_wake(struct conn *c);
-
 /* It has watches now that did not come with a frame of its own: whether it waits is told to its parent's pool. */
 void conn_note_wait(struct conn *c);
 
@@ -139,8 +134,5 @@ void conn_unpend(struct pending *p);
 /* One that is counted in `finishing` does not end with the connection; and when it has been answered. */
 void conn_finish_begin(struct conn *c);
 void conn_finish_end(struct conn *c);
-
-/* Tells it that a future is done: now, as a notification in its turn. */
-void conn_tell_done(struct conn *c, struct future *f, bool want);
 
 #endif

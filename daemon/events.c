@@ -4,6 +4,7 @@
 #include "daemon/clock.h"
 #include "daemon/conn.h"
 #include "daemon/future.h"
+#include "daemon/notices.h"
 #include "daemon/pool.h"
 #include "proto/message.h"
 #include "proto/pack.h"
@@ -39,9 +40,9 @@ say_change(struct conn *c, const struct future *f)
 {
 	struct buf *b = &c->events_said;
 
-	if (!conn_has_room(c) || b->len > EVENTS_ROOM || c->events_lost) {
+	if (!notices_have_room(c) || b->len > EVENTS_ROOM || c->events_lost) {
 		c->events_lost++; /* told before the next one */
-		conn_wake(c);
+		notices_wake(c);
 		return;
 	}
 	message_notification(b, "event");
@@ -64,7 +65,7 @@ say_change(struct conn *c, const struct future *f)
 	pack_uint(b, f->attempt);
 	pack_key(b, "failed");
 	pack_bool(b, f->failed);
-	conn_wake(c);
+	notices_wake(c);
 }
 
 static void

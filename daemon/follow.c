@@ -6,6 +6,7 @@
 #include "daemon/conn.h"
 #include "daemon/container.h"
 #include "daemon/future.h"
+#include "daemon/notices.h"
 #include "proto/message.h"
 #include "proto/pack.h"
 
@@ -25,7 +26,7 @@ on_more(struct follower *w, struct future *f)
 	struct conn *c = conn_find(container(w, struct follow, follower)->conn_id);
 	(void)f;
 	if (c)
-		conn_wake(c);
+		notices_wake(c);
 }
 
 bool
@@ -46,7 +47,7 @@ follow_add(struct conn *c, struct future *f, const uint64_t offset[OUTPUT_STREAM
 	}
 	future_pin(f);
 	DL_APPEND(c->follows, follow);
-	conn_wake(c);
+	notices_wake(c);
 	return true;
 }
 
@@ -80,7 +81,7 @@ say_stream(struct conn *c, struct follow *follow, enum output_stream which)
 	struct buf bytes;
 
 	buf_init(&bytes);
-	while (follow->offset[which] != UINT64_MAX && conn_has_room(c)) {
+	while (follow->offset[which] != UINT64_MAX && notices_have_room(c)) {
 		bytes.len = 0;
 		output_read(follow->future, which, follow->offset[which], CHUNK, &bytes);
 		bool final = future_is_final(follow->future);

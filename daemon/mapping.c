@@ -15,6 +15,7 @@
 #include "daemon/events.h"
 #include "daemon/gate.h"
 #include "daemon/key.h"
+#include "daemon/notices.h"
 #include "daemon/owner.h"
 #include "daemon/pool.h"
 #include "daemon/quota.h"
@@ -84,7 +85,7 @@ mapping_free(struct mapping *m)
 	if (m->pended) {
 		conn_unpend(&m->pending);
 		if (c && !--c->holding)
-			conn_wake(c);
+			notices_wake(c);
 	}
 	turn_unschedule(&m->item);
 	while (m->key && m->key_left--)
@@ -236,7 +237,7 @@ place_one(struct mapping *m, struct future *f)
 		future_announce(f);
 	if (m->s.spec->watch && c) {
 		if (future_is_final(f))
-			conn_tell_done(c, f, true);
+			notices_tell_done(c, f, true);
 		else if (!watch_add(&c->watcher, f, true, &added))
 			conn_give_up(c); /* it would never be told */
 	}

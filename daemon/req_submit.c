@@ -17,6 +17,7 @@
 #include "daemon/handlers.h"
 #include "daemon/key.h"
 #include "daemon/mapping.h"
+#include "daemon/notices.h"
 #include "daemon/output.h"
 #include "daemon/pool.h"
 #include "daemon/quota.h"
@@ -255,7 +256,7 @@ watch_it(struct conn *c, struct future *f)
 	bool added;
 
 	if (future_is_final(f))
-		conn_tell_done(c, f, true);
+		notices_tell_done(c, f, true);
 	else if (!watch_add(&c->watcher, f, true, &added)) /* it would never be told */
 		conn_give_up(c);
 }
