@@ -79,6 +79,7 @@ clear_note(struct note *n)
 	case NOTE_SPEC:
 		spec_drop(n->u.spec);
 		break;
+	case NOTE_INSTANCE:
 	case NOTE_GATE:
 	case NOTE_KEY:
 	case NOTE_POOL:

@@ -16,6 +16,7 @@ struct spec;
 enum note_verb {
 	NOTE_NOTHING,     /* taken back */
 	NOTE_IDS,         /* ids below `id` may have been given */
+	NOTE_INSTANCE,    /* text is the daemon's, from now on */
 	NOTE_SPEC,        /* row `id` */
 	NOTE_SPEC_GONE,
 	NOTE_GATE,        /* row `id`: text is a JSON array of ids */

@@ -6,6 +6,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define WALL_LAST (INT64_C(1) << 56) /* microseconds: 2000 years */
+
 static uint64_t now_us;
 static int64_t wall_offset_us;   /* wall minus monotonic, read at the first refresh: a jump of the wall clock reorders nothing */
 static int64_t stored_offset_us; /* the same, as stored times have it */
@@ -66,9 +68,12 @@ clock_wall_now(void)
 uint64_t
 clock_from_wall(int64_t wall_us)
 {
-	int64_t us = wall_us - stored_offset_us, now = (int64_t)clock_now();
+	int64_t us, now = (int64_t)clock_now();
+
 	if (!wall_us)
 		return 0;
+	if (__builtin_sub_overflow(wall_us, stored_offset_us, &us))
+		return wall_us < 0 ? 1 : (uint64_t)now;
 	return us < 1 ? 1 : us > now ? (uint64_t)now : (uint64_t)us;
 }
 
@@ -78,10 +83,13 @@ clock_stored_offset(void)
 	return stored_offset_us;
 }
 
-void
+bool
 clock_set_stored_offset(int64_t us)
 {
+	if (us < -WALL_LAST || us > WALL_LAST || us + (int64_t)clock_now() <= 0)
+		return false;
 	stored_offset_us = us;
+	return true;
 }
 
 /* Its id, and the time namespace: one of our own begins to count elsewhere. */

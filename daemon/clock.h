@@ -2,6 +2,7 @@
 #ifndef FUTURED_DAEMON_CLOCK_H
 #define FUTURED_DAEMON_CLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* What clock_now() adds to the system's monotonic clock, so that moments before the machine was started have a place on it, too. */
@@ -20,9 +21,10 @@ double clock_wall(uint64_t us);
 int64_t clock_wall_us(uint64_t us);
 uint64_t clock_from_wall(int64_t wall_us);
 int64_t clock_wall_now(void);
-/* What those add to clock_now(); and that they are to add this, as it was stored beside what clock_boot gave then, and gives now. */
+/* What those add to clock_now(); and that they are to add this, as it was stored beside what clock_boot gave then, and gives now. False if no wall
+ * clock can have been so far off. */
 int64_t clock_stored_offset(void);
-void clock_set_stored_offset(int64_t us);
+bool clock_set_stored_offset(int64_t us);
 /* What the monotonic clock counts from: the machine's start, of which this is the name. Empty: it cannot be told. */
 const char *clock_boot(void);
 /* Asks the system without changing clock_now(); for any thread. */

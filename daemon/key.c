@@ -21,7 +21,7 @@ struct keyed {
 
 static struct keyed *keys;
 
-/* One lookup at a time, and keys are bounded by the caller (1 KiB). */
+/* One lookup at a time, and keys are bounded by the caller (KEY_MAX). */
 static size_t
 hash_name(const struct owner *owner, const char *key, size_t len, uint8_t *out)
 {
@@ -33,7 +33,7 @@ hash_name(const struct owner *owner, const char *key, size_t len, uint8_t *out)
 struct keyed *
 key_find(const struct owner *owner, const char *key, size_t len)
 {
-	uint8_t name[sizeof owner + 1024];
+	uint8_t name[sizeof owner + KEY_MAX];
 	struct keyed *k;
 	size_t n = hash_name(owner, key, len, name);
 	HASH_FIND(hh, keys, name, n, k);
@@ -62,6 +62,17 @@ key_ready(struct keyed *k, uint64_t first)
 {
 	k->first = first;
 	k->ready = true;
+}
+
+struct keyed *
+key_again(const struct owner *owner, const char *key, size_t len, uint64_t first, uint64_t count, uint64_t left)
+{
+	struct keyed *k = key_new(owner, key, len, count);
+	if (!k)
+		return NULL;
+	k->alive = left;
+	key_ready(k, first);
+	return k;
 }
 
 bool

@@ -7,8 +7,12 @@
 #include "daemon/owner.h"
 #include "daemon/pool.h"
 #include "daemon/program.h"
+#include "daemon/record.h"
 #include "proto/pack.h"
 #include "proto/reader.h"
+#include "proto/worker.h"
+
+enum { WORDS_MAX = 4096 };
 
 static void
 pack_strings(struct buf *b, const struct config_strings *s)
@@ -72,6 +76,7 @@ opened_pack(const struct pool *p, struct buf *b)
 	}
 }
 
+/* Said once. */
 static bool
 read_strings(struct reader *r, struct config_strings *out)
 {
@@ -79,7 +84,7 @@ read_strings(struct reader *r, struct config_strings *out)
 	const char *s;
 	size_t len;
 
-	if (!read_array(r, &count) || !(out->item = calloc((size_t)count + 1, sizeof *out->item)))
+	if (out->item || !read_array(r, &count) || count > WORDS_MAX || !(out->item = calloc((size_t)count + 1, sizeof *out->item)))
 		return false;
 	for (; out->count < count; out->count++)
 		if (!read_text(r, &s, &len) || !(out->item[out->count] = strndup(s, len)))
@@ -102,11 +107,29 @@ copy(char *to, size_t size, struct reader *r)
 	const char *s;
 	size_t len;
 
-	if (!read_str(r, &s, &len) || len >= size)
+	if (!read_str(r, &s, &len) || !record_is_text((struct replay_text){ s, len }, size - 1))
 		return false;
 	memcpy(to, s, len);
 	to[len] = '\0';
 	return true;
+}
+
+static bool
+copy_text(char **to, struct reader *r)
+{
+	const char *s;
+	size_t len;
+
+	return !*to && read_text(r, &s, &len) && len && !memchr(s, 0, len) && (*to = strndup(s, len));
+}
+
+static bool
+read_initargs(struct reader *r, struct bytes *out)
+{
+	const uint8_t *raw;
+	size_t len;
+
+	return !bytes_len(out) && read_raw(r, &raw, &len) && record_is_value(raw, len, READER_ARRAY, WORKER_VALUE_DEPTH + 1) && bytes_copy(out, raw, len);
 }
 
 static struct program *
@@ -118,16 +141,12 @@ program_of(struct opened *o)
 static bool
 read_pair(struct reader *r, struct opened *o)
 {
-	const char *s;
-	const uint8_t *raw;
-	size_t len;
-
 	if (read_is(r, "like"))
 		return copy(o->like, sizeof o->like, r);
 	if (read_is(r, "owner"))
 		return copy(o->owner, sizeof o->owner, r);
 	if (read_is(r, "workers"))
-		return read_uint(r, &o->workers);
+		return read_uint(r, &o->workers) && o->workers <= WORKER_SLOTS_MAX;
 	if (read_is(r, "max_tasks"))
 		return read_uint(r, &o->max_tasks);
 	if (read_is(r, "closed"))
@@ -135,24 +154,24 @@ read_pair(struct reader *r, struct opened *o)
 	if (read_is(r, "cancelling"))
 		return read_bool(r, &o->cancelling);
 	if (read_is(r, "initializer"))
-		return read_str(r, &s, &len) && (o->initializer = strndup(s, len));
+		return copy_text(&o->initializer, r);
 	if (read_is(r, "initargs"))
-		return read_raw(r, &raw, &len) && bytes_copy(&o->initargs, raw, len);
+		return read_initargs(r, &o->initargs);
 	if (read_is(r, "command"))
-		return program_of(o) && read_strings(r, &o->program->command);
+		return program_of(o) && read_strings(r, &o->program->command) && o->program->command.count && o->program->command.item[0][0] == '/';
 	if (read_is(r, "env"))
 		return program_of(o) && read_strings(r, &o->program->env);
 	if (read_is(r, "cwd"))
-		return read_text(r, &s, &len) && program_of(o) && (o->program->cwd = strndup(s, len));
+		return program_of(o) && copy_text(&o->program->cwd, r);
 	return read_skip(r) && read_skip(r);
 }
 
 static bool
-reopen(uint64_t row, const char *name, size_t len, struct opened *o)
+reopen(uint64_t row, struct replay_text name, struct opened *o)
 {
 	struct pool *like = pool_find(o->like, strlen(o->like)), *p;
 	struct owner *owner = owner_of_name(o->owner);
-	char *copied = strndup(name, len);
+	char *copied = strndup(name.at, name.len);
 
 	if (!like || !owner || !copied || !(p = pool_open(like, (unsigned)o->workers, owner, 0))) {
 		owner_drop(owner);
@@ -177,18 +196,18 @@ reopen(uint64_t row, const char *name, size_t len, struct opened *o)
 }
 
 bool
-opened_restore(uint64_t row, const char *name, size_t name_len, const uint8_t *what, size_t len)
+opened_restore(uint64_t row, struct replay_text name, struct replay_text what)
 {
 	struct opened o = { .workers = 1 };
 	struct reader r;
 	uint32_t pairs;
-	bool good;
+	bool good = record_is_text(name, POOL_NAME_MAX) && !pool_find(name.at, name.len);
 
-	reader_init(&r, what, len);
-	good = read_map(&r, &pairs);
+	reader_init(&r, what.at, what.len);
+	good = good && read_map(&r, &pairs);
 	while (good && pairs--)
 		good = read_pair(&r, &o);
-	good = good && reopen(row, name, name_len, &o);
+	good = good && reopen(row, name, &o);
 	free(o.initializer);
 	bytes_drop(&o.initargs);
 	program_free(o.program);

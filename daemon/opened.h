@@ -9,9 +9,11 @@
 #include "proto/buf.h"
 
 struct pool;
+struct replay_text;
 
 void opened_pack(const struct pool *p, struct buf *b);
-/* Opens it again, under its name. False if the pool that it is like is not there, or without memory. */
-bool opened_restore(uint64_t row, const char *name, size_t name_len, const uint8_t *what, size_t len);
+/* Opens it again, under its name. False if the pool that it is like is not there, if another has its name, or something of it is damaged, or without
+ * memory. */
+bool opened_restore(uint64_t row, struct replay_text name, struct replay_text what);
 
 #endif

@@ -386,7 +386,7 @@ adopt_file(const char *name)
 	struct future *f = registry_page(id) ? registry_pinned(id) : NULL;
 	struct output *o = f && f->id == id && f->stored && future_is_final(f) ? get(f) : NULL;
 	file_path(id, which, path, sizeof path);
-	if (!o || lstat(path, &st) || !S_ISREG(st.st_mode))
+	if (!o || o->one[which].length || lstat(path, &st) || !S_ISREG(st.st_mode)) /* length: the record has it */
 		return false;
 	o->one[which].spilled = true;
 	o->one[which].length = (uint64_t)st.st_size;

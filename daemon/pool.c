@@ -527,7 +527,7 @@ pool_restore_by_hand(const char *name, size_t len, uint64_t paused_us, struct ow
 	p->by_hand = true;
 	pool_pause(p, paused_us != 0, by);
 	p->paused_us = paused_us;
-	if (workers && workers <= WORKER_SLOTS_MAX && !p->absent && (p->like || configured == wanted_workers(p->config))) {
+	if (workers && workers <= WORKER_SLOTS_MAX && !p->absent && (p->like ? configured && configured <= WORKER_SLOTS_MAX : configured == wanted_workers(p->config))) {
 		p->workers = workers;
 		p->configured = configured;
 	} else if (workers || !p->paused) {

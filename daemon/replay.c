@@ -26,11 +26,24 @@
 #include "daemon/owner.h"
 #include "daemon/payload.h"
 #include "daemon/pool.h"
+#include "daemon/record.h"
 #include "daemon/registry.h"
 #include "daemon/retention.h"
 #include "daemon/server.h"
 #include "daemon/spec.h"
 #include "daemon/store.h"
+#include "proto/worker.h"
+
+enum { AFTER_MAX = 10000 };
+
+/* Rows are numbered from 1 by us: beyond this they are damaged, and not counted on from. */
+#define ROW_MAX REGISTRY_ID_MAX
+/* Where ids begin again when the store does not say which were given: so far behind the highest that is left. */
+enum { IDS_SKIPPED = 1 << 20 };
+/* Ids from here on are not begun with: too few would be left. */
+#define IDS_LAST (REGISTRY_ID_MAX - (UINT64_C(1) << 40))
+/* No moment is later. */
+#define TIME_LAST (INT64_C(1) << 60)
 
 struct known_spec {
 	uint64_t row;
@@ -44,6 +57,8 @@ struct known_gate {
 	uint64_t row;
 	int64_t *ids; /* owned; negative: of one that is not stored */
 	size_t count;
+	uint64_t last;  /* the highest of them; UINT64_MAX: it is damaged */
+	uint64_t spec;  /* row of the one that it goes with; 0: none yet */
 	bool over;      /* nothing is left to wait for */
 	int64_t passed; /* since when; not over: when the last of those that have ended did */
 	struct gate *gate; /* shared; made for the first that waits behind it */
@@ -76,6 +91,8 @@ struct replay {
 	int64_t last_submitted;
 	bool same_boot; /* times are as they were stored, whatever the wall clock did */
 	uint64_t kept, waiting, again, lost;
+	bool has_ids, has_instance;
+	char instance[33];
 };
 
 /* ---- told by the engine ---- */
@@ -83,35 +100,45 @@ struct replay {
 void
 replay_ids(struct replay *r, uint64_t next)
 {
-	(void)r;
-	registry_begin_at(next ? next : 1);
+	r->has_ids = next >= 1 && next <= IDS_LAST;
+	if (r->has_ids)
+		registry_begin_at(next);
 }
 
 void
-replay_instance(struct replay *r, const char *instance)
+replay_instance(struct replay *r, struct replay_text t)
 {
-	(void)r;
-	server_set_instance(instance);
+	r->has_instance = t.len == sizeof r->instance - 1;
+	for (size_t i = 0; r->has_instance && i < t.len; i++) {
+		r->has_instance = strchr("0123456789abcdef", t.at[i]) && t.at[i];
+		r->instance[i] = t.at[i];
+	}
 }
 
 void
-replay_clock(struct replay *r, const char *text)
+replay_clock(struct replay *r, struct replay_text t)
 {
 	const char *boot = clock_boot();
 	size_t len = strlen(boot);
+	int64_t offset;
 
-	r->same_boot = len && strncmp(text, boot, len) == 0 && text[len] == ' ';
-	if (r->same_boot)
-		clock_set_stored_offset(strtoll(text + len, NULL, 10));
+	r->same_boot = len && t.len > len && memcmp(t.at, boot, len) == 0 && t.at[len] == ' ' && record_read_number(t, len + 1, &offset) &&
+	    clock_set_stored_offset(offset);
+}
+
+static void
+count_row(uint64_t row, uint64_t *last)
+{
+	if (row > *last && row <= ROW_MAX)
+		*last = row;
 }
 
 bool
 replay_pool(struct replay *r, uint64_t row, struct replay_text name, struct replay_text what)
 {
-	if (row > r->last_pool)
-		r->last_pool = row;
-	if (!opened_restore(row, name.at, name.len, (const uint8_t *)what.at, what.len))
-		log_warn("store", "pool %.*s, which a client opened, cannot be opened again", (int)(name.len < 200 ? name.len : 200), name.at);
+	count_row(row, &r->last_pool);
+	if (!opened_restore(row, name, what))
+		log_warn("store", "pool %.*s, which a client opened, cannot be opened again", (int)(name.len < 200 ? name.len : 200), name.at ? name.at : "");
 	return true;
 }
 
@@ -131,13 +158,14 @@ copy_text(struct replay_text t)
 	return t.at ? strndup(t.at, t.len) : NULL;
 }
 
+/* No pool is named like one whose name is damaged. */
 static struct pool *
 pool_of(struct replay_text name, enum config_kind kind)
 {
-	struct pool *p = pool_find(name.at ? name.at : "", name.len);
+	struct pool *p = name.at ? pool_find(name.at, name.len) : NULL;
 	char *text;
 
-	if (p || !(text = strndup(name.at ? name.at : "", name.len)))
+	if (p || !(text = name.at ? copy_text(name) : strdup("?")))
 		return p;
 	p = pool_absent(text, kind);
 	free(text);
@@ -160,11 +188,13 @@ owner_of(struct replay_text t)
 }
 
 bool
-replay_spec(struct replay *r, const struct replay_spec *from)
+replay_spec(struct replay *r, const struct replay_spec *told)
 {
+	struct replay_spec from = *told;
+	bool sound = record_mend_spec(&from);
 	struct known_spec *k = calloc(1, sizeof *k);
 	struct spec *s = calloc(1, sizeof *s);
-	struct pool *p = pool_of(from->pool, kind_of(from->kind));
+	struct pool *p = pool_of(from.pool, kind_of(from.kind));
 
 	if (!k || !s || !p) {
 		free(k);
@@ -172,18 +202,17 @@ replay_spec(struct replay *r, const struct replay_spec *from)
 		return false;
 	}
 	*s = (struct spec){
-		.count = 1, .row = from->row, .pool = pool_hold(p), .owner = owner_of(from->owner), .fn = copy_text(from->fn),
-		.fn_len = from->fn.len, .name = copy_text(from->name), .run_pairs = from->run_pairs, .stdin_future = from->stdin_future,
-		.stdin_kind = (enum spec_stdin)(from->stdin_kind & 3), .priority = from->priority, .retries = from->retries,
-		.timeout_us = from->timeout_us, .deadline_us = from->deadline_us, .delay_us = from->delay_us,
-		.retry_delay_us = from->retry_delay_us, .retain_us = from->retain_us,
+		.count = 1, .row = from.row, .pool = pool_hold(p), .owner = owner_of(from.owner), .fn = from.fn.at ? copy_text(from.fn) : strdup(""),
+		.fn_len = from.fn.len, .name = copy_text(from.name), .run_pairs = from.run_pairs, .stdin_future = from.stdin_future,
+		.stdin_kind = (enum spec_stdin)from.stdin_kind, .priority = from.priority, .retries = from.retries,
+		.timeout_us = from.timeout_us, .deadline_us = from.deadline_us, .delay_us = from.delay_us,
+		.retry_delay_us = from.retry_delay_us, .retain_us = from.retain_us,
 	};
-	*k = (struct known_spec){ .row = from->row, .spec = s, .damaged = from->damaged, .opened = from->opened };
-	if (from->row > r->last_spec)
-		r->last_spec = from->row;
+	*k = (struct known_spec){ .row = from.row, .spec = s, .damaged = from.damaged || !sound, .opened = from.opened };
+	count_row(from.row, &r->last_spec);
 	HASH_ADD(hh, r->specs, row, sizeof k->row, k);
-	bool good = k->hh.tbl && s->owner && s->fn && copy_bytes(&s->tags, from->tags) && copy_bytes(&s->kwargs, from->kwargs) &&
-	    copy_bytes(&s->run, from->run) && copy_bytes(&s->env, from->env) && copy_bytes(&s->stdin_bytes, from->stdin_bytes);
+	bool good = k->hh.tbl && s->owner && s->fn && copy_bytes(&s->tags, from.tags) && copy_bytes(&s->kwargs, from.kwargs) &&
+	    copy_bytes(&s->run, from.run) && copy_bytes(&s->env, from.env) && copy_bytes(&s->stdin_bytes, from.stdin_bytes);
 	bytes_uncount(&s->run);
 	bytes_uncount(&s->env);
 	if (good)
@@ -191,33 +220,33 @@ replay_spec(struct replay *r, const struct replay_spec *from)
 	return good;
 }
 
+static uint64_t
+gate_id(const struct known_gate *g, size_t i)
+{
+	return (uint64_t)(g->ids[i] < 0 ? -g->ids[i] : g->ids[i]);
+}
+
 bool
-replay_gate(struct replay *r, uint64_t row, struct replay_text ids, int64_t passed)
+replay_gate(struct replay *r, uint64_t row, struct replay_text text, int64_t passed)
 {
 	struct known_gate *g = calloc(1, sizeof *g);
-	char *text = copy_text(ids), *at = text, *end;
-	size_t most = 1;
+	size_t most = text.len / 2 < AFTER_MAX ? text.len / 2 : AFTER_MAX; /* a digit and a comma each */
 
-	for (size_t i = 0; i < ids.len; i++)
-		most += ids.at[i] == ',';
-	if (!g || !text || !(g->ids = malloc(most * sizeof *g->ids))) {
+	if (!g || !(g->ids = malloc((most + 1) * sizeof *g->ids))) {
 		free(g);
-		free(text);
 		return false;
 	}
 	g->row = row;
 	g->passed = passed;
 	g->over = passed != 0;
-	if (row > r->last_gate)
-		r->last_gate = row;
-	while (*at && g->count < most) {
-		int64_t id = strtoll(at + 1, &end, 10); /* behind '[' or ',' */
-		if (end == at + 1)
-			break;
-		g->ids[g->count++] = id;
-		at = end;
+	count_row(row, &r->last_gate);
+	if (passed < 0 || !record_read_ids(text, g->ids, most, &g->count) || g->count > most) {
+		g->count = 0;
+		g->last = UINT64_MAX;
 	}
-	free(text);
+	for (size_t i = 0; i < g->count; i++)
+		if (gate_id(g, i) > g->last)
+			g->last = gate_id(g, i);
 	HASH_ADD(hh, r->gates, row, sizeof g->row, g);
 	return g->hh.tbl != NULL;
 }
@@ -277,46 +306,9 @@ add_fate(struct replay *r)
 	return &r->fate[r->count++];
 }
 
-/* Its outcome, or that it had begun. */
+/* References in the arguments; borrowed until the next call. False without memory. */
 static bool
-restore_outcome(struct replay *r, struct future *f, struct fate *fate, const struct replay_task *t)
-{
-	struct bytes value = { .len = 0 };
-	struct held *h;
-
-	if (!t->final) {
-		HASH_FIND(hh, r->held, &t->id, sizeof t->id, h);
-		f->attempt = (uint16_t)t->attempt;
-		if (h && h->begun && h->attempt > t->attempt) {
-			f->attempt = (uint16_t)h->attempt;
-			fate->begun = true;
-		}
-		return true;
-	}
-	if (t->value_bytes)
-		f->filed |= 1 << PAYLOAD_VALUE;
-	if (t->value_damaged) {
-		value = error_bytes(STATUS_STORE, f->id, "its outcome in the store is damaged");
-	} else if (t->value_bytes) {
-		value = bytes_share(*t->value_bytes);
-	} else if (t->value_lost) {
-		value = error_bytes(STATUS_STORE, f->id, "its value, which was in a file of its own, is gone");
-	} else if (!copy_bytes(&value, t->value)) {
-		return false;
-	}
-	f->attempt = (uint16_t)t->attempt;
-	f->started_us = clock_from_wall(t->started);
-	f->finished_us = clock_from_wall(t->finished);
-	fate->when = t->finished;
-	fate->final = true;
-	bool gone = t->value_lost || t->value_damaged;
-	future_restore(f, gone ? FUTURE_FINISHED : (enum future_state)t->state, t->failed || gone, t->seen, value);
-	return !t->rusage.len || t->value_damaged || (future_more(f) && copy_bytes(&f->more->rusage, t->rusage));
-}
-
-/* References in the arguments. Borrowed until the next call; NULL: none, or no memory. */
-static uint64_t *
-references(const struct future *f, size_t *count)
+references(const struct future *f, uint64_t **out, size_t *count)
 {
 	static uint64_t *ids;
 	static size_t size;
@@ -325,28 +317,161 @@ references(const struct future *f, size_t *count)
 	uint64_t id;
 
 	*count = 0;
+	*out = ids;
 	if (!memchr(bytes_data(&f->args), 0xd7, bytes_len(&f->args))) /* what every reference begins with */
-		return NULL;
+		return true;
 	reader_init(&args, bytes_data(&f->args), bytes_len(&f->args));
-	if (!read_array(&args, &elements))
-		return NULL;
+	read_array(&args, &elements);
 	while (elements--) {
 		if (reader_peek(&args) != READER_EXT || !fill_read_reference(&args, &id)) {
-			if (!read_skip(&args))
-				break;
+			read_skip(&args);
 			continue;
 		}
 		if (*count == size) {
 			size_t wanted = size ? size * 2 : 16;
 			uint64_t *bigger = realloc(ids, wanted * sizeof *bigger);
 			if (!bigger)
-				return NULL;
-			ids = bigger;
+				return false;
+			*out = ids = bigger;
 			size = wanted;
 		}
 		ids[(*count)++] = id;
 	}
-	return ids;
+	return true;
+}
+
+/* How many attempts there were: no more than there can be. */
+static uint16_t
+attempts(uint32_t n)
+{
+	return n < REPLAY_RETRIES_MAX + 1 ? (uint16_t)n : REPLAY_RETRIES_MAX + 1;
+}
+
+/* Why the value is not to be had; NULL: it is. */
+static const char *
+value_is_no_more(const struct replay_task *t)
+{
+	const void *data = t->value_bytes ? (const void *)bytes_data(t->value_bytes) : t->value.at;
+	size_t len = t->value_bytes ? bytes_len(t->value_bytes) : t->value.len;
+
+	if (t->value_damaged)
+		return "its outcome in the store is damaged";
+	if (t->state == FUTURE_CANCELLED)
+		return NULL;
+	if (t->value_lost)
+		return "its value, which was in a file of its own, is gone";
+	if (t->failed ? record_is_error(data, len) : record_is_value(data, len, READER_END, WORKER_VALUE_DEPTH))
+		return NULL;
+	return "its value in the store is damaged";
+}
+
+/* The value as we wrote it, or the error that it is not. */
+static bool
+restore_final(struct future *f, struct fate *fate, const struct replay_task *t)
+{
+	struct bytes value = { .len = 0 };
+	const char *gone = value_is_no_more(t);
+	bool cancelled = !gone && t->state == FUTURE_CANCELLED;
+
+	if (t->value_bytes)
+		f->filed |= 1 << PAYLOAD_VALUE;
+	if (gone)
+		value = error_bytes(STATUS_STORE, f->id, "%s", gone);
+	else if (t->value_bytes && !cancelled)
+		value = bytes_share(*t->value_bytes);
+	else if (!cancelled && !copy_bytes(&value, t->value))
+		return false;
+	f->attempt = attempts(t->attempt);
+	f->started_us = clock_from_wall(t->started);
+	f->finished_us = clock_from_wall(t->finished);
+	fate->when = t->finished;
+	fate->final = true;
+	future_restore(f, cancelled ? FUTURE_CANCELLED : FUTURE_FINISHED, gone || (!cancelled && t->failed), t->seen, value);
+	if (t->value_damaged || !record_is_value(t->rusage.at, t->rusage.len, READER_MAP, WORKER_VALUE_DEPTH))
+		return true;
+	return future_more(f) && copy_bytes(&f->more->rusage, t->rusage);
+}
+
+/* That it had begun; and when it is to go on. */
+static bool
+restore_pending(struct replay *r, struct future *f, struct fate *fate, const struct replay_task *t)
+{
+	const struct spec *s = f->spec;
+	struct held *h;
+
+	HASH_FIND(hh, r->held, &t->id, sizeof t->id, h);
+	f->attempt = attempts(t->attempt);
+	if (h && h->begun && h->attempt > t->attempt) {
+		f->attempt = attempts(h->attempt);
+		fate->begun = true;
+	}
+	/* Ids rise with the time of submitting, though the wall clock may have been set back between two daemons. */
+	fate->when = fate->begun ? INT64_MAX : t->not_before ? t->not_before : r->last_submitted + (int64_t)s->delay_us;
+	int64_t now = clock_wall_now(), submitted = clock_wall_us(f->submitted_us);
+	int64_t not_before = t->not_before ? t->not_before : s->delay_us ? submitted + (int64_t)s->delay_us : 0;
+	uint64_t left = not_before > now ? (uint64_t)not_before - (uint64_t)now : 0;
+	uint64_t most = t->not_before ? future_retry_pause(f) : s->delay_us;
+	bool limited = s->deadline_us != UINT64_MAX;
+	if ((left || limited) && !future_more(f))
+		return false;
+	if (left) /* never longer than was asked for, whatever became of the wall clock */
+		f->more->not_before_us = clock_now() + (left < most ? left : most);
+	if (limited)
+		f->more->deadline_us = f->submitted_us + s->deadline_us;
+	return true;
+}
+
+/* Whether there can be a future of it. */
+static bool
+is_recognizable(const struct replay_task *t, const struct known_spec *k)
+{
+	if (!k || !t->id || t->id > IDS_LAST || registry_find(t->id))
+		return false;
+	return (t->id < registry_next() || !t->damaged) && registry_reaches(t->id);
+}
+
+/* The arguments as they came; where they are none, what can be shown in their place. */
+static bool
+restore_args(const struct replay_task *t, struct bytes *args, bool *sound)
+{
+	const void *data = t->args_bytes ? (const void *)bytes_data(t->args_bytes) : t->args.at;
+	size_t len = t->args_bytes ? bytes_len(t->args_bytes) : t->args.len;
+
+	*sound = record_is_value(data, len, READER_ARRAY, WORKER_VALUE_DEPTH + 1);
+	if (!*sound)
+		return bytes_copy(args, "\x90", 1);
+	if (!t->args_bytes)
+		return bytes_copy(args, data, len);
+	*args = bytes_share(*t->args_bytes);
+	return true;
+}
+
+/* The gate that goes with its spec, and with no other. False if it has one that cannot be its own. */
+static bool
+find_gate(struct replay *r, struct known_spec *k, const struct replay_task *t, struct fate *fate)
+{
+	struct known_gate *g;
+
+	HASH_FIND(hh, r->gates, &t->gate, sizeof t->gate, g);
+	if (!t->gate || !g || (g->spec && g->spec != k->row) || (k->spec->gate && k->spec->gate != t->gate))
+		return !t->gate;
+	g->spec = k->row;
+	k->spec->gate = t->gate;
+	k->spec->gate_passed = g->over;
+	fate->gate = g;
+	return true;
+}
+
+/* Whether it waits for what was not there before it was: itself, say. */
+static bool
+waits_for_later(const struct future *f, const struct fate *fate, const uint64_t *refs, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (refs[i] >= f->id)
+			return true;
+	if (f->spec->stdin_kind == SPEC_STDIN_FUTURE && f->spec->stdin_future >= f->id)
+		return true;
+	return fate->gate && fate->gate->last >= f->id;
 }
 
 bool
@@ -356,57 +481,40 @@ replay_task(struct replay *r, const struct replay_task *t)
 	struct bytes args = { .len = 0 };
 	struct fate *fate;
 	struct future *f;
-	size_t refs;
+	uint64_t *refs = NULL;
+	size_t count = 0;
+	bool sound;
 
 	HASH_FIND(hh, r->specs, &t->spec, sizeof t->spec, k);
-	if (!k || !t->id || t->id > REGISTRY_ID_MAX) {
+	if (!is_recognizable(t, k)) {
 		log_error("store", "the record of future %llu is damaged beyond recognition: it is lost", (unsigned long long)t->id);
+		if (!t->id || t->id > IDS_LAST || !registry_find(t->id))
+			store_lost(t->id);
 		return true;
 	}
 	if (t->id >= registry_next())
 		registry_begin_at(t->id + 1);
-	if (t->submitted > r->last_submitted)
+	if (t->submitted > r->last_submitted && t->submitted <= TIME_LAST)
 		r->last_submitted = t->submitted;
-	if (!(fate = add_fate(r)) || !(f = registry_make(t->id)) || !copy_bytes(&args, t->args))
+	if (!(fate = add_fate(r)) || !restore_args(t, &args, &sound) || !(f = registry_make(t->id))) {
+		bytes_drop(&args);
 		return false;
-	if (t->args_bytes)
-		args = bytes_share(*t->args_bytes);
+	}
 	future_init(f, t->id, k->spec, args);
 	f->filed = t->args_bytes ? 1 << PAYLOAD_ARGS : 0;
-	if (!t->args_bytes) { /* of large ones none are shown */
-		references(f, &refs);
-		f->has_refs = refs != 0;
-	}
 	f->submitted_us = clock_from_wall(t->submitted);
 	f->let_go = t->let_go;
 	registry_show(t->id, 1);
 	fate->future = f;
 	fate->killed = t->killed;
 	fate->fed = t->fed;
-	fate->damaged = (t->damaged || k->damaged) && !t->final;
 	fate->gone = !t->final && k->opened == REPLAY_BOUND && k->spec->pool->absent;
-	HASH_FIND(hh, r->gates, &t->gate, sizeof t->gate, fate->gate);
-	if (fate->gate) {
-		k->spec->gate = t->gate;
-		k->spec->gate_passed = fate->gate->passed != 0;
-	}
-	if (!restore_outcome(r, f, fate, t))
+	bool gated = find_gate(r, k, t, fate);
+	if ((!t->final || !t->args_bytes) && !references(f, &refs, &count)) /* of large ones none are shown */
 		return false;
-	if (t->final)
-		return true;
-	/* Ids rise with the time of submitting, though the wall clock may have been set back between two daemons. */
-	fate->when = fate->begun ? INT64_MAX : t->not_before ? t->not_before : r->last_submitted + (int64_t)k->spec->delay_us;
-	uint64_t not_before = t->not_before ? (uint64_t)t->not_before : k->spec->delay_us ? (uint64_t)t->submitted + k->spec->delay_us : 0;
-	int64_t left = not_before ? (int64_t)not_before - clock_wall_now() : 0;
-	uint64_t most = t->not_before ? future_retry_pause(f) : k->spec->delay_us;
-	bool delayed = left > 0, limited = k->spec->deadline_us != UINT64_MAX;
-	if ((delayed || limited) && !future_more(f))
-		return false;
-	if (delayed) /* never longer than was asked for, whatever became of the wall clock */
-		f->more->not_before_us = clock_now() + ((uint64_t)left < most ? (uint64_t)left : most);
-	if (limited)
-		f->more->deadline_us = f->submitted_us + k->spec->deadline_us;
-	return true;
+	f->has_refs = !t->args_bytes && count;
+	fate->damaged = !t->final && (t->damaged || k->damaged || !sound || !gated || t->attempt > REPLAY_RETRIES_MAX + 1 || waits_for_later(f, fate, refs, count));
+	return t->final ? restore_final(f, fate, t) : restore_pending(r, f, fate, t);
 }
 
 bool
@@ -414,42 +522,66 @@ replay_output(struct replay *r, uint64_t id, int stream, struct replay_text byte
 {
 	struct future *f = registry_find(id);
 	(void)r;
-	return !f || stream < 0 || stream >= OUTPUT_STREAMS || output_restore(f, (enum output_stream)stream, bytes.at, bytes.len, cut);
+
+	if (cut > INT64_MAX / 2)
+		cut = 0;
+	if (!f || !future_is_final(f) || (!bytes.len && !cut) || stream < 0 || stream >= OUTPUT_STREAMS)
+		return true;
+	if (output_kept_length(f, (enum output_stream)stream) || output_cut(f, (enum output_stream)stream)) /* of two records of one stream, the first */
+		return true;
+	return output_restore(f, (enum output_stream)stream, bytes.at, bytes.len, cut);
 }
 
 bool
 replay_by_hand(struct replay *r, struct replay_text pool, int64_t paused, struct replay_text by, uint32_t workers, uint32_t configured)
 {
-	struct owner *o = paused && by.at ? owner_of(by) : NULL;
-	const char *name = pool.at ? pool.at : "";
+	struct owner *o = paused && record_is_owner(by) ? owner_of(by) : NULL;
 	(void)r;
 
-	bool there = pool_restore_by_hand(name, pool.len, clock_from_wall(paused), o, workers, configured);
+	bool there = record_is_text(pool, POOL_NAME_MAX) && pool_restore_by_hand(pool.at, pool.len, clock_from_wall(paused), o, workers, configured);
 	owner_drop(o);
-	return there || store_by_hand_gone(name, pool.len);
+	return there || !pool.at || memchr(pool.at, 0, pool.len) || store_by_hand_gone(pool.at, pool.len);
+}
+
+/* The first from id on that is that owner's, and no other key's. */
+static struct future *
+next_of_key(uint64_t id, uint64_t end, const struct owner *o)
+{
+	for (id = registry_after(id); id && id < end; id = registry_after(id + 1)) {
+		struct future *f = registry_find(id);
+		if (f->spec->owner == o && !(f->more && f->more->key) && future_more(f))
+			return f;
+	}
+	return NULL;
+}
+
+static struct keyed *
+restore_key(uint64_t first, uint64_t count, struct owner *o, struct replay_text key)
+{
+	uint64_t alive = 0, end = first + count;
+	struct keyed *k = NULL;
+	struct future *f;
+
+	if (key_find(o, key.at, key.len))
+		return NULL;
+	for (f = next_of_key(first, end, o); f; f = next_of_key(f->id + 1, end, o))
+		alive++;
+	if (!alive || !(k = key_again(o, key.at, key.len, first, count, alive)))
+		return NULL;
+	for (f = next_of_key(first, end, o); f; f = next_of_key(f->id + 1, end, o))
+		f->more->key = k;
+	return k;
 }
 
 bool
 replay_key(struct replay *r, uint64_t first, uint64_t count, struct replay_text owner, struct replay_text key)
 {
-	uint64_t alive = 0, id = first, end = first + count;
-	struct owner *o = owner_of(owner);
-	struct keyed *k;
+	bool sound = first && first <= REGISTRY_ID_MAX && count <= REGISTRY_ID_MAX && record_is_owner(owner) && key.at && key.len <= KEY_MAX;
+	struct owner *o = sound ? owner_of(owner) : NULL;
 	(void)r;
 
-	for (id = registry_after(first); id && id < end; id = registry_after(id + 1))
-		alive++;
-	k = alive && o && key.at && key.len <= 1024 ? key_new(o, key.at, key.len, count) : NULL;
-	if (k) {
-		key_ready(k, first);
-		for (id = registry_after(first); id && id < end; id = registry_after(id + 1))
-			if (future_more(registry_find(id)))
-				registry_find(id)->more->key = k;
-		for (uint64_t i = alive; i < count; i++)
-			key_drop(k);
-	} else {
+	if (!o || !restore_key(first, count, o, key))
 		store_key_gone(first);
-	}
 	owner_drop(o); /* its futures hold it */
 	return true;
 }
@@ -471,7 +603,7 @@ static size_t
 append_left(uint64_t *to, size_t at, struct known_gate *g)
 {
 	for (size_t i = 0; !g->over && i < g->count; i++) {
-		uint64_t id = (uint64_t)(g->ids[i] < 0 ? -g->ids[i] : g->ids[i]);
+		uint64_t id = gate_id(g, i);
 		const struct future *f = registry_find(id);
 		if (!f && g->ids[i] > 0)
 			continue;
@@ -487,10 +619,12 @@ hold_behind_own(struct fate *fate, bool *none)
 {
 	struct future *f = fate->future;
 	struct known_gate *after = fate->gate;
-	size_t refs = 0, count;
-	const uint64_t *ids = references(f, &refs);
+	size_t refs, count;
+	uint64_t *ids;
 	bool from_stdin = f->spec->stdin_kind == SPEC_STDIN_FUTURE;
 
+	if (!references(f, &ids, &refs))
+		return false;
 	*none = !refs && !from_stdin;
 	if (*none)
 		return true;
@@ -593,6 +727,15 @@ by_time(const void *a, const void *b)
 	return x->future->id < y->future->id ? -1 : 1;
 }
 
+/* Those that go with no spec, and so with nothing. */
+static void
+forget_gates(const struct replay *r)
+{
+	for (const struct known_gate *g = r->gates; g; g = g->hh.next)
+		if (!g->spec)
+			store_gate_gone(g->row);
+}
+
 /* Whoever waits, behind what it waits for; final ones, oldest first; then the pending ones go to their places; then those that had been let go, and
  * that nobody needs, go. */
 static bool
@@ -612,6 +755,7 @@ settle(struct replay *r)
 		if (r->fate[i].final && !f->let_go)
 			retention_keep(f, f->spec->retain_us);
 	}
+	forget_gates(r);
 	for (size_t i = 0; good && i < r->count; i++)
 		if (!r->fate[i].final)
 			place(r, &r->fate[i]);
@@ -655,6 +799,21 @@ is_filed(uint64_t id, enum payload_kind kind)
 	return f && f->id == id && f->stored && (f->filed & 1 << kind);
 }
 
+/* Which daemon this is, and which ids it may give. Where the store does not say, it is another one, to which other daemon's ids mean nothing. */
+static void
+adopt_identity(const struct replay *r)
+{
+	if (r->has_ids && r->has_instance) {
+		server_set_instance(r->instance);
+		return;
+	}
+	if (!r->has_ids)
+		registry_begin_at(registry_next() + IDS_SKIPPED);
+	log_error("store", "its record of %s is damaged: this is instance %s from now on, and ids begin at %llu", r->has_ids ? "the instance" : "which ids were given", server_instance(),
+	    (unsigned long long)registry_next());
+	store_instance(server_instance());
+}
+
 bool
 replay_all(char *why, size_t size)
 {
@@ -664,6 +823,7 @@ replay_all(char *why, size_t size)
 
 	store_rows_taken(r.last_spec, r.last_gate, r.last_pool);
 	if (good && store_is_durable()) {
+		adopt_identity(&r);
 		store_ids(registry_next());
 		store_none_sent();
 	}

@@ -16,6 +16,10 @@ struct replay_text {
 	size_t len;
 };
 
+/* The protocol's bounds on durations and retries: what is beyond them was not written by us. */
+#define REPLAY_LONGEST_US UINT64_C(1000000000000000)
+enum { REPLAY_RETRIES_MAX = 10000 };
+
 /* Where a spec's pool came from. */
 enum replay_opened { REPLAY_CONFIGURED, REPLAY_OPENED, REPLAY_BOUND };
 
@@ -49,11 +53,11 @@ struct replay_task {
 
 struct replay;
 
-/* Called by the engine, in this order. False without memory. */
+/* Called by the engine, in this order. False without memory. What is damaged is dealt with here, and never makes them fail. */
 void replay_ids(struct replay *r, uint64_t next);
-void replay_instance(struct replay *r, const char *instance);
+void replay_instance(struct replay *r, struct replay_text instance);
 /* By what times were stored: the boot, and what was added to its clock. */
-void replay_clock(struct replay *r, const char *text);
+void replay_clock(struct replay *r, struct replay_text clock);
 bool replay_pool(struct replay *r, uint64_t row, struct replay_text name, struct replay_text what);
 bool replay_spec(struct replay *r, const struct replay_spec *s);
 /* What was done to a pool by hand. `paused`: since when; `workers`: how many, when so many were `configured`; 0: nothing of that. */

@@ -530,6 +530,21 @@ store_clock(void)
 }
 
 void
+store_instance(const char *text)
+{
+	char *copy = strdup(text);
+	if (!copy)
+		batch_out_of_memory();
+	note(NOTE_INSTANCE, 0)->u.name.text = copy;
+}
+
+void
+store_lost(uint64_t id)
+{
+	note(NOTE_GONE, id);
+}
+
+void
 store_none_sent(void)
 {
 	note(NOTE_SENT_NONE, 0);
@@ -784,6 +799,12 @@ store_spec_gone(const struct spec *s)
 		note(NOTE_SPEC_GONE, s->row);
 	if (s->gate)
 		note(NOTE_GATE_GONE, s->gate);
+}
+
+void
+store_gate_gone(uint64_t row)
+{
+	note(NOTE_GATE_GONE, row);
 }
 
 void

@@ -104,6 +104,8 @@ void store_forget(struct future *f);
 void store_gate_passed(struct spec *spec);
 /* The last task that it was of is gone. */
 void store_spec_gone(const struct spec *spec);
+/* A row of what tasks wait for, which goes with no spec. */
+void store_gate_gone(uint64_t row);
 void store_key_gone(uint64_t first);
 /* A client opened it; it is stored with what its `open_pool` said. Bound ones are not. False without memory. */
 bool store_pool(struct pool *p);
@@ -118,6 +120,10 @@ bool store_by_hand_gone(const char *name, size_t len);
 void store_ids(uint64_t next);
 /* By what clock times are stored from here on. False without memory. */
 bool store_clock(void);
+/* This daemon's instance, where that is another one than the store has. */
+void store_instance(const char *text);
+/* What there is of a future that nothing can be made of. */
+void store_lost(uint64_t id);
 /* No slot holds anything: what an earlier daemon had handed over has been judged. */
 void store_none_sent(void);
 /* Rows up to these are taken; told at start-up. */

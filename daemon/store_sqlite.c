@@ -68,7 +68,7 @@ static const struct {
 };
 
 enum statement {
-	BEGIN, COMMIT, ROLLBACK, IDS, CLOCK, SPEC, SPEC_GONE, GATE, GATE_PASSED, GATE_GONE, KEY, KEY_GONE, TASK, SENT, SENT_NONE, SENT_GONE, AGAIN, RESULT, OUTPUT, SEEN, LET_GO, KILLED, FED,
+	BEGIN, COMMIT, ROLLBACK, IDS, INSTANCE, CLOCK, SPEC, SPEC_GONE, GATE, GATE_PASSED, GATE_GONE, KEY, KEY_GONE, TASK, SENT, SENT_NONE, SENT_GONE, AGAIN, RESULT, OUTPUT, SEEN, LET_GO, KILLED, FED,
 	TASK_GONE, RESULT_GONE, OUTPUT_GONE, POOL, POOL_GONE, BY_HAND, BY_HAND_GONE, STATEMENTS
 };
 
@@ -76,7 +76,8 @@ static const char *const texts[STATEMENTS] = {
 	[BEGIN] = "BEGIN IMMEDIATE",
 	[COMMIT] = "COMMIT",
 	[ROLLBACK] = "ROLLBACK",
-	[IDS] = "UPDATE daemon SET value = ?1 WHERE name = 'next_id'",
+	[IDS] = "INSERT OR REPLACE INTO daemon VALUES ('next_id', ?1)",
+	[INSTANCE] = "INSERT OR REPLACE INTO daemon VALUES ('instance', ?1)",
 	[CLOCK] = "INSERT OR REPLACE INTO daemon VALUES ('clock', ?1)",
 	[SPEC] = "INSERT INTO specs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)",
 	[SPEC_GONE] = "DELETE FROM specs WHERE id = ?1",
@@ -592,6 +593,9 @@ put(const struct note *n)
 		return true;
 	case NOTE_IDS:
 		return put_id(IDS, n->id);
+	case NOTE_INSTANCE:
+		bind_text(INSTANCE, 1, n->u.name.text);
+		return step(INSTANCE);
 	case NOTE_CLOCK:
 		bind_text(CLOCK, 1, n->u.name.text);
 		return step(CLOCK);
@@ -806,6 +810,14 @@ column(sqlite3_stmt *s, int at)
 	return (struct replay_text){ .at = data ? data : "", .len = (size_t)sqlite3_column_bytes(s, at) };
 }
 
+/* What is no such number is the highest. */
+static uint32_t
+column_small(sqlite3_stmt *s, int at)
+{
+	int64_t value = sqlite3_column_int64(s, at);
+	return value >= 0 && value < UINT32_MAX ? (uint32_t)value : UINT32_MAX;
+}
+
 /* Calls `each` for every row. */
 static bool
 read_rows(const char *sql, struct replay *to, bool (*each)(sqlite3_stmt *s, struct replay *to), char *why, size_t size)
@@ -831,12 +843,12 @@ static bool
 read_daemon(sqlite3_stmt *s, struct replay *to)
 {
 	const char *name = (const char *)sqlite3_column_text(s, 0);
-	if (name && strcmp(name, "next_id") == 0)
+	if (name && strcmp(name, "next_id") == 0 && sqlite3_column_type(s, 1) == SQLITE_INTEGER)
 		replay_ids(to, (uint64_t)sqlite3_column_int64(s, 1));
-	else if (name && strcmp(name, "instance") == 0 && sqlite3_column_text(s, 1))
-		replay_instance(to, (const char *)sqlite3_column_text(s, 1));
-	else if (name && strcmp(name, "clock") == 0 && sqlite3_column_text(s, 1))
-		replay_clock(to, (const char *)sqlite3_column_text(s, 1));
+	else if (name && strcmp(name, "instance") == 0 && sqlite3_column_type(s, 1) == SQLITE_TEXT)
+		replay_instance(to, column(s, 1));
+	else if (name && strcmp(name, "clock") == 0 && sqlite3_column_type(s, 1) == SQLITE_TEXT)
+		replay_clock(to, column(s, 1));
 	return true;
 }
 
@@ -849,8 +861,7 @@ read_pool(sqlite3_stmt *s, struct replay *to)
 static bool
 read_by_hand(sqlite3_stmt *s, struct replay *to)
 {
-	return replay_by_hand(to, column(s, 0), sqlite3_column_int64(s, 1), column(s, 2), (uint32_t)sqlite3_column_int64(s, 3),
-	    (uint32_t)sqlite3_column_int64(s, 4));
+	return replay_by_hand(to, column(s, 0), sqlite3_column_int64(s, 1), column(s, 2), column_small(s, 3), column_small(s, 4));
 }
 
 static uint64_t
@@ -866,9 +877,9 @@ read_spec(sqlite3_stmt *s, struct replay *to)
 		.row = (uint64_t)sqlite3_column_int64(s, 0), .pool = column(s, 1), .kind = column(s, 2), .owner = column(s, 3), .fn = column(s, 4),
 		.name = column(s, 5), .tags = column(s, 6), .kwargs = column(s, 7), .run = column(s, 8),
 		.opened = (enum replay_opened)sqlite3_column_int(s, 9),
-		.run_pairs = (uint32_t)sqlite3_column_int64(s, 10), .env = column(s, 11), .stdin_bytes = column(s, 12),
+		.run_pairs = column_small(s, 10), .env = column(s, 11), .stdin_bytes = column(s, 12),
 		.stdin_kind = sqlite3_column_int(s, 13), .stdin_future = (uint64_t)sqlite3_column_int64(s, 14),
-		.priority = sqlite3_column_int(s, 15), .retries = (uint32_t)sqlite3_column_int64(s, 16),
+		.priority = sqlite3_column_int(s, 15), .retries = column_small(s, 16),
 		.timeout_us = (uint64_t)sqlite3_column_int64(s, 17), .deadline_us = (uint64_t)sqlite3_column_int64(s, 18),
 		.delay_us = (uint64_t)sqlite3_column_int64(s, 19), .retry_delay_us = (uint64_t)sqlite3_column_int64(s, 20),
 		.retain_us = (uint64_t)sqlite3_column_int64(s, 21),
@@ -917,7 +928,7 @@ read_task(sqlite3_stmt *s, struct replay *to)
 {
 	struct replay_task t = {
 		.id = (uint64_t)sqlite3_column_int64(s, 0), .spec = (uint64_t)sqlite3_column_int64(s, 1), .submitted = sqlite3_column_int64(s, 2),
-		.args = column(s, 3), .gate = (uint64_t)sqlite3_column_int64(s, 4), .attempt = (uint32_t)sqlite3_column_int64(s, 5),
+		.args = column(s, 3), .gate = (uint64_t)sqlite3_column_int64(s, 4), .attempt = column_small(s, 5),
 		.not_before = sqlite3_column_int64(s, 6), .let_go = sqlite3_column_int(s, 7), .killed = sqlite3_column_int(s, 19), .fed = sqlite3_column_int(s, 21),
 		.final = sqlite3_column_type(s, 9) != SQLITE_NULL,
 	};
@@ -928,7 +939,7 @@ read_task(sqlite3_stmt *s, struct replay *to)
 	if (t.final) {
 		const char *state = (const char *)sqlite3_column_text(s, 9);
 		t.state = state && strcmp(state, "CANCELLED") == 0 ? FUTURE_CANCELLED : FUTURE_FINISHED;
-		t.attempt = (uint32_t)sqlite3_column_int64(s, 10);
+		t.attempt = column_small(s, 10);
 		t.started = sqlite3_column_int64(s, 11);
 		t.finished = sqlite3_column_int64(s, 12);
 		t.failed = sqlite3_column_int(s, 13);
@@ -963,8 +974,11 @@ static bool
 replay(struct replay *to, char *why, size_t size)
 {
 	/* What nothing refers to any more, where the last daemon could not see to it. */
-	if (!execute("DELETE FROM specs WHERE id NOT IN (SELECT spec FROM tasks); DELETE FROM gates WHERE id NOT IN (SELECT gate FROM tasks);"
-		     "DELETE FROM results WHERE id NOT IN (SELECT id FROM tasks); DELETE FROM outputs WHERE id NOT IN (SELECT id FROM tasks)") &&
+	if (!execute("DELETE FROM specs WHERE id NOT IN (SELECT spec FROM tasks WHERE spec IS NOT NULL);"
+		     "DELETE FROM gates WHERE id NOT IN (SELECT gate FROM tasks WHERE gate > 0);"
+		     "DELETE FROM results WHERE id NOT IN (SELECT id FROM tasks); DELETE FROM outputs WHERE id NOT IN (SELECT id FROM tasks);"
+		     "DELETE FROM keys WHERE first < 1;"
+		     "DELETE FROM by_hand WHERE typeof(pool) <> 'text' OR instr(cast(pool AS BLOB), x'00')") &&
 	    !sqlite3_get_autocommit(db))
 		return complain(why, size); /* on a full disk it can wait: statements that failed have changed nothing */
 	return read_rows("SELECT name, value FROM daemon", to, read_daemon, why, size) &&

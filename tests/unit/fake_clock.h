@@ -65,10 +65,11 @@ clock_stored_offset(void)
 	return 0;
 }
 
-void
+bool
 clock_set_stored_offset(int64_t us)
 {
 	(void)us;
+	return true;
 }
 
 const char *

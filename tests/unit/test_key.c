@@ -138,6 +138,21 @@ a_key_that_found_no_memory_is_unknown(void **state)
 	}
 }
 
+/* However many there had been. */
+static void
+a_key_of_an_earlier_daemon_goes_with_the_last_that_is_left(void **state)
+{
+	struct keyed *k = key_again(&one, "k", 1, 5, UINT64_C(1) << 50, 2);
+	(void)state;
+
+	assert_non_null(k);
+	assert_true(key_is_ready(k));
+	key_drop(k);
+	is(&one, "k", 1, 5, UINT64_C(1) << 50);
+	key_drop(k);
+	is(&one, "k", 1, 0, 0);
+}
+
 int
 main(void)
 {
@@ -146,6 +161,7 @@ main(void)
 		cmocka_unit_test(each_owner_has_keys_of_its_own),
 		cmocka_unit_test(a_key_is_all_of_its_bytes),
 		cmocka_unit_test(a_dropped_key_can_be_used_again),
+		cmocka_unit_test(a_key_of_an_earlier_daemon_goes_with_the_last_that_is_left),
 		cmocka_unit_test(a_key_that_found_no_memory_is_unknown),
 	};
 
