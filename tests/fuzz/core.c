@@ -1,5 +1,5 @@
-/* Control: with FUTURED_FUZZ_CONTROL=result in the environment, a client that is told the value of a task is a crash; with
- * =lost, so is a future that fails because its worker died. Inputs that are known to get there must crash then: else nothing gets there. */
+/* Control: with FUTURED_FUZZ_CONTROL=result in the environment, a client that is told the value of a task is a crash; with =lost, so is one that is told
+ * that a worker died, with =damaged, that a record was. Inputs that are known to get there must crash then: else nothing gets there. */
 #include "tests/fuzz/core.h"
 
 #include <errno.h>
@@ -21,6 +21,7 @@
 #include "config/config.h"
 #include "daemon/child.h"
 #include "daemon/conn.h"
+#include "daemon/container.h"
 #include "daemon/future.h"
 #include "daemon/host.h"
 #include "daemon/launch.h"
@@ -28,6 +29,8 @@
 #include "daemon/pool.h"
 #include "daemon/registry.h"
 #include "daemon/server.h"
+#include "daemon/slot.h"
+#include "daemon/store.h"
 #include "daemon/turn.h"
 #include "proto/board.h"
 #include "proto/buf.h"
@@ -40,7 +43,7 @@
 #define MUST(condition) do { if (!(condition)) { fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); abort(); } } while (0)
 
 enum {
-	CLIENTS = 4, STEPS_MAX = 200, SLOTS_MAX = WORKER_SLOTS_MAX, WORKERS_KEPT = 8, RELOADS_MAX = 100, RUNNING_MAX = 256, FIRST_PID = 5000000, KEPT_INPUTS = 4096, KEPT_BYTES = 4096,
+	CLIENTS = 4, HEAD = 4, CLEARING_TURNS = 1000, SLOTS_MAX = WORKER_SLOTS_MAX, WORKERS_KEPT = 8, RELOADS_MAX = 100, RUNNING_MAX = 256, FIRST_PID = 5000000, KEPT_INPUTS = 4096, KEPT_BYTES = 4096,
 	SERVE_NOT_READY = 1, SERVE_NO_BOARD = 2, SERVE_FAIL = 4, SERVE_OUTPUT = 8, SERVE_ONE = 16, SERVE_CANCELLED = 32, SERVE_LARGE = 64, SERVE_CLAIM_ONLY = 128,
 };
 
@@ -74,9 +77,12 @@ static struct worker *workers;
 static struct child *children;
 static pid_t next_pid = FIRST_PID;
 static int clients[CLIENTS] = { -1, -1, -1, -1 };
+static struct pipe_in client_heard[CLIENTS];
 static struct turn_item awake;
-static char directory[] = "/tmp/futured-fuzz-XXXXXX";
+static char directory[40];
 static const char *control;
+static uint64_t youngest; /* what ids in data are counted from; 0: the last one given */
+static void (*told_run)(uint64_t id, bool begun);
 
 /* ---- the inputs so far, of which a crash may be the sum: the last ones are in a file, whatever becomes of us ---- */
 
@@ -98,8 +104,8 @@ keep_open(void)
 	close(fd);
 }
 
-static void
-keep_input(const uint8_t *data, size_t size)
+void
+core_keep(const uint8_t *data, size_t size)
 {
 	static uint64_t inputs;
 	struct kept *k = kept ? &kept[inputs++ % KEPT_INPUTS] : NULL;
@@ -261,7 +267,27 @@ say(int fd, struct buf *b)
 	buf_clear(b);
 }
 
-/* Calls `on_frame` for every whole frame that has come. */
+/* Passes over the whole frames that have come, and calls `on_frame` for each. What the daemon says is well-formed, whatever it was told. */
+static void
+take_frames(struct pipe_in *p, struct worker *w, unsigned slot, void (*on_frame)(struct worker *, unsigned slot, struct reader *))
+{
+	while (p->scanned < p->in.len) {
+		size_t used;
+		enum frame_verdict v = frame_scan(&p->scan, p->in.data + p->scanned, p->in.len - p->scanned, &used);
+		struct reader r;
+
+		p->scanned += used;
+		MUST(v == FRAME_MORE || v == FRAME_DONE);
+		if (v == FRAME_MORE)
+			return;
+		reader_init(&r, p->in.data, p->scanned);
+		if (on_frame)
+			on_frame(w, slot, &r);
+		buf_drain(&p->in, p->scanned);
+		p->scanned = 0;
+	}
+}
+
 static void
 hear(struct worker *w, int fd, struct pipe_in *p, unsigned slot, void (*on_frame)(struct worker *, unsigned slot, struct reader *))
 {
@@ -288,22 +314,7 @@ hear(struct worker *w, int fd, struct pipe_in *p, unsigned slot, void (*on_frame
 		buf_append(&p->in, bytes, (size_t)n);
 		m.msg_controllen = sizeof ancillary;
 	}
-	for (;;) {
-		size_t used;
-		if (p->scanned == p->in.len)
-			return;
-		enum frame_verdict v = frame_scan(&p->scan, p->in.data + p->scanned, p->in.len - p->scanned, &used);
-		struct reader r;
-
-		p->scanned += used;
-		MUST(v == FRAME_MORE || v == FRAME_DONE); /* what the daemon says is well-formed */
-		if (v == FRAME_MORE)
-			return;
-		reader_init(&r, p->in.data, p->scanned);
-		on_frame(w, slot, &r);
-		buf_drain(&p->in, p->scanned);
-		p->scanned = 0;
-	}
+	take_frames(p, w, slot, on_frame);
 }
 
 static void
@@ -328,6 +339,8 @@ on_run(struct worker *w, unsigned slot, struct reader *r)
 	if (!read_array(r, &count) || !read_is(r, "run") || !read_uint(r, &entry) || !read_uint(r, &id) || w->count == RUNNING_MAX)
 		return;
 	w->running[w->count++] = (struct running){ .slot = slot, .entry = (unsigned)entry, .id = id };
+	if (told_run)
+		told_run(id, false);
 }
 
 static struct board_entry *
@@ -436,6 +449,8 @@ serve(struct worker *w, unsigned how)
 	for (unsigned i = 0; i < w->count; i++) {
 		struct running *t = &w->running[i];
 		bool mine = t->claimed || board_claim(entry_of(w, t), t->id, 1);
+		if (mine && !t->claimed && told_run)
+			told_run(t->id, true);
 		t->claimed = mine;
 		if (mine && !(how & SERVE_CLAIM_ONLY) && !(how & SERVE_ONE && i))
 			answer(w, t, how);
@@ -490,16 +505,28 @@ write_boards(struct worker *w, const uint8_t *data, size_t len)
 /* ---- clients ---- */
 
 static void
-hear_client(int fd)
+crash_if_controlled(const uint8_t *bytes, size_t len)
+{
+	static const struct {
+		const char *control, *said;
+	} planted[] = { { "result", "\xa6" "stdout\xc4\x05" }, { "lost", "WorkerLostError" }, { "damaged", "its record in the store is damaged" } };
+
+	for (size_t i = 0; control && i < sizeof planted / sizeof *planted; i++)
+		if (strcmp(control, planted[i].control) == 0 && memmem(bytes, len, planted[i].said, strlen(planted[i].said)))
+			abort();
+}
+
+static void
+hear_client(unsigned who)
 {
 	static uint8_t bytes[65536];
 	ssize_t n;
 
-	while ((n = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT)) > 0)
-		if (control && strcmp(control, "result") == 0 && memmem(bytes, (size_t)n, "\xa6" "stdout\xc4\x05", 9))
-			abort();
-		else if (control && strcmp(control, "lost") == 0 && memmem(bytes, (size_t)n, "WorkerLostError", 15))
-			abort();
+	while ((n = recv(clients[who], bytes, sizeof bytes, MSG_DONTWAIT)) > 0) {
+		crash_if_controlled(bytes, (size_t)n);
+		buf_append(&client_heard[who].in, bytes, (size_t)n);
+	}
+	take_frames(&client_heard[who], NULL, 0, NULL);
 }
 
 /* Number 2 comes over a network, and has to say who it is. Its socket is like the others': what differs is the login. */
@@ -521,6 +548,7 @@ client_open(unsigned who)
 
 	MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == 0);
 	clients[who] = pair[0];
+	pipe_in_init(&client_heard[who]);
 	if (who == 2)
 		stranger_open(pair[1]);
 	else
@@ -530,9 +558,11 @@ client_open(unsigned who)
 static void
 client_close(unsigned who)
 {
-	if (clients[who] >= 0)
-		close(clients[who]);
+	if (clients[who] < 0)
+		return;
+	close(clients[who]);
 	clients[who] = -1;
+	buf_clear(&client_heard[who].in);
 }
 
 /* A daemon that ends, and a file made wherever a client says, are not for one that goes on; and each configuration that was once read is kept. */
@@ -546,8 +576,6 @@ is_too_much(const uint8_t *data, size_t len)
 static void
 client_say(unsigned who, const uint8_t *data, size_t len)
 {
-
-
 	if (is_too_much(data, len))
 		return;
 	if (clients[who] < 0)
@@ -569,6 +597,8 @@ turn(void)
 {
 	turn_schedule(TURN_WORK, &awake, do_nothing); /* so that it does not sleep */
 	turn_run();
+	if (store_is_durable())
+		store_wait(); /* its thread's time is not the input's to say */
 	bury();
 }
 
@@ -577,7 +607,7 @@ id_for(unsigned n, const struct worker *w)
 {
 	if (n >= 128)
 		return w && w->count ? w->running[n % w->count].id : 1;
-	uint64_t next = registry_next();
+	uint64_t next = youngest ? youngest + 1 : registry_next();
 	return next > n ? next - 1 - n : 1;
 }
 
@@ -628,21 +658,22 @@ worker_step(enum core_step what, struct worker *w, const uint8_t *data, size_t l
 	}
 }
 
-static void
-step(enum core_step what, unsigned who, const uint8_t *data, size_t len)
+void
+core_take(const struct core_taken *s)
 {
+	unsigned who = s->who;
 	struct worker *w;
 
-	switch (what) {
+	switch (s->what) {
 	case CORE_SAY:
-		client_say(who % CLIENTS, with_ids(data, len, NULL), len);
+		client_say(who % CLIENTS, with_ids(s->data, s->len, NULL), s->len);
 		break;
 	case CORE_LEAVE:
 		client_close(who % CLIENTS);
 		break;
 	case CORE_HEAR:
 		if (clients[who % CLIENTS] >= 0)
-			hear_client(clients[who % CLIENTS]);
+			hear_client(who % CLIENTS);
 		break;
 	case CORE_TURN:
 		for (unsigned i = 0; i < who % 8; i++)
@@ -654,9 +685,23 @@ step(enum core_step what, unsigned who, const uint8_t *data, size_t len)
 		break;
 	default:
 		if ((w = worker_at(who)))
-			worker_step(what, w, data, len);
+			worker_step((enum core_step)s->what, w, s->data, s->len);
 	}
 	turn();
+}
+
+bool
+core_next(const uint8_t **data, size_t *size, struct core_taken *out)
+{
+	const uint8_t *at = *data;
+
+	if (*size < HEAD)
+		return false;
+	size_t len = (size_t)at[2] | (size_t)at[3] << 8, most = *size - HEAD;
+	*out = (struct core_taken){ .what = at[0], .who = at[1], .data = at + HEAD, .len = len < most ? len : most };
+	*data += HEAD + out->len;
+	*size -= HEAD + out->len;
+	return true;
 }
 
 /* What is counted in several places is the same everywhere. */
@@ -676,21 +721,11 @@ audit(void)
 }
 
 void
-core_run(const uint8_t *data, size_t size, unsigned allowed)
+core_end(void)
 {
-	keep_input(data, size);
-	for (unsigned steps = 0; size >= 4 && steps < STEPS_MAX; steps++) {
-		size_t len = (size_t)data[2] | (size_t)data[3] << 8;
-		if (len > size - 4)
-			len = size - 4;
-		if (data[0] < CORE_STEPS && allowed & 1u << data[0])
-			step((enum core_step)data[0], data[1], data + 4, len);
-		data += 4 + len;
-		size -= 4 + len;
-	}
 	for (unsigned i = 0; i < CLIENTS; i++) {
 		if (clients[i] >= 0)
-			hear_client(clients[i]);
+			hear_client(i);
 		client_close(i);
 	}
 	for (struct pool *p = pool_first(); p; p = p->next)
@@ -699,6 +734,117 @@ core_run(const uint8_t *data, size_t size, unsigned allowed)
 	for (int i = 0; i < 3; i++)
 		turn();
 	audit();
+}
+
+void
+core_run(const uint8_t *data, size_t size, unsigned allowed)
+{
+	struct core_taken s;
+
+	core_keep(data, size);
+	for (unsigned steps = 0; steps < CORE_STEPS_MAX && core_next(&data, &size, &s); steps++)
+		if (s.what < CORE_STEPS && allowed & 1u << s.what)
+			core_take(&s);
+	core_end();
+}
+
+/* ---- back to where nothing is there ---- */
+
+/* As a client would have it: released, and cancelled as far as that can be. */
+static void
+let_go(struct future *f)
+{
+	bool final = future_is_final(f);
+
+	future_release(f);
+	if (!final && (f->place != PLACE_SLOT || slot_take_back(f)))
+		future_cancelled(f);
+}
+
+/* One that is about to start holds no task, and may be the next input's. */
+static bool
+may_stay(const struct worker *w)
+{
+	const struct host *h = container(w->child, struct host, child);
+	return h->state == HOST_STARTING && !h->pool->like && !h->pool->gone && !w->doomed;
+}
+
+static bool
+end_workers(void)
+{
+	struct worker *w;
+	bool any = false;
+
+	DL_FOREACH(workers, w) {
+		if (may_stay(w))
+			continue;
+		host_kill(container(w->child, struct host, child), NULL);
+		any = true;
+	}
+	return any;
+}
+
+/* What clients did to it is undone. */
+static void
+clear_pool(struct pool *p)
+{
+	if (p->paused)
+		pool_pause(p, false, NULL);
+	bytes_drop(&p->broken);
+	p->failed_starts = 0;
+	if (p->like)
+		pool_remove(p);
+}
+
+static bool
+is_clear(void)
+{
+	struct future_totals totals = future_totals();
+
+	for (int i = 0; i < FUTURE_STATES; i++)
+		if (totals.states[i])
+			return false;
+	for (struct pool *p = pool_first(); p; p = p->next)
+		if (p->like)
+			return false;
+	return true;
+}
+
+void
+core_clear(void)
+{
+	for (unsigned i = 0; i < CLIENTS; i++)
+		client_close(i);
+	for (int i = 0; i < 2 || (i < CLEARING_TURNS && (end_workers() || !is_clear())); i++) {
+		for (struct pool *p = pool_first(), *next; p; p = next) {
+			next = p->next;
+			clear_pool(p);
+		}
+		for (uint64_t id = 0; (id = registry_after(id + 1));)
+			let_go(registry_find(id));
+		turn();
+	}
+	turn(); /* hosts that ended are freed in the turn after that */
+	MUST(is_clear());
+	audit();
+}
+
+void
+core_count_from(uint64_t id)
+{
+	youngest = id;
+}
+
+void
+core_on_run(void (*told)(uint64_t id, bool begun))
+{
+	told_run = told;
+}
+
+const char *
+core_directory(void)
+{
+	return directory;
 }
 
 static int
@@ -740,6 +886,7 @@ core_start(void)
 	const char *store = getenv("FUTURED_FUZZ_STORE");
 	control = getenv("FUTURED_FUZZ_CONTROL");
 	keep_open();
+	snprintf(directory, sizeof directory, "%s/futured-fuzz-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"); /* memory, if it can be */
 	MUST(mkdtemp(directory) != NULL);
 	atexit(remove_directory);
 	umask(077);

@@ -7,6 +7,7 @@
 #ifndef FUTURED_TESTS_FUZZ_CORE_H
 #define FUTURED_TESTS_FUZZ_CORE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,9 +26,36 @@ enum core_step {
 	CORE_STEPS
 };
 
+enum { CORE_STEPS_MAX = 200 }; /* those behind them in an input are passed over */
+
+struct core_taken {
+	unsigned what, who; /* what: not checked */
+	const uint8_t *data;
+	size_t len;
+};
+
 /* Once. The store is memory, unless FUTURED_FUZZ_STORE in the environment says another. */
 void core_start(void);
 /* Takes the steps that `allowed` (1 << enum core_step) allows, then closes all clients and looks whether the books are right. */
 void core_run(const uint8_t *data, size_t size, unsigned allowed);
+
+/* ---- its parts, for a target that does more between the steps ---- */
+
+/* The input is to be found in $FUTURED_FUZZ_HISTORY, whatever becomes of us. */
+void core_keep(const uint8_t *data, size_t size);
+/* The next step of an input, which it is cut off from. False: there is none. */
+bool core_next(const uint8_t **data, size_t *size, struct core_taken *out);
+/* Takes one that is below CORE_STEPS, and a turn of the loop. */
+void core_take(const struct core_taken *s);
+/* Closes all clients, and looks whether the books are right. */
+void core_end(void);
+/* Ends all workers that are ready, forgets all futures, removes all pools that were opened: nothing is there, as after a start with an empty store. */
+void core_clear(void);
+/* Ids in data count from this one; 0: from the last that was given. */
+void core_count_from(uint64_t id);
+/* To be told when a worker is told to run a task, and when it begins. */
+void core_on_run(void (*told)(uint64_t id, bool begun));
+/* Where everything is that the daemon has on disk: its configuration, its socket, boards, and `state`. */
+const char *core_directory(void);
 
 #endif

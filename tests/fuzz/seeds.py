@@ -104,6 +104,10 @@ def workers():
         for who in (0, 1):
             yield name + str(who), begun + step(ANSWER, who, pack(message)) + turns() + hear()
             yield "ring-" + name + str(who), begun + step(RING, who, pack(message)) + turns() + hear()
+    deep = 1
+    for _ in range(31):
+        deep = [deep]
+    yield "progress-deep", begun + say("watch", [young(0), young(1)]) + turns() + step(ANSWER, 0, pack(["progress", running(), deep, deep, deep])) + turns() + hear()
     spawn = say("submit", "lua", "f", [1])
     for name, message in (
             ("ready", ["ready", {"depth": 64, "stop": True, "grow": True, "board": True, "ring": True, "functions": ["f", "g"], "more": [1]}]), ("failed", ["failed", {"type": "E", "message": "m"}]),
