@@ -171,22 +171,23 @@ lint: $(B)/man/futured-protocol.7
 	@mandoc -T lint -W warning docs/*.[1-8] $<
 	@! grep -rn '"daemon/' proto config client worker launch
 
-# Fuzzing, with clang: what is found is left in build-fuzz/fuzz, with the inputs that came before it. A seed that must crash does so first: else
-# the fuzzer would find nothing either.
+# Fuzzing, with clang: what is found is left in build-fuzz/fuzz, with the inputs that came before it. First, each of CONTROLS (program, planted
+# crash, seed that must get there) does crash: else the fuzzer would find nothing either.
 FUZZ_SECONDS = 30
-FUZZERS = frame config session worker
+FUZZERS = frame config session worker store
+CONTROLS = session:result:submit worker:lost:die9 store:result:pending store:damaged:damaged
 FUZZ = $(B)/fuzz/fuzz_
 fuzz:
 	$(BUILD) B=build-fuzz CC="$(FUZZ_CC)" SAN=fuzzer-no-link,address,undefined CFLAGS="-O1 -g" fuzzing
 FUZZ_CC = clang
-$(B)/obj/libcore.a: $(addprefix $(B)/obj/tests/fuzz/,core.o mutate.o)
+$(B)/obj/libcore.a: $(addprefix $(B)/obj/tests/fuzz/,core.o mutate.o rows.o)
 $(B)/fuzz/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $(B)/obj/libcore.a $(DAEMON_A) $(CONFIG_A) $(LAUNCH_A) $(PROTO_A)
 	@mkdir -p $@.corpus
 	$(LINK) -fsanitize=fuzzer,address,undefined $^ $(DAEMON_LIBS)
 fuzzing: $(addprefix $(FUZZ),$(FUZZERS))
 	@/usr/bin/python3 tests/fuzz/seeds.py $(B)/fuzz
-	@! FUTURED_FUZZ_CONTROL=result $(FUZZ)session $(FUZZ)session.seeds/submit >/dev/null 2>&1 || { echo "no seed gets to a result"; exit 1; }
-	@! FUTURED_FUZZ_CONTROL=lost $(FUZZ)worker $(FUZZ)worker.seeds/die9 >/dev/null 2>&1 || { echo "no seed loses a worker"; exit 1; }
+	@for c in $(filter $(addsuffix :%,$(FUZZERS)),$(CONTROLS)); do set -- $$(echo $$c | tr : ' '); \
+		FUTURED_FUZZ_CONTROL=$$2 $(FUZZ)$$1 $(FUZZ)$$1.seeds/$$3 >/dev/null 2>&1; [ $$? = 77 ] || { echo "$(FUZZ)$$1.seeds/$$3 does not get to the control '$$2'"; exit 1; }; done
 	@for f in $^; do echo "  FUZZ  $$f for $(FUZZ_SECONDS) s"; \
 		FUTURED_FUZZ_HISTORY=$$f.history $$f -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -len_control=20 -timeout=20 -detect_leaks=0 -close_fd_mask=3 -print_final_stats=1 \
 			-artifact_prefix=$$f. $$f.corpus $$f.seeds >$$f.log 2>&1 || { tail -60 $$f.log; exit 1; }; done

@@ -788,8 +788,9 @@ end_workers(void)
 static void
 clear_pool(struct pool *p)
 {
-	if (p->paused)
-		pool_pause(p, false, NULL);
+	pool_pause_by_hand(p, false, NULL);
+	if (p->configured && !p->like)
+		pool_resize_by_hand(p, p->configured);
 	bytes_drop(&p->broken);
 	p->failed_starts = 0;
 	if (p->like)

@@ -5,7 +5,8 @@
 
 #include "proto/buf.h"
 #include "proto/pack.h"
-#include "tests/fuzz/core.h"
+#include "tests/fuzz/rows.h"
+#include "tests/fuzz/stored.h"
 
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max);
 
@@ -198,6 +199,49 @@ put_answer(struct buf *b, bool control)
 	}
 }
 
+/* ---- what is in a store ---- */
+
+static void
+put_bytes(struct buf *b, unsigned n)
+{
+	while (n--) {
+		uint8_t byte = (uint8_t)(draw(3) ? draw(8) : draw(256));
+		buf_append(b, &byte, 1);
+	}
+}
+
+/* Few of a row's columns are unusual, and most of those have what fits. */
+static void
+put_row(struct buf *b)
+{
+	for (unsigned n = draw(4); n; n--) {
+		uint8_t column = (uint8_t)draw(24), kind = draw(3) ? ROWS_SAMPLE : (uint8_t)draw(ROWS_VALUES), which = (uint8_t)draw(32);
+		buf_append(b, &column, 1);
+		buf_append(b, &kind, 1);
+		if (kind != ROWS_NULL)
+			buf_append(b, &which, 1);
+		if (kind == ROWS_TEXT || kind == ROWS_BLOB)
+			put_bytes(b, which);
+		else if (kind == ROWS_LARGE)
+			put_bytes(b, 7);
+	}
+}
+
+static void
+put_stored(struct buf *b, unsigned what)
+{
+	uint8_t number = (uint8_t)draw(4);
+
+	if (what == STORED_ROW) {
+		put_row(b);
+	} else if (what == STORED_DAMAGE) {
+		put_bytes(b, 3 + draw(8));
+	} else if (what == STORED_FILE || what == STORED_BOARD) {
+		buf_append(b, &number, 1);
+		put_bytes(b, 4 * draw(4));
+	}
+}
+
 /* ---- steps ---- */
 
 struct steps {
@@ -239,7 +283,11 @@ insert_new(uint8_t *data, size_t size, size_t max, size_t at, unsigned steps)
 	buf_init(&b);
 	buf_append(&b, head, HEAD);
 	uint8_t what = draw(3) ? (uint8_t)draw(2) * CORE_SERVE : (uint8_t)draw(steps);
-	if (what == CORE_SAY)
+	if (steps > CORE_STEPS && draw(2))
+		what = draw(4) ? STORED_ROW : (uint8_t)(CORE_STEPS + draw(steps - CORE_STEPS));
+	if (what >= CORE_STEPS)
+		put_stored(&b, what);
+	else if (what == CORE_SAY)
 		put_call(&b);
 	else if (what == CORE_ANSWER || what == CORE_CONTROL || what == CORE_RING)
 		put_answer(&b, what == CORE_CONTROL);
