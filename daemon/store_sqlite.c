@@ -91,8 +91,8 @@ static const char *const texts[STATEMENTS] = {
 	[SENT_NONE] = "DELETE FROM sent",
 	[SENT_GONE] = "DELETE FROM sent WHERE host = ?1 AND slot = ?2",
 	[AGAIN] = "UPDATE tasks SET attempt = ?2, not_before_us = ?3 WHERE id = ?1",
-	[RESULT] = "INSERT OR REPLACE INTO results (id, state, attempt, started_us, finished_us, failed, seen, value, value_file, rusage, sum)"
-		   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+	[RESULT] = ("INSERT OR REPLACE INTO results (id, state, attempt, started_us, finished_us, failed, seen, value, value_file, rusage, sum)"
+		    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"),
 	[OUTPUT] = "INSERT OR REPLACE INTO outputs (id, stream, bytes, cut) VALUES (?1, ?2, ?3, ?4)",
 	[SEEN] = "UPDATE results SET seen = 1 WHERE id = ?1",
 	[LET_GO] = "UPDATE tasks SET let_go = 1 WHERE id = ?1",
