@@ -478,7 +478,7 @@ look(void)
 {
 	damaged_count = 0;
 	read_rows("SELECT min(id), max(id), (SELECT max(value) FROM daemon WHERE name = 'next_id' AND typeof(value) = 'integer') FROM tasks WHERE typeof(id) = 'integer' AND id > 0", note_wide);
-	read_rows("SELECT t.id FROM tasks t LEFT JOIN specs s ON s.id = t.spec WHERE (t.sum IS NOT " TASK_SUM " OR s.sum IS NOT " SPEC_SUM ")"
+	read_rows("SELECT t.id FROM tasks t LEFT JOIN specs s ON s.id = cast(t.spec AS INTEGER) WHERE (t.sum IS NOT " TASK_SUM " OR s.sum IS NOT " SPEC_SUM ")"
 		  " AND NOT EXISTS (SELECT 1 FROM results r WHERE r.id = t.id)"
 		  " UNION ALL SELECT r.id FROM results r WHERE r.sum <> " RESULT_SUM " AND r.state IS NOT NULL", note_damaged);
 }
