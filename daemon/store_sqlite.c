@@ -5,12 +5,11 @@
  * anything is committed again the write-ahead log must have been copied back and emptied, as after a failed fsync nobody knows what of it is on the
  * disk. The file was moved or deleted ─► nothing is committed until it is back.
  *
- * Nothing else in the project includes sqlite3.h. */
+ * Nothing else in the project includes sqlite3.h, but for rows.h. */
 #include "daemon/store.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,8 +24,9 @@
 #include "daemon/payload.h"
 #include "daemon/pool.h"
 #include "daemon/replay.h"
+#include "daemon/rows.h"
 #include "daemon/spec.h"
-#include "proto/board.h"
+#include "daemon/sum.h"
 
 enum { SCHEMA = 1, APPLICATION = 0x66757464, CHECKPOINT_PAGES = 4000, BACKUP_PAGES = 200, TIDY_PAGES = 2000, SIZE_ASKED_US = 20000, PAGE = 4096 };
 
@@ -131,16 +131,6 @@ static struct {
 /* ---- helpers ---- */
 
 static bool
-complain(char *why, size_t size)
-{
-	int code = sqlite3_errcode(db), number = sqlite3_system_errno(db);
-	bool system = (code == SQLITE_IOERR || code == SQLITE_CANTOPEN) && number;
-
-	snprintf(why, size, "%s%s%s", sqlite3_errmsg(db), system ? ": " : "", system ? strerror(number) : "");
-	return false;
-}
-
-static bool
 execute(const char *sql)
 {
 	return sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK;
@@ -209,46 +199,6 @@ step(enum statement s)
 	return result == SQLITE_DONE;
 }
 
-/* Against damage, not against an attacker: FNV-1a over 8 bytes at a time. */
-static uint64_t
-sum(uint64_t h, const void *data, size_t len)
-{
-	const uint8_t *at = data;
-	uint64_t word;
-
-	for (; len >= 8; at += 8, len -= 8) {
-		memcpy(&word, at, 8);
-		h = (h ^ word) * 0x100000001b3u;
-		h ^= h >> 29;
-	}
-	word = len;
-	if (len)
-		memcpy((uint8_t *)&word + 1, at, len);
-	h = (h ^ word) * 0x100000001b3u;
-	return h ^ h >> 32;
-}
-
-static uint64_t
-sum_int(uint64_t h, int64_t value)
-{
-	return sum(h, &value, sizeof value);
-}
-
-static int64_t
-task_sum(uint64_t id, uint64_t spec, uint64_t gate, const void *args, size_t len)
-{
-	return (int64_t)sum(sum_int(sum_int(sum_int(0xcbf29ce484222325u, (int64_t)id), (int64_t)spec), (int64_t)gate), args, len);
-}
-
-/* Of a value that is in a file only the rest is summed: it would have to be read from end to end at each start. */
-static int64_t
-result_sum(uint64_t id, const char *state, bool failed, const void *value, size_t len, const void *rusage, size_t rusage_len)
-{
-	uint64_t h = sum_int(sum_int(0xcbf29ce484222325u, (int64_t)id), failed);
-	h = sum(h, state, strlen(state));
-	return (int64_t)sum(len < PAYLOAD_LARGE ? sum(h, value, len) : h, rusage, rusage_len);
-}
-
 /* ---- opening ---- */
 
 /* A file of ours, private, made where there is none. */
@@ -279,7 +229,7 @@ make_schema(char *why, size_t size)
 	snprintf(text, sizeof text, "PRAGMA application_id = %d; PRAGMA user_version = %d", APPLICATION, SCHEMA);
 	if (execute("BEGIN IMMEDIATE") && execute(schema) && execute(text) && execute("COMMIT"))
 		return true;
-	return complain(why, size);
+	return rows_complain(db, why, size);
 }
 
 static bool
@@ -288,7 +238,7 @@ check_schema(char *why, size_t size)
 	int64_t application = pragma("PRAGMA application_id"), version = pragma("PRAGMA user_version");
 
 	if (application < 0)
-		return complain(why, size);
+		return rows_complain(db, why, size);
 	if (!application && !version && pragma("SELECT count(*) FROM sqlite_schema") == 0)
 		return make_schema(why, size);
 	if (application != APPLICATION)
@@ -327,10 +277,10 @@ configure(enum store_sync sync, char *why, size_t size)
 	    "PRAGMA cell_size_check = ON",
 	    names[sync], 4 * CHECKPOINT_PAGES * PAGE);
 	if (!execute("PRAGMA locking_mode = EXCLUSIVE"))
-		return complain(why, size);
+		return rows_complain(db, why, size);
 	if (pragma("PRAGMA page_count") == 0 && !execute("PRAGMA auto_vacuum = INCREMENTAL")) /* once: it writes, and the disk may be full */
-		return complain(why, size);
-	return execute(text) || complain(why, size);
+		return rows_complain(db, why, size);
+	return execute(text) || rows_complain(db, why, size);
 }
 
 /* ---- the write-ahead log, beyond what SQLite does with it ---- */
@@ -410,7 +360,7 @@ prepare(char *why, size_t size)
 {
 	for (int i = 0; i < STATEMENTS; i++)
 		if (sqlite3_prepare_v3(db, texts[i], -1, SQLITE_PREPARE_PERSISTENT, &statements[i], NULL) != SQLITE_OK)
-			return complain(why, size);
+			return rows_complain(db, why, size);
 	return true;
 }
 
@@ -455,7 +405,7 @@ open_store(const char *path, enum store_sync sync, char *why, size_t size)
 			return true;
 		}
 	} else if (db) {
-		complain(inner, sizeof inner);
+		rows_complain(db, inner, sizeof inner);
 	}
 	snprintf(why, size, "%.200s: %.200s", path, inner);
 	close_store();
@@ -489,12 +439,12 @@ put_spec(uint64_t row, const struct spec *s)
 	bind_int(SPEC, 20, (int64_t)s->delay_us);
 	bind_int(SPEC, 21, (int64_t)s->retry_delay_us);
 	bind_int(SPEC, 22, (int64_t)s->retain_us);
-	uint64_t h = sum(0xcbf29ce484222325u, s->pool->name, strlen(s->pool->name));
-	h = sum(sum(h, s->owner->name, strlen(s->owner->name)), s->fn, s->fn_len);
-	h = sum(sum(h, bytes_data(&s->kwargs), bytes_len(&s->kwargs)), bytes_data(&s->run), bytes_len(&s->run));
-	h = sum(sum(h, bytes_data(&s->env), bytes_len(&s->env)), bytes_data(&s->stdin_bytes), bytes_len(&s->stdin_bytes));
-	h = sum_int(sum_int(sum_int(sum_int(h, s->run_pairs), s->stdin_kind), (int64_t)s->stdin_future), s->retries);
-	bind_int(SPEC, 23, (int64_t)h);
+	struct sum_text summed[] = {
+		{ s->pool->name, strlen(s->pool->name) }, { s->owner->name, strlen(s->owner->name) }, { s->fn, s->fn_len },
+		{ bytes_data(&s->kwargs), bytes_len(&s->kwargs) }, { bytes_data(&s->run), bytes_len(&s->run) },
+		{ bytes_data(&s->env), bytes_len(&s->env) }, { bytes_data(&s->stdin_bytes), bytes_len(&s->stdin_bytes) },
+	};
+	bind_int(SPEC, 23, sum_spec(summed, s->run_pairs, s->stdin_kind, s->stdin_future, s->retries));
 	return step(SPEC);
 }
 
@@ -506,7 +456,7 @@ put_task(uint64_t id, const struct note *n, const void *args, size_t len)
 	bind_int(TASK, 3, n->u.task.submitted);
 	bind_payload(TASK, 4, 7, args, len);
 	bind_int(TASK, 5, (int64_t)n->u.task.gate);
-	bind_int(TASK, 6, task_sum(id, n->u.task.spec, n->u.task.gate, args, len));
+	bind_int(TASK, 6, sum_task(id, n->u.task.spec, n->u.task.gate, args, len));
 	return step(TASK);
 }
 
@@ -536,8 +486,8 @@ put_result(const struct note *n)
 	bind_int(RESULT, 7, n->u.result.seen);
 	bind_payload(RESULT, 8, 9, bytes_data(&n->bytes), bytes_len(&n->bytes));
 	bind_bytes(RESULT, 10, &n->more);
-	bind_int(RESULT, 11, result_sum(n->id, future_state_name((enum future_state)n->u.result.state), n->u.result.failed, bytes_data(&n->bytes),
-	    bytes_len(&n->bytes), bytes_data(&n->more), bytes_len(&n->more)));
+	bind_int(RESULT, 11, sum_result(n->id, future_state_name((enum future_state)n->u.result.state), n->u.result.failed,
+	    (struct sum_text){ bytes_data(&n->bytes), bytes_len(&n->bytes) }, (struct sum_text){ bytes_data(&n->more), bytes_len(&n->more) }));
 	return step(RESULT);
 }
 
@@ -683,14 +633,14 @@ commit(const struct batch *b, bool again, char *why, size_t size)
 		return false;
 	}
 	if (again && !recover())
-		return complain(why, size);
+		return rows_complain(db, why, size);
 	logged.known |= again;
 	CRASH_POINT(before_commit);
 	if (step(BEGIN) && put_all(b) && step(COMMIT)) {
 		CRASH_POINT(after_commit);
 		return true;
 	}
-	complain(why, size);
+	rows_complain(db, why, size);
 	if (!sqlite3_get_autocommit(db))
 		step(ROLLBACK);
 	cut_log();
@@ -799,177 +749,6 @@ backup_step(const char *path, bool *over, char *why, size_t size)
 	return false;
 }
 
-/* ---- replaying ---- */
-
-static struct replay_text
-column(sqlite3_stmt *s, int at)
-{
-	if (sqlite3_column_type(s, at) == SQLITE_NULL)
-		return (struct replay_text){ .at = NULL };
-	const void *data = sqlite3_column_blob(s, at);
-	return (struct replay_text){ .at = data ? data : "", .len = (size_t)sqlite3_column_bytes(s, at) };
-}
-
-/* What is no such number is the highest. */
-static uint32_t
-column_small(sqlite3_stmt *s, int at)
-{
-	int64_t value = sqlite3_column_int64(s, at);
-	return value >= 0 && value < UINT32_MAX ? (uint32_t)value : UINT32_MAX;
-}
-
-/* Calls `each` for every row. */
-static bool
-read_rows(const char *sql, struct replay *to, bool (*each)(sqlite3_stmt *s, struct replay *to), char *why, size_t size)
-{
-	sqlite3_stmt *s = NULL;
-	int result = sqlite3_prepare_v2(db, sql, -1, &s, NULL);
-
-	if (result == SQLITE_OK) {
-		while ((result = sqlite3_step(s)) == SQLITE_ROW) {
-			if (!each(s, to)) {
-				snprintf(why, size, "out of memory");
-				sqlite3_finalize(s);
-				return false;
-			}
-		}
-	}
-	bool good = result == SQLITE_DONE || complain(why, size);
-	sqlite3_finalize(s);
-	return good;
-}
-
-static bool
-read_daemon(sqlite3_stmt *s, struct replay *to)
-{
-	const char *name = (const char *)sqlite3_column_text(s, 0);
-	if (name && strcmp(name, "next_id") == 0 && sqlite3_column_type(s, 1) == SQLITE_INTEGER)
-		replay_ids(to, (uint64_t)sqlite3_column_int64(s, 1));
-	else if (name && strcmp(name, "instance") == 0 && sqlite3_column_type(s, 1) == SQLITE_TEXT)
-		replay_instance(to, column(s, 1));
-	else if (name && strcmp(name, "clock") == 0 && sqlite3_column_type(s, 1) == SQLITE_TEXT)
-		replay_clock(to, column(s, 1));
-	return true;
-}
-
-static bool
-read_pool(sqlite3_stmt *s, struct replay *to)
-{
-	return replay_pool(to, (uint64_t)sqlite3_column_int64(s, 0), column(s, 1), column(s, 2));
-}
-
-static bool
-read_by_hand(sqlite3_stmt *s, struct replay *to)
-{
-	return replay_by_hand(to, column(s, 0), sqlite3_column_int64(s, 1), column(s, 2), column_small(s, 3), column_small(s, 4));
-}
-
-static uint64_t
-sum_column(uint64_t h, struct replay_text t)
-{
-	return sum(h, t.at, t.len);
-}
-
-static bool
-read_spec(sqlite3_stmt *s, struct replay *to)
-{
-	struct replay_spec spec = {
-		.row = (uint64_t)sqlite3_column_int64(s, 0), .pool = column(s, 1), .kind = column(s, 2), .owner = column(s, 3), .fn = column(s, 4),
-		.name = column(s, 5), .tags = column(s, 6), .kwargs = column(s, 7), .run = column(s, 8),
-		.opened = (enum replay_opened)sqlite3_column_int(s, 9),
-		.run_pairs = column_small(s, 10), .env = column(s, 11), .stdin_bytes = column(s, 12),
-		.stdin_kind = sqlite3_column_int(s, 13), .stdin_future = (uint64_t)sqlite3_column_int64(s, 14),
-		.priority = sqlite3_column_int(s, 15), .retries = column_small(s, 16),
-		.timeout_us = (uint64_t)sqlite3_column_int64(s, 17), .deadline_us = (uint64_t)sqlite3_column_int64(s, 18),
-		.delay_us = (uint64_t)sqlite3_column_int64(s, 19), .retry_delay_us = (uint64_t)sqlite3_column_int64(s, 20),
-		.retain_us = (uint64_t)sqlite3_column_int64(s, 21),
-	};
-	uint64_t h = sum_column(sum_column(sum_column(0xcbf29ce484222325u, spec.pool), spec.owner), spec.fn);
-	h = sum_column(sum_column(sum_column(sum_column(h, spec.kwargs), spec.run), spec.env), spec.stdin_bytes);
-	h = sum_int(sum_int(sum_int(sum_int(h, spec.run_pairs), spec.stdin_kind), (int64_t)spec.stdin_future), spec.retries);
-	spec.damaged = (uint64_t)sqlite3_column_int64(s, 22) != h;
-	return replay_spec(to, &spec);
-}
-
-static bool
-read_gate(sqlite3_stmt *s, struct replay *to)
-{
-	return replay_gate(to, (uint64_t)sqlite3_column_int64(s, 0), column(s, 1), sqlite3_column_int64(s, 2));
-}
-
-static bool
-read_sent(sqlite3_stmt *s, struct replay *to)
-{
-	struct note_sent sent[BOARD_ENTRIES];
-	struct replay_text t = column(s, 2);
-	size_t count = t.len / sizeof *sent;
-
-	if (count > BOARD_ENTRIES)
-		count = BOARD_ENTRIES;
-	if (count)
-		memcpy(sent, t.at, count * sizeof *sent);
-	return replay_sent(to, (uint64_t)sqlite3_column_int64(s, 0), (uint32_t)sqlite3_column_int64(s, 1), sent, count);
-}
-
-/* Where the payload is in a file: that. False if it is not there. */
-static bool
-read_payload(sqlite3_stmt *s, int at, uint64_t id, enum payload_kind kind, struct bytes *out, const struct bytes **told)
-{
-	if (sqlite3_column_type(s, at) == SQLITE_NULL)
-		return true;
-	if (!payload_read(id, kind, (unsigned)sqlite3_column_int(s, at) % PAGE, out))
-		return false;
-	*told = out;
-	return true;
-}
-
-static bool
-read_task(sqlite3_stmt *s, struct replay *to)
-{
-	struct replay_task t = {
-		.id = (uint64_t)sqlite3_column_int64(s, 0), .spec = (uint64_t)sqlite3_column_int64(s, 1), .submitted = sqlite3_column_int64(s, 2),
-		.args = column(s, 3), .gate = (uint64_t)sqlite3_column_int64(s, 4), .attempt = column_small(s, 5),
-		.not_before = sqlite3_column_int64(s, 6), .let_go = sqlite3_column_int(s, 7), .killed = sqlite3_column_int(s, 19), .fed = sqlite3_column_int(s, 21),
-		.final = sqlite3_column_type(s, 9) != SQLITE_NULL,
-	};
-	struct bytes args = { .len = 0 }, value = { .len = 0 };
-	bool there = read_payload(s, 17, t.id, PAYLOAD_ARGS, &args, &t.args_bytes);
-	const void *data = t.args_bytes ? (const void *)bytes_data(&args) : t.args.at;
-	t.damaged = !there || (!t.final && sqlite3_column_int64(s, 8) != task_sum(t.id, t.spec, t.gate, data, t.args_bytes ? bytes_len(&args) : t.args.len));
-	if (t.final) {
-		const char *state = (const char *)sqlite3_column_text(s, 9);
-		t.state = state && strcmp(state, "CANCELLED") == 0 ? FUTURE_CANCELLED : FUTURE_FINISHED;
-		t.attempt = column_small(s, 10);
-		t.started = sqlite3_column_int64(s, 11);
-		t.finished = sqlite3_column_int64(s, 12);
-		t.failed = sqlite3_column_int(s, 13);
-		t.seen = sqlite3_column_int(s, 14);
-		t.value = column(s, 15);
-		t.rusage = column(s, 16);
-		bool filed = sqlite3_column_type(s, 18) != SQLITE_NULL;
-		t.value_lost = !read_payload(s, 18, t.id, PAYLOAD_VALUE, &value, &t.value_bytes);
-		t.value_damaged = sqlite3_column_type(s, 20) != SQLITE_NULL && sqlite3_column_int64(s, 20) !=
-		    result_sum(t.id, state ? state : "", t.failed, t.value.at, filed ? PAYLOAD_LARGE : t.value.len, t.rusage.at, t.rusage.len);
-	}
-	bool good = replay_task(to, &t);
-	bytes_drop(&args);
-	bytes_drop(&value);
-	return good;
-}
-
-static bool
-read_output(sqlite3_stmt *s, struct replay *to)
-{
-	any_output = true;
-	return replay_output(to, (uint64_t)sqlite3_column_int64(s, 0), sqlite3_column_int(s, 1), column(s, 2), (uint64_t)sqlite3_column_int64(s, 3));
-}
-
-static bool
-read_key(sqlite3_stmt *s, struct replay *to)
-{
-	return replay_key(to, (uint64_t)sqlite3_column_int64(s, 0), (uint64_t)sqlite3_column_int64(s, 1), column(s, 2), column(s, 3));
-}
-
 static bool
 replay(struct replay *to, char *why, size_t size)
 {
@@ -980,18 +759,9 @@ replay(struct replay *to, char *why, size_t size)
 		     "DELETE FROM keys WHERE first < 1;"
 		     "DELETE FROM by_hand WHERE typeof(pool) <> 'text' OR instr(cast(pool AS BLOB), x'00')") &&
 	    !sqlite3_get_autocommit(db))
-		return complain(why, size); /* on a full disk it can wait: statements that failed have changed nothing */
-	return read_rows("SELECT name, value FROM daemon", to, read_daemon, why, size) &&
-	    read_rows("SELECT id, name, what FROM pools ORDER BY id", to, read_pool, why, size) &&
-	    read_rows("SELECT * FROM specs", to, read_spec, why, size) &&
-	    read_rows("SELECT pool, paused_us, paused_by, workers, configured FROM by_hand", to, read_by_hand, why, size) &&
-	    read_rows("SELECT id, ids, passed_us FROM gates", to, read_gate, why, size) &&
-	    read_rows("SELECT host, slot, tasks FROM sent", to, read_sent, why, size) &&
-	    read_rows("SELECT t.id, spec, submitted_us, args, gate, t.attempt, not_before_us, let_go, t.sum, r.state, r.attempt, r.started_us,"
-		      " r.finished_us, r.failed, r.seen, r.value, r.rusage, args_file, value_file, killed, r.sum, fed FROM tasks t LEFT JOIN results r ON r.id = t.id"
-		      " ORDER BY t.id", to, read_task, why, size) &&
-	    read_rows("SELECT id, stream, bytes, cut FROM outputs", to, read_output, why, size) &&
-	    read_rows("SELECT first, count, owner, key FROM keys", to, read_key, why, size);
+		return rows_complain(db, why, size); /* on a full disk it can wait: statements that failed have changed nothing */
+	any_output = pragma("SELECT EXISTS (SELECT 1 FROM outputs)");
+	return rows_replay(db, to, why, size);
 }
 
 const struct engine store_sqlite = {
