@@ -29,7 +29,7 @@ static bool wide;
 /* ---- what fits where ---- */
 
 struct sample {
-	char type; /* i, t, b or n: NULL; c: the boot, and what is added to its clock beside what is */
+	char type; /* i, t, b or n: NULL; c: the boot, and what is added to its clock beside what is, and the bytes behind that */
 	const char *bytes;
 	size_t len;
 	int64_t number;
@@ -38,7 +38,8 @@ struct sample {
 #define TEXT(literal) { 't', literal, sizeof literal - 1, 0 }
 #define BLOB(literal) { 'b', literal, sizeof literal - 1, 0 }
 #define NUMBER(n) { 'i', NULL, 0, n }
-#define CLOCK(n) { 'c', NULL, 0, n }
+#define CLOCK(n) { 'c', "", 0, n }
+#define CLOCK_AND(literal) { 'c', literal, sizeof literal - 1, 0 }
 #define NOTHING { 'n', NULL, 0, 0 }
 #define END { 0, NULL, 0, 0 }
 #define REFERENCE(id) "\xd7\x01\0\0\0\0\0\0\0" id
@@ -76,10 +77,12 @@ static const struct sample opened[] = { BLOB("\x84\xa4like\xa5shell\xa5owner\xa5
 	BLOB("\x83\xa4like\xa5shell\xa5owner\xa5uid:0\xa7workers\xcf\xff\xff\xff\xff\xff\xff\xff\xff"), BLOB("\x83\xa4like\xa2" "fn\xa5owner\xa5uid:0\xa7" "command\xdd\x7f\xff\xff\xff"),
 	BLOB("\x84\xa4like\xa2" "fn\xa5owner\xa5uid:0\xa7" "command\x91\xa1/\xa7" "command\x90"), BLOB("\x83\xa4like\xa2" "fn\xa5owner\xa5uid:0\xa7" "command\x92\xa1/"), BLOB("\x81\xa4like\xa6nosuch"),
 	BLOB("\x82\xa4like\xa7shell-1\xa5owner\xa5uid:0"), BLOB("\x83\xa4like\xa3thr\xa5owner\xa5uid:0\xa8initargs\xc1"), BLOB("\x84\xa4like\xa2" "fn\xa5owner\xa5uid:0\xabinitializer\xa1" "a\xabinitializer\xa1" "b"),
-	BLOB(""), BLOB("\xc1"), BLOB("\x80"), NOTHING, END };
+	BLOB(""), BLOB("\xc1"), BLOB("\x80"), NOTHING, BLOB("\x83\xa4like\xa2" "fn\xa5owner\xa5uid:0\xa6" "closed\xc3"), BLOB("\x84\xa4like\xa5shell\xa5owner\xa5uid:0\xa6" "closed\xc3\xaa" "cancelling\xc3"),
+	BLOB("\x83\xa4like\xa2" "fn\xa5owner\xa5uid:0\xaa" "cancelling\xc3"), BLOB("\x83\xa4like\xa2" "fn\xa5owner\xa5uid:0\xa6" "closed\x01"), BLOB("\x83\xa4like\xa2" "fn\xa5owner\xa5uid:0\xa5other\x91\x01"),
+	BLOB("\x82\xa4like\xa0\xa5owner\xa5uid:0"), END };
 static const struct sample pools_opened[] = { TEXT("shell-1"), TEXT("fn-1"), TEXT("shell"), TEXT(""), TEXT("a\0b"), TEXT("\xff"), NOTHING, END };
 static const struct sample instances[] = { TEXT("0123456789abcdef0123456789abcdef"), TEXT(""), TEXT("\xff"), TEXT("0123456789abcdef0123456789abcdef0123"), NOTHING,
-	CLOCK(0), CLOCK(3600000000), CLOCK(-3600000000), CLOCK(INT64_C(-4000000000000000)), CLOCK(INT64_C(1) << 55), CLOCK(INT64_C(1) << 60), TEXT("other 5"), TEXT(" "), END };
+	CLOCK(0), CLOCK(3600000000), CLOCK(-3600000000), CLOCK(INT64_C(-4000000000000000)), CLOCK(INT64_C(1) << 55), CLOCK(INT64_C(1) << 60), TEXT("other 5"), TEXT(" "), CLOCK_AND("x"), CLOCK_AND("\0"), CLOCK_AND("000000000000"), END };
 static const struct sample sums[] = { BLOB(""), NUMBER(7), TEXT("x"), END }; /* of an empty one: see fill_sums */
 static const struct sample cuts[] = { NUMBER(0), NUMBER(5), NUMBER(-1), NUMBER(INT64_MAX), NUMBER(INT64_MAX / 2), TEXT("x"), NOTHING, END };
 static const struct sample workers[] = { NUMBER(0), NUMBER(1), NUMBER(2), NUMBER(3), NUMBER(1024), NUMBER(1025), NUMBER(-1), NUMBER((INT64_C(1) << 32) + 2), NOTHING, END };
@@ -272,10 +275,13 @@ now_us(void)
 }
 
 static void
-bind_clock(sqlite3_stmt *s, int at, int64_t more)
+bind_clock(sqlite3_stmt *s, int at, const struct sample *v)
 {
 	char text[160];
-	int n = snprintf(text, sizeof text, "%s %lld", clock_boot(), (long long)(clock_stored_offset() + more));
+	int n = snprintf(text, sizeof text, "%s %lld", clock_boot(), (long long)(clock_stored_offset() + v->number));
+
+	memcpy(text + n, v->bytes, v->len);
+	n += (int)v->len;
 	sqlite3_bind_text(s, at, text, n, SQLITE_TRANSIENT);
 }
 
@@ -283,7 +289,7 @@ static void
 bind_sample(sqlite3_stmt *s, int at, const struct sample *v)
 {
 	if (v->type == 'c')
-		bind_clock(s, at, v->number);
+		bind_clock(s, at, v);
 	else if (v->type == 'i')
 		sqlite3_bind_int64(s, at, v->number);
 	else if (v->type == 't')

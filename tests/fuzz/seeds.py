@@ -212,7 +212,7 @@ def stores():
     for n in range(12):
         yield "paused%d" % n, row("by_hand", {"pool": sample(n)}) + row("by_hand", {"workers": sample(n), "configured": sample(2)}, pool="shell") + row("pools") + row("by_hand", {"workers": sample(2), "configured": sample(n)}, pool="shell-1") + \
             one + say("pools") + ask(1)
-    for n in range(13):
+    for n in range(16):
         yield "clock%d" % n, row("daemon", {"name": sample(4), "value": sample(n)}) + spec(delay_us=1000) + task("x") + task("y", not_before_us=1) + spec() + task("z") + result() + go + turns(7) * 2 + ask(1, 2, 3)
     for n in range(7):
         yield "cut%d" % n, spec("fn") + task() + row("outputs", {"cut": sample(n)}, bytes=b"printed") + row("outputs", {"cut": sample(n)}, stream=1, bytes=b"") + result(1) + say("output", 1, {}) + turns() + ask(1)
@@ -232,7 +232,7 @@ def stores():
     yield "filed-gone", one + row("results", value=None, value_file=3) + row("tasks", args=None, args_file=0) + ask(1, 2)
     yield "opened", row("pools") + spec("shell-1", opened=1) + task("x") + go + say("pools") + ask(1) + say("close_pool", "shell-1", {"kill": True}) + turns()
     yield "bound-pool", spec("fn-9", opened=2) + task() + ask(1)
-    for n in range(17):
+    for n in range(23):
         yield "opened%d" % n, row("pools", {"what": sample(n)}, name="p") + spec("p", opened=1) + task("x") + go + say("pools") + ask(1)
     yield "damaged", one + row("tasks", sum=7) + row("tasks") + spec("fn", sum=7) + row("tasks") + go + ask(1, 2, 3, 4)
     yield "spec-gone", one + task("y", spec=9) + go + ask(1, 2)
@@ -273,6 +273,9 @@ def stores():
     kill = step(KILL, 1) + turns() + START + ask(1, 2)
     yield "opened-killed", say("open_pool", {"like": "fn", "workers": 2, "initializer": "f", "initargs": [1]}) + say("open_pool", {"like": "thr", "command": ["/bin/x", b"y"], "env": {"A": "b"}, "cwd": "/"}) + \
         say("open_pool", {"like": "fn", "bound": True}) + turns() + kill + say("pools") + turns() + hear()
+    for n, how in enumerate(({}, {"cancel_futures": True}, {"terminate": True})):
+        yield "closed%d-killed" % n, say("open_pool", {"like": "fn", "workers": 1}) + turns() + say("submit", "fn-1", "f", [1]) + say("submit", "fn-1", "f", [2]) + turns() + serve() + turns() + serve(CLAIM_ONLY) + \
+            say("close_pool", "fn-1", how) + turns() + step(KILL, 1) + say("pools") + turns() + START + ask(1, 2)
     yield "after-killed", say("pause", "fn") + say("submit", "fn", "f", []) + say("submit", "fn", "f", [], {"after": [1]}) + say("map", "fn", "f", [[reference(1)], [2]], {"after": [1, 2]}) + turns() + kill + START * 2 + ask(3, 4)
     yield "cancel-killed", say("submit", "shell", "sleep", []) + say("submit", "shell", "sleep", [], {"name": "n", "tags": ["t"]}) + serve() + turns() + serve(CLAIM_ONLY) + \
         say("cancel", [1], {"running": "kill", "grace": 100}) + say("release", [2]) + turns() + kill
