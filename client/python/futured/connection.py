@@ -1,7 +1,7 @@
 """The connection of this process to a daemon: one socket, one reader thread.
 
 Requests are sent without waiting for answers. The reader thread dispatches what comes: answers go to who asked, `done` settles a
-future and runs its callbacks. So callbacks run in the reader thread; what waits there for the daemon reads on meanwhile.
+future; its callbacks are left to another thread (callbacks.py). What a finalizer waits for in the reader thread, it reads on for.
 
 When the connection is lost the reader thread takes it up again, if that can be done: resume.py.
 
@@ -10,6 +10,7 @@ from a finalizer, in whatever thread the garbage is collected."""
 import collections
 import functools
 import itertools
+import logging
 import os
 import pickle
 import socket
@@ -25,6 +26,7 @@ from futured import errors
 from futured.resume import is_safe, resume
 from futured.worker import PRINTED, current
 
+log = logging.getLogger("concurrent.futures")
 RELEASE_AT = 256  # forgotten futures are released so many at a time
 AHEAD, HELD, SMALL = 4, 32, 4096  # see Connection.submit
 UINT32 = struct.Struct(">I").pack
@@ -182,8 +184,7 @@ class Connection:
             self.await_that(lambda: answer)
         finally:
             taken, mine = mine, None
-            for future in filter(None, taken):
-                self.finish(future, "CANCELLED", None, None)
+            self.finish_all((future, "CANCELLED", None, None) for future in taken if future is not None)
         error, result = answer[0]
         if error is not None:
             raise errors.rebuild(error, False)
@@ -193,7 +194,11 @@ class Connection:
 
     def read(self):
         while self.lost is None:
-            self.step()
+            try:
+                self.step()
+            except BaseException as e:  # no memory, or a defect of ours: nobody may wait for what nobody reads
+                log.critical("what the daemon at %s said could not be handled", self.address, exc_info=True)
+                self.end("the connection to the daemon at %s is given up: %s: %s" % (self.address, type(e).__name__, e))
 
     def step(self):
         """Handles one message; waits for it."""
@@ -306,15 +311,23 @@ class Connection:
                 self.set_result(future, result)
         except Exception:
             pass  # whoever holds it may have settled it already: then that counts
+        finally:
+            if not future._calls_later:
+                future._leave()
+            self.wake()
         for twin in future._twins:
             self.finish(twin, state, error, result)
-        group = future._group
-        if group is not None:
-            group.discard(future)
-            group.served = True
-            if group.awaited is not None and not group:
-                group.awaited.set()
-        self.wake()
+
+    def finish_all(self, outcomes):
+        """Where callbacks run in this thread: one that raises SystemExit does not keep the next from being told."""
+        raised = None
+        for outcome in outcomes:
+            try:
+                self.finish(*outcome)
+            except BaseException as e:
+                raised = e
+        if raised is not None:
+            raise raised
 
     def set_result(self, future, result):
         if future._pickled:
@@ -382,26 +395,33 @@ class Connection:
         self.request(answered, "result", [id, 0])
 
     def fail_all(self):
+        """Everybody is told that it is lost."""
         error = {"type": "BrokenPoolError", "message": str(self.lost)}
-        while self.asked:
-            try:
-                _, handler = self.asked.popitem()
-            except KeyError:
-                break
-            if type(handler) is tuple:
-                handler[0](error, None)
-            else:
-                self.finish(handler, "FINISHED", error, None)
-        while self.futures:
-            try:
-                _, future = self.futures.popitem()
-            except KeyError:
-                break
-            self.finish(future, *(future._held or ("FINISHED", error, None)))
-        for executor in list(self.executors):
-            executor._lose(self.lost)
-        with self.changed:
-            self.changed.notify_all()
+
+        def outcomes():
+            for handler in taken_from(self.asked):
+                if type(handler) is tuple:
+                    handler[0](error, None)
+                else:
+                    yield handler, "FINISHED", error, None
+            for future in taken_from(self.futures):
+                yield future, *(future._held or ("FINISHED", error, None))
+        try:
+            self.finish_all(outcomes())
+        finally:
+            for executor in list(self.executors):
+                executor._lose(self.lost)
+            with self.changed:
+                self.changed.notify_all()
+
+
+def taken_from(things):
+    """The values of a dict, each taken out; others may do the same meanwhile."""
+    while things:
+        try:
+            yield things.popitem()[1]
+        except KeyError:
+            return
 
 
 def show(stream, data):

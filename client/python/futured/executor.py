@@ -11,7 +11,7 @@ import weakref
 
 import msgpack
 
-from futured import chunk, errors, mainmodule
+from futured import callbacks, chunk, errors, mainmodule
 from futured.connection import UINT32, connection, flush_all
 from futured.future import Future, Group
 from futured.results import Results
@@ -384,6 +384,11 @@ def _explained(fn, e):
 
 
 def _await_group(group, c):
+    """Until all are done and their callbacks have run. In a callback only the former: it cannot wait for itself."""
+    if callbacks.are_run_here():
+        for f in list(group):
+            f._connection.await_that(f.done)
+        return
     if threading.current_thread() is c.reader:
         c.await_that(lambda: not group)
         return

@@ -1,6 +1,9 @@
 """Future: a concurrent.futures.Future that belongs to the daemon."""
 import concurrent.futures
+import threading
 from concurrent.futures._base import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED, PENDING
+
+from futured import callbacks
 
 DONE = (CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED)
 
@@ -12,13 +15,20 @@ class Group(set):
     awaited = None  # an Event
     served = False  # one of them was done: there are workers
 
+    def leave(self, future):
+        self.discard(future)
+        self.served = True
+        if self.awaited is not None and not self:
+            self.awaited.set()
+
 
 class Future(concurrent.futures.Future):
     """As in the standard library, and: `id`, `kill()`, `progress`."""
     progress = None  # (done, total, note) as the task said last
     _twins = ()      # other objects for the same future
 
-    def __init__(self, connection, group, pickled, executor=None):
+    def __init__(self, connection=None, group=None, pickled=False, executor=None):
+        """Without arguments it is nobody's, and whoever made it settles it: as one of the standard library."""
         super().__init__()
         self._connection, self._group, self._pickled = connection, group, pickled
         self._id = None
@@ -26,12 +36,13 @@ class Future(concurrent.futures.Future):
         self._doomed = False   # to be cancelled as soon as its id is known
         self._follow = None    # what it prints, while it comes
         self._held = None      # its outcome, until all that it printed is here
+        self._calls_later = False  # its callbacks are left to their thread
         self._executor = executor  # to be told that the pool is broken; not there once it is done
 
     @property
     def id(self):
         """The daemon's id: good for futured.attach and for fut, from any process. Waits for the daemon's answer to the submit."""
-        if self._id is None and not self.done():
+        if self._id is None and self._connection is not None and not self.done():
             self._connection.await_that(lambda: self._id is not None or self.done())
         if self._id is not None:
             self._kept = True
@@ -39,7 +50,7 @@ class Future(concurrent.futures.Future):
 
     def _known(self):
         """Whether the daemon has it and it is not done, as far as we know."""
-        if self._id is None and not self.done():
+        if self._id is None and self._connection is not None and not self.done():
             self._connection.await_that(lambda: self._id is not None or self.done())
         return self._id is not None and not self.done()
 
@@ -52,6 +63,8 @@ class Future(concurrent.futures.Future):
         return self._cancel({"running": "kill", **({} if grace is None else {"grace": grace})})
 
     def _cancel(self, options):
+        if self._connection is None:
+            return super().cancel()
         if not self._known():
             return self.cancelled()
         if not (self._connection.call("cancel", [self._id], options) if options else self._connection.cancel([self._id]))[0]:
@@ -61,9 +74,38 @@ class Future(concurrent.futures.Future):
 
     def running(self):
         """Whether it has begun and is not over; asked of the daemon."""
+        if self._connection is None:
+            return super().running()
         if not self._known():
             return False
         return self._connection.call("state", [self._id])[0] == "RUNNING" and not self.done()
+
+    def result(self, timeout=None):
+        try:
+            value = super().result(timeout)
+            if self._exception is None:
+                return value
+            raise self._exception  # it says that it is false: up to 3.14.1 the standard library takes it for none
+        finally:
+            self = None  # no cycle through the traceback
+
+    def _invoke_callbacks(self):
+        if not self._done_callbacks:
+            return
+        if self._connection is not None and threading.get_ident() == self._connection.reader.ident:
+            self._calls_later = True
+            callbacks.run_later(self)
+        else:
+            self._run_callbacks()
+
+    def _run_callbacks(self):
+        with callbacks.running():
+            super()._invoke_callbacks()
+
+    def _leave(self):
+        """It is done, and its callbacks have run."""
+        if self._group is not None:
+            self._group.leave(self)
 
     def _settle_cancelled(self):
         with self._condition:
