@@ -1,30 +1,17 @@
-"""Several calls of one function in one task, with one outcome each."""
-from futured.worker import dumps, pickled_exception, text_of, traceback_of
+"""Several calls of one function in one task. In a worker.
+
+Each has an outcome: a value that anybody can load, as it is; [bytes] for another value, pickled by itself; or an error map."""
+from futured.worker import dumps, error_map
+
+PLAIN = frozenset((int, float, bool, bytes, str, type(None)))
 
 
-class Outcomes(list):
-    """(True, value) or (False, error map) per item."""
-
-    def make_sendable(self):
-        """After an attempt to pickle them failed: what cannot be pickled becomes an error of its item."""
-        for i, (good, value) in enumerate(self):
-            try:
-                dumps(value)
-            except BaseException as e:
-                self[i] = (False, error_of(e))
-
-
-def error_of(e):
-    error = {"type": type(e).__name__, "message": text_of(e), "traceback": traceback_of(e), "task": True}
-    error["data"] = pickled_exception(e)
-    return error
-
-
-def run(fn, items):
-    outcomes = Outcomes()
-    for args in items:
+def run(fn, calls):
+    outcomes = []
+    for args in calls:
         try:
-            outcomes.append((True, fn(*args)))
+            value = fn(*args)
+            outcomes.append(value if type(value) in PLAIN else [dumps(value)])
         except BaseException as e:
-            outcomes.append((False, error_of(e)))
+            outcomes.append(error_map(e))
     return outcomes

@@ -334,9 +334,7 @@ class Connection:
             try:
                 result = pickle.loads(result)
             except BaseException as e:
-                wrong = errors.TransferError("the result cannot be unpickled: %s: %s" % (type(e).__name__, e))
-                wrong.__cause__ = e
-                future.set_exception(wrong)
+                future.set_exception(errors.not_loaded(e))
                 return
         future.set_result(result)
 

@@ -108,6 +108,13 @@ def rebuild(error, pickled):
     return e
 
 
+def not_loaded(e):
+    """What a result is whose unpickling raised `e`."""
+    wrong = TransferError("the result cannot be unpickled: %s: %s" % (type(e).__name__, e))
+    wrong.__cause__ = e
+    return wrong
+
+
 def remote_traceback(error):
     return _RemoteTraceback('\n"""\n%s"""' % (error.get("traceback") or error.get("type")))
 

@@ -89,7 +89,7 @@ class Executor(concurrent.futures.Executor):
     def _open(self, initializer, initargs, max_tasks, prefix):
         about = {"caller": mainmodule.describe(), "prefix": prefix, "initializer": None}
         if initializer is not None:
-            about["initializer"] = _dumps((initializer, tuple(initargs)))
+            about["initializer"] = _dumps((initializer, tuple(initargs)), initializer)
         options = {
             "like": "pythread" if self._kind == "thread" else "py", "workers": self._max_workers, "bound": True,
             "command": [sys.executable, "-c", _WORKER], "env": {os.fsdecode(k): v for k, v in os.environb.items()},
@@ -144,36 +144,51 @@ class Executor(concurrent.futures.Executor):
         c.introduce_again()
         return c
 
-    def _submit(self, fn, args, kwargs, options, shown=None):
-        c = self._check()
-        future = Future(c, self._group, self._pickled, self)
+    def _submit(self, fn, args, kwargs, options):
+        future = Future(self._check(), self._group, self._pickled, self)
         try:
-            if not self._pickled:
-                path = fn if isinstance(fn, str) else import_path(fn)
-                params = [self._pool, path, args, {**(options or {}), "watch": True, **({"kwargs": kwargs} if kwargs else {})}]
-                self._bind(params[3])
-                parts = _pack("submit", params),
-                size = len(parts[0])
-            else:
-                blob = _dumps((fn, args, kwargs))
-                name, size = name_of(shown or fn), len(blob)
-                if options:
-                    params = [self._pool, CALL, [blob], {"name": name, **options, "watch": True}]
-                    self._bind(params[3])
-                else:
-                    parts = self._head, UINT32(size), blob, self._tails.get(name) or self._tail(name)
-            if size > c.limit - 65536:
-                raise ValueError("a call of %d bytes is more than the daemon takes (limits.message: %d)" % (size, c.limit))
+            self._send(future, fn, args, kwargs, options, fn)
         except Exception as e:
+            self._group.discard(future)
             future._executor = None
             future.set_exception(e)
-            return future
+        return future
+
+    def _submit_chunk(self, fn, calls, options):
+        """If it cannot be sent, its calls go one by one: the one that cannot fails alone."""
+        future = Future(self._check(), self._group, True, self)
+        future._count = len(calls)
+        try:
+            self._send(future, chunk.run, (fn, calls), {}, options, fn)
+            return [future]
+        except Exception:
+            self._group.discard(future)
+            return [self._submit(fn, args, {}, options) for args in calls]
+
+    def _send(self, future, fn, args, kwargs, options, shown):
+        """Raises what is wrong with the call. `shown`: the function that it is for, and goes by the name of."""
+        c = future._connection
+        if not self._pickled:
+            path = fn if isinstance(fn, str) else import_path(fn)
+            params = [self._pool, path, args, {**(options or {}), "watch": True, **({"kwargs": kwargs} if kwargs else {})}]
+            self._bind(params[3])
+            parts = _pack("submit", params),
+            size = len(parts[0])
+        else:
+            blob = _dumps((fn, args, kwargs), shown)
+            name, size = name_of(shown), len(blob)
+            if options:
+                params = [self._pool, CALL, [blob], {"name": name, **options, "watch": True}]
+                self._bind(params[3])
+            else:
+                parts = self._head, UINT32(size), blob, self._tails.get(name) or self._tail(name)
+        if size > c.limit - 65536:
+            raise ValueError("a call of %d bytes is more than the daemon takes (limits.message: %d)" % (size, c.limit))
         self._group.add(future)
         if options:
             c.request(functools.partial(c.accept, future), "submit", params)
         else:
             c.submit(future, parts, size)
-        return future
 
     def _bind(self, options):
         if self._owned and "key" not in options:
@@ -197,7 +212,7 @@ class Executor(concurrent.futures.Executor):
             calls = (self._submit(fn, args, {}, options) for args in items)
         else:
             chunks = iter(lambda: list(itertools.islice(items, chunksize)), [])
-            calls = (self._submit(chunk.run, (fn, part), {}, options, fn) for part in chunks)
+            calls = itertools.chain.from_iterable(self._submit_chunk(fn, part, options) for part in chunks)
         return Results(self, calls, buffersize, timeout)
 
     def _refuse_chunksize(self):
@@ -327,10 +342,10 @@ class InterpreterPoolExecutor(Executor):
     def _default_workers(self):
         return min(32, _cpus() + 4)
 
-    def _submit(self, fn, args, kwargs, options, shown=None):
+    def _submit(self, fn, args, kwargs, options):
         if isinstance(fn, str):
             raise TypeError("scripts not supported")
-        return super()._submit(fn, args, kwargs, options, shown)
+        return super()._submit(fn, args, kwargs, options)
 
     def _refuse_chunksize(self):
         pass
@@ -359,9 +374,8 @@ def import_path(fn):
     return path
 
 
-def _dumps(what):
-    """Pickled, for a worker."""
-    fn = what[0]
+def _dumps(what, fn):
+    """Pickled, for a worker; `fn` is what is called in the end."""
     if getattr(fn, "__module__", None) == "__main__" and not mainmodule.is_script():
         return dumps(what, _unreachable(fn))
     try:

@@ -26,6 +26,7 @@ class Future(concurrent.futures.Future):
     """As in the standard library, and: `id`, `kill()`, `progress`."""
     progress = None  # (done, total, note) as the task said last
     _twins = ()      # other objects for the same future
+    _count = None    # of a chunk: its calls
 
     def __init__(self, connection=None, group=None, pickled=False, executor=None):
         """Without arguments it is nobody's, and whoever made it settles it: as one of the standard library."""

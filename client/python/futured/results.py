@@ -5,9 +5,10 @@ not started; dropping one that was never begun cancels nothing."""
 import collections
 import concurrent.futures
 import itertools
+import pickle
 import time
 
-from futured import chunk, errors
+from futured import errors
 
 
 class Results:
@@ -17,7 +18,7 @@ class Results:
         self.end = None if timeout is None else time.monotonic() + timeout
         self.buffered = buffersize is not None
         self.begun = self.closed = False
-        self.ready = collections.deque()  # outcomes of a chunk
+        self.ready = iter(())         # of what was taken last: next() is an item's value, or raises its error
         self.futures = collections.deque(itertools.islice(calls, buffersize) if self.buffered else calls)
 
     def __iter__(self):
@@ -25,12 +26,10 @@ class Results:
 
     def __next__(self):
         self.begun = True
-        while not self.ready:
-            self._take()
-        good, value = self.ready.popleft()
-        if good:
-            return value
-        raise _not_stop(errors.rebuild(value, True))
+        while True:
+            for value in self.ready:
+                return value
+            self.ready = self._take()
 
     def _take(self):
         if self.closed or not self.futures:
@@ -42,21 +41,19 @@ class Results:
             except BaseException:
                 self.close()
                 raise
-        future = self.futures.popleft()
+        future = self.futures[0]
         try:
-            value = future.result(None if self.end is None else self.end - time.monotonic())
-        except BaseException as e:
-            if e is not future._exception and not future.cancelled():  # our time is up, or we were interrupted
-                self.futures.appendleft(future)
-                self.close()
-                raise
-            future = None
-            raise _not_stop(e) from e.__cause__
-        future = None
-        if type(value) is chunk.Outcomes:
-            self.ready.extend(value)
-        else:
-            self.ready.append((True, value))
+            error = future.exception(None if self.end is None else self.end - time.monotonic())
+        except concurrent.futures.CancelledError as e:
+            error = e
+        except BaseException:  # our time is up, or we were interrupted
+            self.close()
+            raise
+        self.futures.popleft()
+        if error is not None:
+            left = [None] + [error] * (future._count or 1)
+            return map(_raise, iter(left.pop, None))  # what is raised is not held here, too: no cycle through the traceback
+        return iter([future.result()]) if future._count is None else map(_loaded, future.result())
 
     def close(self):
         if self.closed or not self.begun:
@@ -71,10 +68,24 @@ class Results:
             self.connection.cancel_later(f for f in self.futures if not f.done())
 
 
-def _not_stop(e):
+def _loaded(outcome):
+    """As in chunk.py."""
+    kind = type(outcome)
+    if kind is list:
+        try:
+            return pickle.loads(outcome[0])
+        except Exception as e:
+            raise errors.not_loaded(e)
+    if kind is dict:
+        _raise(errors.rebuild({**outcome, "task": True}, True))
+    return outcome
+
+
+def _raise(e):
     """A StopIteration from a task must not end our caller's loop."""
-    if not isinstance(e, StopIteration):
-        return e
-    wrong = RuntimeError("generator raised StopIteration")
-    wrong.__cause__ = e
-    return wrong
+    try:
+        if isinstance(e, StopIteration):
+            raise RuntimeError("generator raised StopIteration") from e
+        raise e from e.__cause__
+    finally:
+        e = None  # no cycle through the traceback

@@ -194,20 +194,12 @@ class Slot:
         except BaseException as e:
             raise NotSent("the call cannot be unpickled in the worker: %s: %s" % (type(e).__name__, e)) from e
         value = fn(*arguments, **kwargs)
-        try:
-            answer = dumps(value)
-        except Exception:
-            if not isinstance(value, list) or type(value).__module__ != "futured.chunk":
-                raise
-            value.make_sendable()
-            answer = dumps(value)
+        answer = dumps(value)
         self.settle()
         return self.pack(["ok", self.task, [answer, True] if self.printed else answer])
 
     def failure(self, e):
-        error = {"type": type(e).__name__, "message": text_of(e), "traceback": traceback_of(e)}
-        if self.wants:
-            error["data"] = pickled_exception(e)
+        error = error_map(e, self.wants)
         answer = self.pack(["error", self.task, error])
         if len(answer) > self.limit:
             error = {"type": error["type"], "message": error["message"][:TEXT], "traceback": error["traceback"][-TEXT:]}
@@ -325,6 +317,13 @@ def traceback_of(e):
         return "".join(traceback.format_exception(type(e), e, tb))
     except BaseException:
         return type(e).__name__
+
+
+def error_map(e, pickled=True):
+    error = {"type": type(e).__name__, "message": text_of(e), "traceback": traceback_of(e)}
+    if pickled:
+        error["data"] = pickled_exception(e)
+    return error
 
 
 def pickled_exception(e):
