@@ -13,6 +13,7 @@ import itertools
 import logging
 import os
 import pickle
+import select
 import socket
 import struct
 import sys
@@ -49,6 +50,7 @@ class Connection:
         self.sock, self.address = sock, address
         self.out = collections.deque()  # (frame, 1 if it is a `submit`, number)
         self.sending = threading.Lock()
+        self.batch, self.sent = [], []  # what was taken from out and is being sent; how many bytes of it each send took
         self.held = False     # nothing is sent until the connection is taken up again
         self.numbers = itertools.count(1)
         self.submitted = self.accepted = 0  # by submit: sent, and answered
@@ -94,16 +96,45 @@ class Connection:
     # ---- sending ----
 
     def flush(self):
-        while self.out and not self.held and self.sending.acquire(False):
+        """A signal's handler may raise at any moment (^C): then another thread, where none does, ends what was begun here."""
+        try:
+            self.send_all()
+        except BaseException:
+            threading.Thread(target=self.send_all, daemon=True).start()
+            raise
+
+    def send_all(self):
+        while (self.out or self.batch) and not self.held:
+            mine = []
             try:
-                while self.out and not self.held:
-                    frames, submits, _ = zip(*[self.out.popleft() for _ in range(len(self.out))])
-                    self.submitted += sum(submits)
-                    self.sock.sendall(frames[0] if len(frames) == 1 else b"".join(frames))
+                mine.extend(map(self.sending.acquire, (False,)))
+                if not mine[0]:
+                    return  # whoever has it sends ours
+                self.send_batches()
             except OSError:
                 self.held = True  # the reader finds out, and sees to it
             finally:
-                self.sending.release()
+                if mine and mine[0]:
+                    self.sending.release()
+
+    def send_batches(self):
+        """With the lock. What a handler raises comes between two calls, never within one of C: so the call that takes, or sends, is the one
+        that writes down what."""
+        while (self.out or self.batch) and not self.held:
+            if not self.batch:
+                self.sent.clear()
+                self.batch.extend(itertools.starmap(self.out.popleft, itertools.repeat((), len(self.out))))
+            data = self.batch[0][0] if len(self.batch) == 1 else b"".join([frame for frame, _, _ in self.batch])
+            submits = sum([submit for _, submit, _ in self.batch])
+            while (at := sum(self.sent)) < len(data):
+                try:
+                    self.sent.extend(map(self.sock.send, (memoryview(data)[at:],), (socket.MSG_DONTWAIT,)))
+                except BlockingIOError:
+                    poll = select.poll()
+                    poll.register(self.sock, select.POLLOUT)
+                    poll.poll()
+            self.batch.clear()
+            self.submitted += submits
 
     def request(self, handler, method, params):
         number = next(self.numbers) & 0xffffffff
@@ -172,19 +203,28 @@ class Connection:
         self.cancel(ids)
 
     def cancel(self, ids):
-        """Cancels what has not begun; True for each that is. Callbacks run here, not in the reader: it leaves them to us."""
-        mine, answer = [], []
+        """Cancels what has not begun; True for each that is. Callbacks run here, not in the reader: it leaves them to us, unless a signal's
+        handler raised here."""
+        taken, answer, left = [], [], []
 
         def answered(error, result):
-            if mine is not None and error is None:
-                mine.extend(self.futures.pop(id, None) if gone else None for id, gone in zip(ids, result))
+            if error is None:
+                taken.extend(self.futures.pop(id, None) for id, gone in zip(ids, result) if gone)
             answer.append((error, result))
-        self.request(answered, "cancel", [ids])
-        try:
-            self.await_that(lambda: answer)
-        finally:
-            taken, mine = mine, None
+            if left:
+                finish()
+
+        def finish():
             self.finish_all((future, "CANCELLED", None, None) for future in taken if future is not None)
+        try:
+            self.request(answered, "cancel", [ids])
+            self.await_that(lambda: answer)
+            finish()
+        except BaseException:
+            left.append(True)
+            if answer:
+                threading.Thread(target=finish, daemon=True).start()
+            raise
         error, result = answer[0]
         if error is not None:
             raise errors.rebuild(error, False)
@@ -205,7 +245,7 @@ class Connection:
         try:
             message = next(self.unpacker, None)
             if message is None:
-                if self.out:
+                if self.out or self.batch:
                     self.flush()
                 data = self.sock.recv(1 << 18)
                 if not data:
@@ -455,7 +495,7 @@ def connection(address=None):
 def flush_all():
     """At the end of the interpreter: what was submitted and is still held is sent."""
     for c in list(_all.values()):
-        while c.out and not c.held and c.lost is None:
+        while (c.out or c.batch) and not c.held and c.lost is None:
             c.flush()
             time.sleep(0.001)  # or somebody else is sending it
         if c.sending.acquire(timeout=5):

@@ -148,8 +148,10 @@ class Executor(concurrent.futures.Executor):
         future = Future(self._check(), self._group, self._pickled, self)
         try:
             self._send(future, fn, args, kwargs, options, fn)
-        except Exception as e:
+        except BaseException as e:
             self._group.discard(future)
+            if not isinstance(e, Exception):
+                raise  # ^C: nobody has it, and nobody is to wait for it
             future._executor = None
             future.set_exception(e)
         return future
@@ -161,8 +163,10 @@ class Executor(concurrent.futures.Executor):
         try:
             self._send(future, chunk.run, (fn, calls), {}, options, fn)
             return [future]
-        except Exception:
+        except BaseException as e:
             self._group.discard(future)
+            if not isinstance(e, Exception):
+                raise
             return [self._submit(fn, args, {}, options) for args in calls]
 
     def _send(self, future, fn, args, kwargs, options, shown):

@@ -5,7 +5,7 @@ from concurrent.futures._base import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED
 
 from futured import callbacks
 
-DONE = (CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED)
+DONE = (CANCELLED_AND_NOTIFIED, FINISHED)
 
 
 class Group(set):
@@ -112,7 +112,8 @@ class Future(concurrent.futures.Future):
         with self._condition:
             if self._state in DONE:
                 return
-            self._state = PENDING
+            if self._state != CANCELLED:  # else it was begun, and interrupted
+                self._state = PENDING
         super().cancel()
         self.set_running_or_notify_cancel()
 

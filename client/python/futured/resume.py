@@ -71,6 +71,7 @@ def hang_up(c):
         pass
     with c.sending:
         c.held = True
+        c.batch.clear()
     c.sock.close()
 
 

@@ -53,6 +53,15 @@ class TlsSocket:
         while view:
             view = view[self.retry(lambda: self.sock.send(view)):]
 
+    def send(self, data, flags):
+        """All of it. If a signal's handler raises meanwhile nobody knows how much has gone: so the connection ends, and is taken up again."""
+        try:
+            self.sendall(data)
+        except BaseException:
+            self.shutdown(socket.SHUT_RDWR)
+            raise
+        return len(data)
+
     def settimeout(self, seconds):
         self.timeout = seconds
 
