@@ -12,10 +12,12 @@ import sys
 import threading
 import time
 
+import msgpack
 import pytest
 
 import helpers
 from helpers import eventually
+from python_helper import PACKAGE, run_script
 
 sys.path.insert(0, os.path.join(helpers.ROOT, "client", "python"))
 import futured  # noqa: E402
@@ -793,3 +795,24 @@ for n in range(20):
         (tmp_path / str(attempt)).mkdir()
         subprocess.run(["/usr/bin/python3", "-c", script, str(tmp_path / str(attempt))], env=env, check=True, timeout=60)
         eventually(lambda: len(os.listdir(tmp_path / str(attempt))) == 20, 10)
+
+
+AS_THE_CALLER = """
+import os, sys
+sys.path[:0] = sys.argv[1:]
+from futured import ProcessPoolExecutor, ThreadPoolExecutor
+def flags():
+    return __debug__, sys.flags.dev_mode, sys.flags.isolated, "error" in sys.warnoptions, oct(os.umask(0o077))
+if __name__ == "__main__":
+    os.umask(0o077)
+    for kind in ProcessPoolExecutor, ThreadPoolExecutor:
+        with kind(1) as pool:
+            print(pool.submit(flags).result())
+"""
+
+
+def test_workers_run_with_the_callers_options_and_umask(shared_daemon):
+    """Assertions that -O takes out were there, and a private program's files could be read by all."""
+    places = PACKAGE, os.path.dirname(os.path.dirname(msgpack.__file__))
+    flags = ["-I", "-S", "-O", "-X", "dev", "-W", "error"]
+    assert run_script(shared_daemon, AS_THE_CALLER, *places, flags=flags) == "(False, True, 1, True, '0o77')\n" * 2

@@ -5,6 +5,7 @@ import itertools
 import logging
 import os
 import pickle
+import subprocess
 import sys
 import threading
 import weakref
@@ -22,7 +23,8 @@ NAMES = 1000  # whose packed options are kept
 _groups = weakref.WeakSet()
 _exiting = False
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-_WORKER = "import sys; sys.path.insert(0, %r); from futured.worker import main; main(['--unpickle'])" % _HERE
+_MSGPACK = os.path.dirname(os.path.dirname(os.path.abspath(msgpack.__file__)))  # where a worker that is run with -S does not look
+_WORKER = "import sys; sys.path.insert(0, %r); sys.path.append(%r); from futured.worker import main; main(['--unpickle'])" % (_HERE, _MSGPACK)
 _OPTIONS = ("name", "tags", "priority", "timeout", "deadline", "delay", "after", "retries", "retry_delay", "key", "block", "bound", "retain")
 
 
@@ -92,7 +94,7 @@ class Executor(concurrent.futures.Executor):
             about["initializer"] = _dumps((initializer, tuple(initargs)), initializer)
         options = {
             "like": "pythread" if self._kind == "thread" else "py", "workers": self._max_workers, "bound": True,
-            "command": [sys.executable, "-c", _WORKER], "env": {os.fsdecode(k): v for k, v in os.environb.items()},
+            "command": [sys.executable, *subprocess._args_from_interpreter_flags(), "-c", _WORKER], "env": {os.fsdecode(k): v for k, v in os.environb.items()},
             "initializer": INITIALIZE, "initargs": [pickle.dumps(about, pickle.HIGHEST_PROTOCOL)],
         }
         if max_tasks is not None:

@@ -21,10 +21,16 @@ def is_script():
     return spec is not None and bool(spec.name) or bool(path) and not os.path.basename(path).startswith("<")
 
 
+def _umask():
+    """os.umask would change it for a moment, in all threads."""
+    with open("/proc/self/status") as f:
+        return next((int(line.split()[1], 8) for line in f if line.startswith("Umask:")), None)
+
+
 def describe():
     """What a worker needs to know of this process; plain data."""
     main = sys.modules["__main__"]
-    about = {"path": [p or os.getcwd() for p in sys.path], "argv": list(sys.argv), "cwd": os.getcwd()}
+    about = {"path": [p or os.getcwd() for p in sys.path], "argv": list(sys.argv), "cwd": os.getcwd(), "umask": _umask()}
     process = sys.modules.get("multiprocessing.process")
     if process is not None:
         about["authkey"] = bytes(process.current_process().authkey)
@@ -44,6 +50,8 @@ def assume(about):
         os.chdir(about["cwd"])
     except OSError:
         pass  # it may be gone by now; then so is whatever wanted it
+    if about["umask"] is not None:
+        os.umask(about["umask"])
     if "authkey" in about:
         from multiprocessing import process
         process.current_process().authkey = about["authkey"]
