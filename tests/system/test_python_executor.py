@@ -816,3 +816,16 @@ def test_workers_run_with_the_callers_options_and_umask(shared_daemon):
     places = PACKAGE, os.path.dirname(os.path.dirname(msgpack.__file__))
     flags = ["-I", "-S", "-O", "-X", "dev", "-W", "error"]
     assert run_script(shared_daemon, AS_THE_CALLER, *places, flags=flags) == "(False, True, 1, True, '0o77')\n" * 2
+
+
+def test_an_interpreter_whose_process_dies_is_dead(shared_daemon, monkeypatch):
+    """What came next ran in a new and empty one, and nothing said so."""
+    monkeypatch.setenv("FUTURED_ADDRESS", "unix:" + shared_daemon.address)
+    one = futured.interpreters.create()
+    one.exec("x = 1")
+    for code in "import os; os._exit(4)", "y = 2":
+        with pytest.raises(futured.interpreters.ExecutionFailed, match="WorkerLostError: .*status 4"):
+            one.exec(code)
+    with pytest.raises(futured.WorkerLostError):
+        one.prepare_main(y=2)
+    one.close()

@@ -1,9 +1,9 @@
 """Shaped like concurrent.interpreters of Python 3.14: create, exec, call. Each interpreter is a process of its own, whose state is
-kept from one call to the next."""
+kept from one call to the next. One whose process has died is dead: a new process would know nothing."""
 import sys
 import types
 
-from futured import mainmodule
+from futured import errors, mainmodule
 from futured.executor import Executor
 
 
@@ -14,27 +14,33 @@ class ExecutionFailed(Exception):
 class Interpreter:
     def __init__(self):
         self._executor = Executor(1)
+        self._lost = None  # its process is no more, and with it its state
+
+    def _run(self, fn, args, kwargs):
+        if self._lost is not None:
+            raise self._lost
+        try:
+            return self._executor.submit(fn, *args, **kwargs).result()
+        except errors.WorkerLostError as e:
+            self._lost = e
+            self._executor.shutdown(wait=False)
+            raise
 
     def exec(self, code):
         """Runs source text in the interpreter's __main__. Its names stay there."""
-        if mainmodule.running:
-            return
-        try:
-            self._executor.submit(_exec, code).result()
-        except Exception as e:
-            raise ExecutionFailed("%s: %s" % (type(e).__name__, e)) from e
+        if not mainmodule.running:
+            self.call(_exec, code)
 
     def call(self, fn, /, *args, **kwargs):
         try:
-            return self._executor.submit(fn, *args, **kwargs).result()
+            return self._run(fn, args, kwargs)
         except Exception as e:
             raise ExecutionFailed("%s: %s" % (type(e).__name__, e)) from e
 
     def prepare_main(self, ns=None, /, **kwargs):
         """Puts names into its __main__."""
-        if mainmodule.running:
-            return
-        self._executor.submit(_bind, {**(ns or {}), **kwargs}).result()
+        if not mainmodule.running:
+            self._run(_bind, [{**(ns or {}), **kwargs}], {})
 
     def close(self):
         self._executor.shutdown()
