@@ -829,3 +829,32 @@ def test_an_interpreter_whose_process_dies_is_dead(shared_daemon, monkeypatch):
     with pytest.raises(futured.WorkerLostError):
         one.prepare_main(y=2)
     one.close()
+
+
+def test_what_a_task_prints_comes_as_it_is(shared_daemon):
+    """What is no UTF-8 came as question marks, and so did a character that was cut in two on the way."""
+    code = """
+import os, sys
+from futured import ThreadPoolExecutor, ProcessPoolExecutor
+def say(how):
+    how(b"x" + 100000 * b"\\xc3\\xa9" + b"\\xff\\x00\\n")
+def past(data):
+    while data:
+        data = data[os.write(1, data):]
+def through(data):
+    sys.stdout.buffer.write(data)
+if __name__ == "__main__":
+    print("begin")
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(say, through).result()
+    with ProcessPoolExecutor(1) as pool:
+        pool.submit(say, through).result()
+        pool.submit(say, past).result()
+    print("end")
+"""
+    said = b"x" + 100000 * b"\xc3\xa9" + b"\xff\x00\n"
+    path = shared_daemon.path("say.py")
+    with open(path, "w") as f:
+        f.write(code)
+    env = {**os.environ, "PYTHONPATH": PACKAGE, "FUTURED_ADDRESS": "unix:" + shared_daemon.address, "PYTHONUTF8": "1"}
+    assert subprocess.check_output(["/usr/bin/python3", path], env=env, timeout=60) == b"begin\n" + 3 * said + b"end\n"

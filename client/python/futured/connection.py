@@ -7,8 +7,10 @@ When the connection is lost the reader thread takes it up again, if that can be 
 
 Sending never waits for a lock: what is to be sent goes into a queue, and whoever has the lock sends all of it. So it may be done
 from a finalizer, in whatever thread the garbage is collected."""
+import codecs
 import collections
 import functools
+import io
 import itertools
 import logging
 import os
@@ -468,7 +470,11 @@ def show(stream, data):
         return
     try:
         out = getattr(sys, stream)
-        out.write(data.decode("utf-8", "replace"))
+        if type(out) is io.TextIOWrapper and codecs.lookup(out.encoding).name == "utf-8":
+            out.flush()
+            out.buffer.write(data)  # as it is: it may be no text, or end within a character
+        else:
+            out.write(data.decode("utf-8", "replace"))
         out.flush()
     except Exception:
         pass  # no stdout, or one that is closed: not the task's fault
