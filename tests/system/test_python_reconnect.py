@@ -6,6 +6,7 @@ import random
 import select
 import shutil
 import socket
+import subprocess
 import sys
 import tempfile
 import threading
@@ -219,7 +220,7 @@ def test_an_executors_own_pool_is_gone_with_the_connection_and_said_to_be(cable,
         first.submit(pow, 2, 2)
     first.shutdown()
     with futured.ProcessPoolExecutor(1, address="unix:" + cable.path) as second:
-        assert second._connection is first._connection and second.submit(pow, 2, 3).result(10) == 8
+        assert second.submit(pow, 2, 3).result(10) == 8
 
 
 @pytest.fixture
@@ -306,3 +307,30 @@ def test_many_cuts_under_load_lose_nothing_silently(pickles, cable):
         for each in loads:
             each.result(60)
     assert outcomes.count(True) > 1000
+
+
+NEXT_EXECUTOR = """
+import os, signal, socket, struct, sys
+from futured import ProcessPoolExecutor, resume
+resume.RECONNECT = 1000
+def ask():
+    pool = ProcessPoolExecutor(1)
+    print(pool.submit(abs, -1).result(), flush=True)
+    return pool, struct.unpack("iII", pool._connection.sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+if __name__ == "__main__":
+    for _ in range(3):
+        pool, daemon = ask()
+        os.kill(daemon, signal.SIGKILL)
+    ask()[0].shutdown()
+"""
+
+
+def test_an_executor_that_is_made_when_the_daemon_has_died_starts_another(tmp_path):
+    """It was refused: whether its pool had been opened was not known. And then it waited ten seconds for a daemon that it starts itself."""
+    env = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state"), "PYTHONPATH": PACKAGE}
+    env.pop("FUTURED_ADDRESS", None)
+    tmp_path.chmod(0o700)
+    (tmp_path / "script.py").write_text(NEXT_EXECUTOR)
+    ended = subprocess.run(["/usr/bin/python3", str(tmp_path / "script.py")], env=env, capture_output=True, text=True, timeout=100)
+    subprocess.run([os.path.join(helpers.BUILD, "bin", "fut"), "daemon", "stop"], env=env, check=True, timeout=60)
+    assert (ended.returncode, ended.stdout) == (0, "1\n" * 4), ended.stderr

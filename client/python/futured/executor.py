@@ -99,6 +99,14 @@ class Executor(concurrent.futures.Executor):
         }
         if max_tasks is not None:
             options["max_tasks_per_worker"] = max_tasks
+        c = self._connection
+        try:
+            return c.call("open_pool", options)
+        except errors.BrokenPoolError:
+            if c.lost is None and not c.held:
+                raise
+        c.await_that(lambda: not c.held)  # it was lost meanwhile, with whatever pool it had opened; now it has been taken up again, or given up
+        self._connection = connection(self._address)
         return self._connection.call("open_pool", options)
 
     # ---- submitting ----

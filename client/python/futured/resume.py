@@ -34,6 +34,9 @@ def resume(c, why):
         return
     fail_bound(c, why)
     again = fail_unsafe(c, why)
+    if c.executors and not (c.futures or c.asked):  # nothing is left; whoever makes the next executor need not wait for a daemon that he would start
+        c.end(why)
+        return
     until, pause = time.monotonic() + RECONNECT, PAUSE
     while True:
         try:
