@@ -514,10 +514,30 @@ def test_attach_to_what_is_not_done_is_told_later(pool, shared_daemon, tmp_path)
     assert again.result(10) == first.result(10) == path
 
 
+def finished(pool):
+    return pool._connection.call("stats")["futures"]["FINISHED"]
+
+
+def test_a_large_one_that_nobody_can_name_is_released_at_once(pool):
+    before = finished(pool)
+    for _ in range(3):
+        assert len(pool.submit(bytes, 100000).result(20)) == 100000
+    eventually(lambda: finished(pool) == before)
+
+
+def test_what_nobody_can_name_is_released_at_the_interpreters_end(processes, shared_daemon):
+    """Without a shutdown the last ones were kept."""
+    before = finished(processes)
+    script = "import futured\nif __name__ == '__main__':\n    pool = futured.ProcessPoolExecutor(1)\n    print(sum(pool.map(abs, range(10))))\n"
+    assert run_script(shared_daemon, script) == "45\n"
+    eventually(lambda: finished(processes) == before)
+
+
 def test_futures_that_nobody_can_name_are_released(pool):
-    before = pool._connection.call("stats")["futures"]["FINISHED"]
+    """They waited for the next submits."""
+    before = finished(pool)
     assert list(pool.map(abs, range(3000))) == list(range(3000))
-    eventually(lambda: pool.submit(abs, 1).result() and pool._connection.call("stats")["futures"]["FINISHED"] - before < 1000)
+    eventually(lambda: finished(pool) - before < 300)
 
 
 def test_options_travel_with_the_task(processes):

@@ -30,7 +30,8 @@ from futured.resume import is_safe, resume
 from futured.worker import PRINTED, current
 
 log = logging.getLogger("concurrent.futures")
-RELEASE_AT = 256  # forgotten futures are released so many at a time
+RELEASE_AT = 256  # forgotten futures are released so many at a time; one whose result is LARGE, with it
+LARGE = 65536
 AHEAD, HELD, SMALL = 4, 32, 4096  # see Connection.submit
 UINT32 = struct.Struct(">I").pack
 NAME = "futured-python/0.1.0"
@@ -173,17 +174,21 @@ class Connection:
             self.flush()
         if self.lost is not None:
             self.fail_all()
-        if len(self.forgotten) >= RELEASE_AT:
+
+    def forget(self, id, large):
+        """Nobody can name it any more. From a finalizer."""
+        self.forgotten.append(id)
+        if large or len(self.forgotten) >= RELEASE_AT:
             self.release()
 
     def release(self):
-        ids = []
-        try:
-            while len(ids) < 10000:
-                ids.append(self.forgotten.popleft())
-        except IndexError:
-            pass
-        if ids:
+        while self.forgotten and self.lost is None:
+            ids = []
+            try:
+                while len(ids) < 10000:
+                    ids.append(self.forgotten.popleft())
+            except IndexError:
+                pass
             self.tell("release", ids)
 
     def cancel_later(self, futures):
@@ -373,6 +378,7 @@ class Connection:
 
     def set_result(self, future, result):
         if future._pickled:
+            future._large = len(result) >= LARGE
             try:
                 result = pickle.loads(result)
             except BaseException as e:
@@ -501,6 +507,7 @@ def connection(address=None):
 def flush_all():
     """At the end of the interpreter: what was submitted and is still held is sent."""
     for c in list(_all.values()):
+        c.release()
         while (c.out or c.batch) and not c.held and c.lost is None:
             c.flush()
             time.sleep(0.001)  # or somebody else is sending it

@@ -27,6 +27,7 @@ class Future(concurrent.futures.Future):
     progress = None  # (done, total, note) as the task said last
     _twins = ()      # other objects for the same future
     _count = None    # of a chunk: its calls
+    _large = False   # its result takes much of the daemon's memory
 
     def __init__(self, connection=None, group=None, pickled=False, executor=None):
         """Without arguments it is nobody's, and whoever made it settles it: as one of the standard library."""
@@ -120,6 +121,6 @@ class Future(concurrent.futures.Future):
     def __del__(self):
         try:
             if self._id is not None and not self._kept:
-                self._connection.forgotten.append(self._id)
-        except AttributeError:
-            pass  # it was never made
+                self._connection.forget(self._id, self._large)
+        except Exception:
+            pass  # it was never made; or nothing works any more, at the end of the interpreter
