@@ -13,13 +13,20 @@ class Interrupt(BaseException):
     pass
 
 
+def in_finalizer(frame):
+    """What is raised there goes nowhere."""
+    while frame is not None and frame.f_code.co_name != "__del__":
+        frame = frame.f_back
+    return frame is not None
+
+
 def interrupted(call, n):
     """Whether it was: before its n-th function call, or after its n-th call of C, whichever; there Python runs handlers."""
     left = n
 
     def profile(frame, event, arg):
         nonlocal left
-        if event in ("call", "c_return") and "/futured/" in frame.f_code.co_filename and frame.f_code.co_name != "__del__":
+        if event in ("call", "c_return") and "/futured/" in frame.f_code.co_filename and not in_finalizer(frame):
             left -= 1
             if left == 0:
                 sys.setprofile(None)

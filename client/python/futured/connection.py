@@ -499,7 +499,10 @@ def connection(address=None):
         found = _all.get(place)
         if found is None or found.lost is not None:
             from futured.reach import reach
-            found = _all[place] = Connection(*reach(address))
+            try:
+                found = _all[place] = Connection(*reach(address))
+            except errors.BrokenPoolError:  # one that was ending had still let us in
+                found = _all[place] = Connection(*reach(address))
     found.introduce_again()  # not with the lock: a callback in the reader thread may want that, too
     return found
 
