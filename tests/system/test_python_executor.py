@@ -878,3 +878,12 @@ if __name__ == "__main__":
         f.write(code)
     env = {**os.environ, "PYTHONPATH": PACKAGE, "FUTURED_ADDRESS": "unix:" + shared_daemon.address, "PYTHONUTF8": "1"}
     assert subprocess.check_output(["/usr/bin/python3", path], env=env, timeout=60) == b"begin\n" + 3 * said + b"end\n"
+
+
+def test_map_submits_by_the_submit_of_a_subclass(shared_daemon):
+    """It went past it."""
+    class Squares(futured.ThreadPoolExecutor):
+        def submit(self, fn, /, *args):
+            return super().submit(pow, *args, 2)
+    with Squares(1, address="unix:" + shared_daemon.address) as pool:
+        assert list(pool.map(abs, range(3))) == [0, 1, 4]

@@ -223,7 +223,10 @@ class Executor(concurrent.futures.Executor):
             raise ValueError("buffersize must be None or > 0")
         items = zip(*iterables)
         if chunksize == 1 or not self._pickled:
-            calls = (self._submit(fn, args, {}, options) for args in items)
+            if options is None:
+                calls = (self.submit(fn, *args) for args in items)  # a subclass may have one of its own
+            else:
+                calls = (self._submit(fn, args, {}, options) for args in items)
         else:
             chunks = iter(lambda: list(itertools.islice(items, chunksize)), [])
             calls = itertools.chain.from_iterable(self._submit_chunk(fn, part, options) for part in chunks)
