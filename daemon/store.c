@@ -1,24 +1,15 @@
-/* Notes gather in `current`; store_give hands them to the thread as `given`; the thread commits, and an eventfd brings the news back into the loop,
- * where the batch is freed. The thread does what may wait, a backup's steps and giving space back, while it has no batch. */
+/* Notes gather in `current`; store_give hands them to the committer as `given`, which brings the news back into the loop, where the batch is freed. */
 #include "daemon/store.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <event2/event.h>
-#include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 #include <utlist.h>
 
-#include "daemon/boards.h"
+#include "daemon/batch_files.h"
 #include "daemon/clock.h"
 #include "daemon/commit.h"
-#include "daemon/fault.h"
+#include "daemon/committer.h"
 #include "daemon/future.h"
 #include "daemon/host.h"
 #include "daemon/opened.h"
@@ -32,7 +23,7 @@
 #include "proto/buf.h"
 #include "proto/pack.h"
 
-enum { BEHIND_NOTES = 20000, IDS_AHEAD = 20000, TASK_BYTES = 64, RESULT_BYTES = 64, TIDY_AFTER_MS = 1000, TIDY_STEP_MS = 20 };
+enum { BEHIND_NOTES = 20000, IDS_AHEAD = 20000, TASK_BYTES = 64, RESULT_BYTES = 64 };
 static const uint64_t BEHIND_BYTES = UINT64_C(64) << 20;
 
 static bool
@@ -54,308 +45,46 @@ static uint64_t ids_noted, held;
 static uint64_t given_us, latency_us;
 static uint32_t batches, committed; /* the numbers of the last one given, and of the last one committed */
 static void (*given_done)(bool good, const char *why);
+static bool started;
 
-/* Shared with the thread. */
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t work = PTHREAD_COND_INITIALIZER;
-static struct {
-	const struct batch *batch; /* to be committed; NULL: none */
-	bool again, done, good, end;
-	char why[256];
-	uint64_t us, bytes;
-	char *backup;              /* path of a copy to be made; owned */
-	bool backup_over, backup_good;
-	char backup_why[256];
-} shared;
-static pthread_t thread;
-static bool no_thread;
-static int news = -1;
-static struct event *news_event;
 static struct {
 	void (*done)(void *arg, bool good, const char *why);
 	void *arg;
 } backup;
 
-/* ---- the thread ---- */
-
-static void
-tell_loop(void)
-{
-	uint64_t one = 1;
-	while (write(news, &one, sizeof one) < 0 && errno == EINTR)
-		;
-}
-
-/* Files that the batch names are on the disk. */
-static bool
-sync_files(const struct batch *b, char *why, size_t size)
-{
-	for (const struct batch_chunk *c = b->first; c; c = c->next) {
-		for (size_t i = 0; i < c->count; i++) {
-			char path[512];
-			if (c->note[i].verb != NOTE_FILE)
-				continue;
-			output_path(c->note[i].id, (enum output_stream)c->note[i].u.stream, path, sizeof path);
-			int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-			bool good = (fd < 0 && errno == ENOENT) || (fd >= 0 && fdatasync(fd) == 0); /* ENOENT: forgotten since */
-			if (!good)
-				snprintf(why, size, "%.150s: %s", path, strerror(errno));
-			if (fd >= 0)
-				close(fd);
-			if (!good)
-				return false;
-		}
-	}
-	return true;
-}
-
-/* Calls `each` for every large payload of the batch; false as soon as that is. */
-static bool
-for_large(const struct batch *b, bool (*each)(uint64_t id, enum payload_kind kind, const struct note *n, const uint8_t *data, size_t len, char *why,
-    size_t size), char *why, size_t size)
-{
-	for (const struct batch_chunk *c = b->first; c; c = c->next) {
-		for (size_t i = 0; i < c->count; i++) {
-			const struct note *n = &c->note[i];
-			size_t len = bytes_len(&n->bytes);
-			struct reader r;
-			if (len < PAYLOAD_LARGE)
-				continue;
-			if (n->verb == NOTE_TASK && !each(n->id, PAYLOAD_ARGS, n, bytes_data(&n->bytes), len, why, size))
-				return false;
-			if (n->verb == NOTE_RESULT && !each(n->id, PAYLOAD_VALUE, n, bytes_data(&n->bytes), len, why, size))
-				return false;
-			if (n->verb != NOTE_TASKS)
-				continue;
-			reader_init(&r, bytes_data(&n->bytes), len);
-			for (uint64_t k = 0; k < n->count; k++) {
-				const uint8_t *raw;
-				size_t raw_len;
-				if (read_raw(&r, &raw, &raw_len) && raw_len >= PAYLOAD_LARGE && !each(n->id + k, PAYLOAD_ARGS, n, raw, raw_len, why, size))
-					return false;
-			}
-		}
-	}
-	return true;
-}
-
-static bool
-write_payload(uint64_t id, enum payload_kind kind, const struct note *n, const uint8_t *data, size_t len, char *why, size_t size)
-{
-	(void)n;
-	return payload_write(id, kind, data, len, why, size);
-}
-
-static bool
-let_go(uint64_t id, enum payload_kind kind, const struct note *n, const uint8_t *data, size_t len, char *why, size_t size)
-{
-	(void)why, (void)size;
-	payload_let_go(id, kind, &n->bytes, data, len);
-	return true;
-}
-
-/* Files of what is gone, once that is committed. */
-static void
-remove_files(const struct batch *b)
-{
-	for (const struct batch_chunk *c = b->first; c; c = c->next) {
-		for (size_t i = 0; i < c->count; i++) {
-			const struct note *n = &c->note[i];
-			if (n->verb == NOTE_HOST_GONE)
-				boards_forget(n->id);
-			for (int kind = PAYLOAD_ARGS; n->verb == NOTE_GONE && kind <= PAYLOAD_VALUE; kind++)
-				if (n->count & 1u << kind)
-					payload_remove(n->id, (enum payload_kind)kind);
-		}
-	}
-}
-
-/* All of it, or nothing. */
-static bool
-commit_all(const struct batch *b, bool again, char *why, size_t size)
-{
-	if (b->files && !sync_files(b, why, size))
-		return false;
-	if (b->large && !(for_large(b, write_payload, why, size) && payload_sync(why, size)))
-		return false;
-	if (!engine->commit(b, again, why, size))
-		return false;
-	if (b->large || b->hosts)
-		remove_files(b);
-	return true;
-}
-
-static void
-commit_shared(void)
-{
-	const struct batch *b = shared.batch;
-	bool again = shared.again;
-	char why[256] = "";
-
-	pthread_mutex_unlock(&mutex);
-	uint64_t before = clock_read();
-	if (FAULT(commit_late))
-		usleep(300000);
-	bool good = commit_all(b, again, why, sizeof why);
-	uint64_t us = clock_read() - before, bytes = engine->size() + payload_bytes();
-	pthread_mutex_lock(&mutex);
-	shared.batch = NULL;
-	shared.done = true;
-	shared.good = good;
-	shared.us = us;
-	shared.bytes = bytes;
-	snprintf(shared.why, sizeof shared.why, "%s", why);
-	tell_loop();
-}
-
-static void
-backup_shared(void)
-{
-	char why[256] = "", *path = shared.backup;
-	bool over = false;
-
-	pthread_mutex_unlock(&mutex);
-	bool good = engine->backup(path, &over, why, sizeof why);
-	pthread_mutex_lock(&mutex);
-	if (!over)
-		return;
-	free(shared.backup);
-	shared.backup = NULL;
-	shared.backup_over = true;
-	shared.backup_good = good;
-	snprintf(shared.backup_why, sizeof shared.backup_why, "%s", why);
-	tell_loop();
-}
-
-/* True if there was none in that time. */
-static bool
-wait_for_work(unsigned ms)
-{
-	struct timespec until;
-
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += (time_t)(ms / 1000);
-	until.tv_nsec += (long)(ms % 1000) * 1000000;
-	until.tv_sec += until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
-	return pthread_cond_clockwait(&work, &mutex, CLOCK_MONOTONIC, &until) == ETIMEDOUT;
-}
-
-static void *
-run(void *arg)
-{
-	bool untidy = false;
-	unsigned pause = TIDY_AFTER_MS;
-	(void)arg;
-
-	pthread_mutex_lock(&mutex);
-	while (!shared.end || shared.batch) {
-		if (shared.batch) {
-			commit_shared();
-			untidy = true;
-			pause = TIDY_AFTER_MS;
-		} else if (shared.backup) {
-			backup_shared();
-		} else if (untidy) {
-			if (wait_for_work(pause) && !shared.batch) {
-				pthread_mutex_unlock(&mutex);
-				untidy = engine->tidy();
-				pthread_mutex_lock(&mutex);
-				pause = TIDY_STEP_MS;
-			}
-		} else {
-			pthread_cond_wait(&work, &mutex);
-		}
-	}
-	pthread_mutex_unlock(&mutex);
-	return NULL;
-}
-
 /* ---- news for the loop ---- */
 
 static void
-hear_commit(void)
+hear_commit(const struct committer_news *news)
 {
-	char why[256];
-
-	pthread_mutex_lock(&mutex);
-	bool done = shared.done, good = shared.good;
-	uint64_t us = shared.us;
-	counts.bytes = shared.bytes;
-	shared.done = false;
-	snprintf(why, sizeof why, "%s", shared.why);
-	pthread_mutex_unlock(&mutex);
-	if (!done)
-		return;
 	static char failing[256];
-	snprintf(failing, sizeof failing, "%s", why);
-	counts.failing = good ? NULL : failing;
-	counts.failures += !good;
-	counts.commit_us = us;
-	tally_commit(us);
+
+	counts.bytes = news->bytes;
+	snprintf(failing, sizeof failing, "%s", news->why);
+	counts.failing = news->good ? NULL : failing;
+	counts.failures += !news->good;
+	counts.commit_us = news->us;
+	tally_commit(news->us);
 	uint64_t took = clock_read() - given_us;
 	latency_us = latency_us ? (7 * latency_us + took) / 8 : took;
-	if (us > counts.commit_max_us)
-		counts.commit_max_us = us;
-	if (good && given.large)
-		for_large(&given, let_go, why, sizeof why);
-	if (good) {
+	if (news->us > counts.commit_max_us)
+		counts.commit_max_us = news->us;
+	if (news->good) {
+		if (given.large)
+			batch_files_let_go(&given);
 		batch_clear(&given);
 		committed = batches;
 	}
-	given_done(good, why);
+	given_done(news->good, news->why);
 }
 
 static void
-hear_backup(void)
+hear_backup(bool good, const char *why)
 {
-	char why[256];
-
-	pthread_mutex_lock(&mutex);
-	bool over = shared.backup_over, good = shared.backup_good;
-	shared.backup_over = false;
-	snprintf(why, sizeof why, "%s", shared.backup_why);
-	pthread_mutex_unlock(&mutex);
-	if (over)
-		backup.done(backup.arg, good, why);
-}
-
-static void
-on_news(evutil_socket_t fd, short what, void *arg)
-{
-	uint64_t count;
-	(void)what, (void)arg;
-
-	if (read(fd, &count, sizeof count) < 0)
-		return;
-	hear_commit();
-	hear_backup();
+	backup.done(backup.arg, good, why);
 }
 
 /* ---- opening and closing ---- */
-
-static bool
-start_thread(void)
-{
-	sigset_t all, before;
-
-	news = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (news < 0 || !(news_event = event_new(turn_base(), news, EV_READ | EV_PERSIST, on_news, NULL)) || event_add(news_event, NULL))
-		return false;
-	if (no_thread)
-		return true;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the loop's */
-	bool started = pthread_create(&thread, NULL, run, NULL) == 0;
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return started;
-}
-
-void
-store_use_no_thread(void)
-{
-	no_thread = true;
-}
 
 bool
 store_open(const char *name, enum store_sync sync, char *why, size_t size)
@@ -386,23 +115,8 @@ store_replay(struct replay *to, char *why, size_t size)
 		return false;
 	counts.bytes = engine->size() + payload_bytes();
 	snprintf(why, size, "out of memory");
-	return start_thread();
-}
-
-static void
-end_thread(void)
-{
-	pthread_mutex_lock(&mutex);
-	shared.end = true;
-	pthread_cond_signal(&work);
-	pthread_mutex_unlock(&mutex);
-	if (!no_thread)
-		pthread_join(thread, NULL);
-	event_free(news_event);
-	close(news);
-	news_event = NULL;
-	free(shared.backup);
-	memset(&shared, 0, sizeof shared);
+	started = committer_start(engine, hear_commit, hear_backup);
+	return started;
 }
 
 /* Nothing is left of it: another one may be opened. */
@@ -411,9 +125,10 @@ store_close(void)
 {
 	if (!engine->commit)
 		return;
-	if (news_event) {
+	if (started) {
 		commit_finish();
-		end_thread();
+		committer_end();
+		started = false;
 	}
 	engine->close();
 	batch_clear(&given);
@@ -958,13 +673,7 @@ static void
 give(bool again)
 {
 	given_us = clock_read();
-	pthread_mutex_lock(&mutex);
-	shared.batch = &given;
-	shared.again = again;
-	if (no_thread)
-		commit_shared();
-	pthread_cond_signal(&work);
-	pthread_mutex_unlock(&mutex);
+	committer_give(&given, again);
 }
 
 enum store_given
@@ -1001,30 +710,15 @@ store_unaccept(void)
 void
 store_wait(void)
 {
-	struct pollfd p = { .fd = news, .events = POLLIN };
-
-	pthread_mutex_lock(&mutex);
-	while (shared.batch || shared.done) { /* news may be of a copy */
-		pthread_mutex_unlock(&mutex);
-		while (poll(&p, 1, -1) < 0 && errno == EINTR)
-			;
-		on_news(news, EV_READ, NULL);
-		pthread_mutex_lock(&mutex);
-	}
-	pthread_mutex_unlock(&mutex);
+	committer_wait();
 }
 
 bool
 store_backup(const char *path, void (*done)(void *arg, bool good, const char *why), void *arg)
 {
-	pthread_mutex_lock(&mutex);
-	bool free_to = !shared.backup && !shared.backup_over && (shared.backup = strdup(path));
-	if (free_to)
-		pthread_cond_signal(&work);
-	pthread_mutex_unlock(&mutex);
-	if (free_to) {
-		backup.done = done;
-		backup.arg = arg;
-	}
-	return free_to;
+	if (!committer_backup(path))
+		return false;
+	backup.done = done;
+	backup.arg = arg;
+	return true;
 }

@@ -22,7 +22,7 @@ struct replay;
 
 enum store_sync { STORE_SYNC_FULL, STORE_SYNC_NORMAL, STORE_SYNC_OFF };
 
-/* Called in the store's thread, but for open, replay and close. Errors come as a sentence of at most 256 bytes. */
+/* Called in the committer's thread, but for open, replay and close. Errors come as a sentence of at most 256 bytes. */
 struct engine {
 	const char *kind; /* "memory", "sqlite" */
 	/* Opens or makes what `path` names. */
@@ -48,9 +48,6 @@ struct store_counts {
 	const char *failing; /* why it cannot be written; NULL: it can */
 };
 
-/* Before one is opened: each batch is committed at once, by the loop itself. For tests to which a thread's time is one input too many; there are no
- * backups then. */
-void store_use_no_thread(void);
 /* Opens "memory" or "sqlite:PATH" and starts its thread. False, with a sentence. */
 bool store_open(const char *name, enum store_sync sync, char *why, size_t why_size);
 /* Tells what was there before; for start-up, before anything is noted. */

@@ -18,6 +18,7 @@
 #include "daemon/bytes.h"
 #include "daemon/clock.h"
 #include "daemon/commit.h"
+#include "daemon/committer.h"
 #include "daemon/future.h"
 #include "daemon/host.h"
 #include "daemon/pool.h"
@@ -552,7 +553,7 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 	(void)argc, (void)argv;
 
 	setenv("FUTURED_FUZZ_STORE", "sqlite", 1);
-	store_use_no_thread();
+	committer_use_no_thread();
 	rows_be_fast();
 	core_start();
 	snprintf(state, sizeof state, "%s/state", core_directory());
