@@ -26,6 +26,7 @@ def surroundings(tmp_path):
     assert os.listdir(run) == []
 
 
+@pytest.mark.long
 def test_the_demo_works_in_a_terminal_and_leaves_nothing(surroundings):
     terminal = cli_helper.Terminal([DEMO], surroundings, helpers.ROOT)
     status = terminal.wait(60)
