@@ -5,6 +5,7 @@ import mmap
 import os
 import struct
 import sys
+import threading
 import time
 
 import msgpack
@@ -55,8 +56,17 @@ def serve(board):
         die_once(marker, "answered", point)
 
 
+def listen(control):
+    for verb, *_ in control:
+        if verb == "end":
+            break
+    os._exit(0)
+
+
 def main():
-    next(frames(CONTROL))
+    control = frames(CONTROL)
+    next(control)
+    threading.Thread(target=listen, args=(control,), daemon=True).start()
     os.write(CONTROL, msgpack.packb(["ready", {"depth": 8, "board": True, "name": "points"}]))
     serve(mmap.mmap(BOARD, 1024))
 
