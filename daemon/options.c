@@ -237,7 +237,7 @@ read_kwargs(struct request *r, const char *name, struct reader *v, struct readin
 		return unsupported(r, name, spec->pool, "its runtime has no keyword arguments");
 	if (reader_peek(v) != READER_MAP)
 		return option_wrong(r, name, "a map", v);
-	if (reader_depth(v) > WORKER_VALUE_DEPTH)
+	if (reader_depth(v) > WORKER_VALUE_DEPTH + 1)
 		return option_wrong(r, name, "values nested at most 24 deep", v);
 	bytes_drop(&spec->kwargs);
 	return bytes_copy(&spec->kwargs, v->at, (size_t)(v->end - v->at)) || request_no_memory(r);

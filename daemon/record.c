@@ -157,7 +157,7 @@ record_mend_spec(struct replay_spec *s)
 
 	good &= keep(&s->owner, record_is_owner(s->owner));
 	good &= keep(&s->fn, record_is_text(s->fn, FN_MAX));
-	good &= keep(&s->kwargs, !s->kwargs.len || record_is_value(s->kwargs.at, s->kwargs.len, READER_MAP, WORKER_VALUE_DEPTH));
+	good &= keep(&s->kwargs, !s->kwargs.len || record_is_value(s->kwargs.at, s->kwargs.len, READER_MAP, WORKER_VALUE_DEPTH + 1));
 	good &= keep(&s->env, !s->env.len || record_is_texts(s->env, false));
 	if (!keep(&s->run, record_is_pairs(s->run, s->run_pairs))) {
 		s->run_pairs = 0;

@@ -105,6 +105,16 @@ def test_a_runtime_of_somebody_else_serves_the_same_calls(shared):
     assert shared.call("call", "toy", "echo", ["again"]) == "again"
 
 
+def test_a_keyword_argument_nests_as_deep_as_any_other(shared):
+    """It counted the map around it as well."""
+    deep = []
+    for _ in range(23):
+        deep = [deep]
+    assert shared.call("call", "toy", "echo", [deep]) == deep
+    assert shared.call("call", "toy", "echo", [], {"kwargs": {"value": deep}}) == deep
+    refused("ValueError", shared.call, "call", "toy", "echo", [], {"kwargs": {"value": [deep]}})
+
+
 @each
 def test_state_stays_with_the_worker(shared, pool):
     opened = shared.call("open_pool", {"like": pool, "workers": 1})
