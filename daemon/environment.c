@@ -9,6 +9,7 @@
 #include "daemon/identity.h"
 #include "daemon/pool.h"
 #include "proto/pack.h"
+#include "proto/utf8.h"
 
 enum { VARIABLES_MAX = 4096, BYTES_MAX = 1024 * 1024 };
 
@@ -62,6 +63,10 @@ set_pair(struct environment *e, struct reader *own, char *why, size_t size)
 	v.is_bin = reader_peek(own) == READER_BIN;
 	if (!read_nil(own) && (!read_text(own, &v.value, &v.value_len) || memchr(v.value, 0, v.value_len))) {
 		snprintf(why, size, "%.*s: expected str or bin without NUL, or nil to unset it", (int)(v.name_len < 64 ? v.name_len : 64), v.name);
+		return false;
+	}
+	if (v.value && !v.is_bin && !utf8_is_valid(v.value, v.value_len)) {
+		snprintf(why, size, "%.*s: expected a str in UTF-8, or bin for other bytes", (int)(v.name_len < 64 ? v.name_len : 64), v.name);
 		return false;
 	}
 	if (set(e, v))

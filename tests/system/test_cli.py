@@ -138,8 +138,10 @@ def test_wait_for_all_with_a_tag_or_of_a_pool(fut, daemon, gate):
     held = fut.submit("-T", "x", *flat(gate.task("exit 3")))
     gate.await_start()
     assert fut.run("wait", "--tag", "x", "--timeout", "0.1").returncode == 124 == fut.run("wait", "-p", "shell", "--timeout", "0.1").returncode
+    alone = fut.json("daemon", "stats")[0]["connections"]
     process = fut.start("wait", "--pool", "shell")
-    eventually(lambda: fut.json("daemon", "stats")[0]["connections"] >= 2)
+    eventually(lambda: fut.json("daemon", "stats")[0]["connections"] > alone)
+    assert fut.run("wait", "--pool", "shell", "--timeout", "0.2").returncode == 124   # by then the other one waits, too
     gate.open()
     assert process.wait(40) == 3 and fut.run("wait", "--pool", "shell").returncode == 0
     assert fut.run("wait", "--tag", "x").returncode == 1

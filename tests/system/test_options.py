@@ -151,6 +151,13 @@ def test_invalid_utf8_in_an_option_is_a_value_error(shared, option):
     refused("ValueError", shared.answer, 500)
 
 
+def test_invalid_utf8_in_a_variable_is_a_value_error_that_names_it(shared):
+    from rpc import pack
+    shared.expect(500)
+    shared.send(b"\x94\x00" + pack(500) + pack("submit") + b"\x94" + pack("shell") + pack("true") + b"\x90\x81" + pack("env") + b"\x81" + pack("X") + b"\xa2\xff\xfe")
+    assert "X: expected a str in UTF-8, or bin" in refused("ValueError", shared.answer, 500)["message"]
+
+
 def test_kwargs_are_refused_where_there_are_none(shared):
     refused("UnsupportedError", shared.call, "submit", "shell", "true", [], {"kwargs": {"a": 1}})
 
