@@ -40,11 +40,11 @@ def test_the_daemon_dies_and_nothing_is_lost():
 
 
 def test_histories_agree_with_the_model():
-    assert histories.check(40, chance(), store="memory") is None
+    assert histories.check(20, chance(), store="memory") is None
 
 
 def test_histories_with_kills_in_between_agree_with_the_model():
-    assert histories.check(12, chance(), store="sqlite") is None
+    assert histories.check(8, chance(), store="sqlite") is None
 
 
 def test_races_have_one_end_each():

@@ -173,7 +173,7 @@ def test_resizing_again_and_again_loses_nothing(start, pool):
     let_go(daemon.path("go"))
 
 
-@pytest.mark.parametrize("pool", ["io", "lua"])
+@pytest.mark.parametrize("pool", ["io", pytest.param("lua", marks=pytest.mark.long)])
 def test_places_in_a_shared_host_are_used_again(start, pool):
     """A host has 1,024 places; growing and shrinking more often than that must not use them up."""
     daemon, client = start(pool, workers=1)
