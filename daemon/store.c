@@ -119,6 +119,20 @@ store_replay(struct replay *to, char *why, size_t size)
 	return started;
 }
 
+static struct note *
+note(enum note_verb verb, uint64_t id)
+{
+	return batch_add(&current, verb, id);
+}
+
+/* No more ids are given, so the next daemon goes on without a gap. Where this is not written, it begins behind those kept ahead. */
+static void
+note_ids_exactly(void)
+{
+	ids_noted = registry_next();
+	note(NOTE_IDS, ids_noted);
+}
+
 /* Nothing is left of it: another one may be opened. */
 void
 store_close(void)
@@ -126,6 +140,7 @@ store_close(void)
 	if (!engine->commit)
 		return;
 	if (started) {
+		note_ids_exactly();
 		commit_finish();
 		committer_end();
 		started = false;
@@ -157,12 +172,6 @@ store_counts(void)
 }
 
 /* ---- notes ---- */
-
-static struct note *
-note(enum note_verb verb, uint64_t id)
-{
-	return batch_add(&current, verb, id);
-}
 
 /* A counted share for the batch. */
 static struct bytes

@@ -57,6 +57,36 @@ def test_one_that_was_looked_at_is_not(daemon, client, reborn):
     assert future not in [f["id"] for f in reborn(daemon).client().call("failures")]
 
 
+def test_ids_go_on_without_a_gap_after_an_end_in_order(launch, daemon, client):
+    """Ids are kept ahead, so that none is given twice after a crash; what was kept and not given goes back."""
+    last = client.call("submit", "shell", *sh("true"))
+    client.call("call", "shell", "true", [])  # has an id, too, though it is not stored
+    daemon.stop()
+    again = launch(directory=daemon.directory)
+    assert again.client().call("submit", "shell", *sh("true")) == last + 2
+    again.stop()
+    third = launch(directory=daemon.directory)
+    assert third.client().call("submit", "shell", *sh("true")) == last + 3
+
+
+def test_no_id_is_given_twice_whether_a_daemon_was_stopped_or_killed(launch, daemon, client, reborn):
+    """Nothing of them is left in the store but the bound below which they may have been given."""
+    def give(client):
+        ids = [client.call("submit", "shell", *sh("true")) for n in range(3)]
+        client.call("wait", ids)
+        client.call("release", ids)
+        client.call("submit", "shell", *sh("true"))  # whose answer comes after the commit of that
+        return ids
+    given = give(client)
+    for _ in range(2):
+        daemon.stop()
+        daemon = launch(directory=daemon.directory)
+        given += give(daemon.client())
+        daemon = reborn(daemon)
+        given += give(daemon.client())
+    assert given == sorted(set(given))
+
+
 def test_pending_tasks_run_in_their_order_after_a_crash(daemon, client, reborn):
     out = daemon.path("order")
     client.call("submit", "one", *daemon.gate().task())
