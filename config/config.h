@@ -157,8 +157,8 @@ struct config *config_personal(void);
 void config_free(struct config *c);
 /* Writes the annotated sample: every key at its default with its paragraph. */
 void config_sample(FILE *out);
-/* Writes all of a configuration, as YAML that reads back as the same. */
-void config_write(FILE *out, const struct config *c);
+/* Writes all of a configuration, as YAML that reads back as the same; where it has no listener, `address` is told beside it. */
+void config_write(FILE *out, const struct config *c, const char *address);
 /* Whether others than the user whom the daemon runs as (and root) can be its clients, as far as the configuration says. */
 bool config_is_shared(const struct config *c);
 /* A pool whose tasks run as the daemon's own user; NULL: there is none. Where a daemon is shared, shared_uid is to allow it. */

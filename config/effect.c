@@ -199,8 +199,13 @@ row(FILE *out, int indent, const struct key *k, const void *base)
 }
 
 static void
-listeners(FILE *out, const struct config *c)
+listeners(FILE *out, const struct config *c, const char *address)
 {
+	if (!c->listens) {
+		fputs("listen: []  # ", out);
+		text(out, address); /* in quotes where it could end the line */
+		fputc('\n', out);
+	}
 	for (size_t i = 0; i < c->listens; i++) {
 		const struct config_listen *l = &c->listen[i];
 		bool tls = !strncmp(l->address, "tls:", 4), tcp = !strncmp(l->address, "tcp:", 4);
@@ -251,7 +256,7 @@ pool(FILE *out, const struct config_pool *p)
 }
 
 static void
-group(FILE *out, const struct config *c, const char *name, int indent)
+group(FILE *out, const struct config *c, const char *address, const char *name, int indent)
 {
 	for (size_t i = 0; i < config_key_count; i++) {
 		const struct key *k = &config_keys[i];
@@ -260,9 +265,9 @@ group(FILE *out, const struct config *c, const char *name, int indent)
 			continue;
 		if (k->type == KEY_GROUP) {
 			fprintf(out, "%*s%s:\n", indent, "", k->name);
-			group(out, c, k->name, indent + 2);
+			group(out, c, address, k->name, indent + 2);
 		} else if (k->type == KEY_LISTEN) {
-			listeners(out, c);
+			listeners(out, c, address);
 		} else if (k->type == KEY_POOLS) {
 			fputs("pools:\n", out);
 			for (size_t p = 0; p < c->pools; p++)
@@ -274,8 +279,8 @@ group(FILE *out, const struct config *c, const char *name, int indent)
 }
 
 void
-config_write(FILE *out, const struct config *c)
+config_write(FILE *out, const struct config *c, const char *address)
 {
 	fprintf(out, "# %s\n", c->path ? c->path : "Without a file: built-in defaults.");
-	group(out, c, NULL, 0);
+	group(out, c, address, NULL, 0);
 }

@@ -373,7 +373,7 @@ req_config(struct request *r)
 	bool good;
 
 	if (out)
-		config_write(out, server_config());
+		config_write(out, server_config(), run_address());
 	good = out && !fclose(out) && text;
 	if (good && utf8_is_valid(text, len))
 		pack_text(request_result(r), text, len);

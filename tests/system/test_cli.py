@@ -12,7 +12,7 @@ import pytest
 
 import rpc
 from cli_helper import FUT, Fut, await_full
-from helpers import Hang, eventually, rss
+from helpers import ROOT, Hang, eventually, rss
 
 MIB = 1 << 20
 
@@ -957,6 +957,15 @@ def test_the_configuration_in_effect_reads_back_as_itself(launch, tmp_path):
     finally:
         again.terminate()
         again.wait()
+
+
+def test_the_configuration_in_effect_says_where_clients_connect(alone):
+    """Also where no address was configured: every key is there."""
+    alone.ok("daemon", "start")
+    text = alone.ok("daemon", "config").decode()
+    assert re.search("^listen: \\[\\]  # unix:%s$" % re.escape(os.path.join(alone.directory, "futured", "futured.sock")), text, re.M)
+    keys = re.findall("^#?([a-z_]+):", open(os.path.join(ROOT, "config", "futured.yaml")).read(), re.M)
+    assert re.findall("^([a-z_]+):", text, re.M) == list(dict.fromkeys(keys))
 
 
 def test_stats_are_a_page(sf):
