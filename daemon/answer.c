@@ -125,6 +125,15 @@ error_timeout(const struct future *f)
 	return error_bytes(STATUS_TASK_TIMEOUT, f->id, "the task ran longer than its limit of %g s", (double)f->spec->timeout_us / 1e6);
 }
 
+/* Killed with the pool, which a client ended, or with all pools, by a daemon that was told to stop. */
+static struct bytes
+error_abandoned(const struct future *f)
+{
+	if (f->spec->pool->closed)
+		return error_bytes(STATUS_BROKEN_POOL, f->id, "pool %s was terminated while the task was running", f->spec->pool->name);
+	return error_bytes(STATUS_BROKEN_POOL, f->id, "the daemon was told to stop, and the task did not end in the time for that (stop_timeout): it was killed");
+}
+
 /* True if the future was being stopped, and has reached the state that this leads to. */
 static bool
 end_stopped(struct future *f)
@@ -134,7 +143,7 @@ end_stopped(struct future *f)
 	else if (f->past_deadline)
 		future_fail(f, error_deadline(f));
 	else if (f->abandon)
-		future_fail_finally(f, error_bytes(STATUS_BROKEN_POOL, f->id, "the pool was terminated while the task was running"));
+		future_fail_finally(f, error_abandoned(f));
 	else if (f->timed_out)
 		future_fail(f, error_timeout(f));
 	else

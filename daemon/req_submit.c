@@ -45,8 +45,11 @@ static bool
 is_open_for_submits(struct request *r, const struct pool *p)
 {
 	if (server_is_ending() || p->closed || p->draining) {
-		request_fail(r, STATUS_SHUTDOWN, 0, "cannot schedule new futures after shutdown%s",
-		    p->draining ? ": the pool is being drained" : "");
+		if (server_is_ending())
+			request_fail(r, STATUS_SHUTDOWN, 0, "cannot schedule new futures after shutdown: the daemon is ending");
+		else
+			request_fail(r, STATUS_SHUTDOWN, 0, "cannot schedule new futures after shutdown: pool %s %s", p->name,
+			    p->closed ? "was closed" : "is being drained, and takes none until that is over");
 		return false;
 	}
 	if (bytes_len(&p->broken)) {
@@ -373,7 +376,8 @@ static struct future *
 refuse_full(struct request *r)
 {
 	if (block_total() > server_config()->limit_memory)
-		request_fail(r, STATUS_QUEUE_FULL, 0, "limits.memory: as many bytes are held as may be");
+		request_fail(r, STATUS_QUEUE_FULL, 0, "limits.memory: futures hold %llu bytes, and may hold %llu; nothing that is finished and seen is left to forget",
+		    (unsigned long long)block_total(), (unsigned long long)server_config()->limit_memory);
 	else
 		request_fail(r, STATUS_STORE, 0, "limits.store: the store has %llu bytes, and may have %llu; nothing that is finished and seen is left to forget",
 		    (unsigned long long)(store_held() + output_spilled()), (unsigned long long)server_config()->limit_store);

@@ -89,7 +89,8 @@ give_up_one(struct pool *p)
 	struct future *f = queue_pop(p->queue);
 
 	log_warn("pool", "%s: %u tasks wait for others, and no worker is left to lend", p->name, waiting(p));
-	future_fail_with(f, STATUS_LIMIT, "pool %s: %u tasks wait for others, and no worker is left to lend", p->name, waiting(p));
+	future_fail_with(f, STATUS_LIMIT, "pool %s: %u of its tasks wait for others, such as this one, and no worker is left to lend: more workers, or another pool for what they wait for",
+	    p->name, waiting(p));
 	pool_wake(p);
 }
 

@@ -122,7 +122,7 @@ def test_the_text_is_that_of_concurrent_futures(daemon, client, gate):
     gate.await_start()
     client.call("shutdown", {"wait": False})
     error = refused("ShutdownError", client.call, "submit", "shell", "true")
-    assert "cannot schedule new futures after shutdown" in error["message"]
+    assert error["message"] == "cannot schedule new futures after shutdown: the daemon is ending"
     gate.open()
     daemon.await_end()
 
@@ -197,6 +197,19 @@ def test_sigterm_kills_what_does_not_end_in_time(daemon, client, gate):
     assert daemon.stop() == 0
     assert time.monotonic() - begun < 8
     assert marked(mark) == []
+
+
+@pytest.mark.config(stop_timeout="100ms")
+def test_what_is_killed_at_the_end_says_why(daemon, client, gate):
+    """It was told that its pool was terminated, which nobody had done."""
+    future = client.call("submit", "shell", *gate.task(), {"retries": 2})
+    gate.await_start()
+    waiting = client.request("result", future)
+    client.call("ping")
+    daemon.process.send_signal(signal.SIGTERM)
+    error = refused("BrokenPoolError", client.answer, waiting)
+    assert "the daemon was told to stop" in error["message"] and "stop_timeout" in error["message"]
+    assert daemon.await_end() == 0
 
 
 @pytest.mark.config(stop_timeout="100ms")
