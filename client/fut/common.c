@@ -123,16 +123,22 @@ fut_usage(const struct fut *f)
 static void __attribute__((format(printf, 2, 0)))
 say(const struct fut *f, const char *fmt, va_list ap)
 {
-	char *text;
+	char *text, *line = NULL;
 	int len = vasprintf(&text, fmt, ap);
+	size_t size;
+	FILE *out = need(open_memstream(&line, &size));
 
 	fut_flush();
-	fprintf(stderr, "%sfut:%s ", paint_code(f->paint_err, PAINT_BOLD), paint_end(f->paint_err));
+	fprintf(out, "%sfut:%s ", paint_code(f->paint_err, PAINT_BOLD), paint_end(f->paint_err));
 	if (len >= 0) {
-		text_visible(stderr, text, (size_t)len, TEXT_LINES);
+		text_visible(out, text, (size_t)len, TEXT_LINES);
 		free(text);
 	}
-	fputc('\n', stderr);
+	fputc('\n', out);
+	if (fclose(out) != 0)
+		need(NULL);
+	fwrite(need(line), 1, size, stderr); /* in one go: others may be writing there, too */
+	free(line);
 }
 
 void
@@ -228,9 +234,10 @@ fut_say_error(const struct fut *f, const struct futured_error *e)
 	}
 	fut_say(f, "%.*s: %.*s", (int)e->type_len, e->type, (int)e->message_len, e->message);
 	if (has_traceback(e) && !f->quiet) {
-		text_visible(stderr, e->traceback, e->traceback_len, TEXT_LINES);
-		if (e->traceback[e->traceback_len - 1] != '\n')
-			fputc('\n', stderr);
+		char *text = text_escape(e->traceback, e->traceback_len, TEXT_LINES);
+
+		fprintf(stderr, "%s%s", text, e->traceback[e->traceback_len - 1] != '\n' ? "\n" : "");
+		free(text);
 	}
 }
 

@@ -12,7 +12,6 @@
 #include "client/fut/action.h"
 #include "client/fut/clock.h"
 #include "client/fut/json.h"
-#include "client/fut/list.h"
 #include "client/fut/reach.h"
 #include "client/fut/show.h"
 #include "client/fut/text.h"
@@ -233,41 +232,28 @@ daemon_drain(struct args *a)
 	return action_simple(a, called, reply);
 }
 
-/* Until the process that answered is gone; the connection ends a little earlier. */
-static int
-await_end(struct fut *f, const struct daemon *d, double begin, int pidfd)
-{
-	struct pollfd p = { .fd = pidfd, .events = POLLIN };
-	double end = begin + (d->timeout >= 0 ? d->timeout : 1e6);
-
-	for (;;) {
-		double left = end - clock_seconds();
-
-		if (left < 0) {
-			fut_error(f, FUTURED_TIMEOUT, "it has not ended yet");
-			return EXIT_FAILED;
-		}
-		if (poll(&p, 1, left > 1000 ? 1000000 : (int)(left * 1000) + 1) > 0)
-			return EXIT_OK;
-	}
-}
-
-/* "2 pending (5,6)", new; NULL: none, or nobody says. */
+/* "2 pending (5,6)", new; NULL: none, or nobody says, as the daemon may be gone by now. */
 static char *
 left_text(struct fut *f, const char *state, const char *word)
 {
-	struct list_filter filter = { .state = state };
+	enum { SHOWN = 20 };
+	struct futured_reply *reply = NULL;
+	struct futured_value inside, map;
+	uint64_t ids[SHOWN + 1];
+	size_t n = 0, count;
 	char *names, *text = NULL;
-	uint64_t *ids = NULL;
-	size_t n = 0;
 
-	if (list_ids(f, &filter, &ids, &n) == EXIT_OK && n > 0) {
-		names = show_ids(ids, n);
-		if (asprintf(&text, "%zu %s (%s)", n, word, names) < 0)
-			need(NULL);
-		free(names);
-	}
-	free(ids);
+	if (futured_is_connected(f->c) && futured_callf(f->c, &reply, "list", "{ss si}", "state", state, "limit", SHOWN + 1) == FUTURED_OK &&
+	    futured_value_array(futured_reply_value(reply), &count, &inside))
+		while (n <= SHOWN && futured_value_next(&inside, &map))
+			n += futured_find_uint(map, "id", &ids[n]);
+	futured_reply_free(reply);
+	if (n == 0)
+		return NULL;
+	names = show_ids(ids, n > SHOWN ? SHOWN : n);
+	if (asprintf(&text, n > SHOWN ? "more than %zu %s (%s, …)" : "%zu %s (%s)", n > SHOWN ? (size_t)SHOWN : n, word, names) < 0)
+		need(NULL);
+	free(names);
 	return text;
 }
 
@@ -285,6 +271,41 @@ say_waiting(struct fut *f)
 	free(running);
 	free(pending);
 	return EXIT_FAILED;
+}
+
+/* A person waits, and wonders what for. */
+static void
+note_running(struct fut *f, const struct daemon *d)
+{
+	char *running = left_text(f, "RUNNING", "running");
+
+	if (running != NULL && (d->wait || d->cancel_futures))
+		fut_note(f, "waits for %s", running);
+	else if (running != NULL)
+		fut_note(f, "waits for %s; if not done by stop_timeout, or by the next `fut daemon stop`, they are killed", running);
+	free(running);
+}
+
+/* Until the process that answered is gone; the connection ends a little earlier. */
+static int
+await_end(struct fut *f, const struct daemon *d, double begin, int pidfd)
+{
+	struct pollfd p = { .fd = pidfd, .events = POLLIN };
+	double end = begin + (d->timeout >= 0 ? d->timeout : 1e6), tell = begin + 1;
+
+	for (;;) {
+		double now = clock_seconds(), until = tell < end ? tell : end;
+
+		if (poll(&p, 1, until <= now ? 0 : until - now > 1000 ? 1000000 : (int)((until - now) * 1000) + 1) > 0)
+			return EXIT_OK;
+		now = clock_seconds();
+		if (now >= end)
+			return say_waiting(f);
+		if (now < tell)
+			continue;
+		note_running(f, d);
+		tell = end + 1;
+	}
 }
 
 /* A daemon that is elsewhere, or of another user, can only be asked. */

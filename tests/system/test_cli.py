@@ -1117,6 +1117,27 @@ def test_daemon_stop_wait_gives_up_after_its_timeout(fut, daemon, gate):
     assert daemon.await_end() == 0
 
 
+@pytest.mark.config(stop_timeout="30s")
+def test_stopping_says_what_it_waits_for(fut, daemon, gate):
+    """It stood there for the ten seconds that running tasks get, and said nothing."""
+    running = fut.submit(*flat(gate.task()))
+    gate.await_start()
+    done = fut.run("daemon", "stop", "--timeout", "1.5s")
+    told, still = done.stderr.decode().splitlines()
+    assert told == "fut: waits for 1 running (%s); if not done by stop_timeout, or by the next `fut daemon stop`, they are killed" % running
+    assert done.returncode == 1 and still == "fut: it still waits for 1 running (%s)" % running
+    assert fut.run("daemon", "stop").stderr.decode().splitlines()[-1] == "fut: stopped"
+    assert daemon.await_end() == 0
+
+
+def test_a_note_is_written_in_one_go(fut):
+    """What several wrote to one terminal at the same time was mixed letter by letter."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs:
+        assert fut.run("show", "4000000000", stderr=theirs).returncode == 1
+        assert ours.recv(1000) == b"fut: UnknownFutureError: future 4000000000 was never given\n"
+
+
 # Starting one's own
 
 @pytest.fixture
