@@ -5,8 +5,10 @@
 #include <string.h>
 
 #include "daemon/clock.h"
+#include "daemon/environment.h"
 #include "daemon/errors.h"
 #include "daemon/host.h"
+#include "daemon/key.h"
 #include "daemon/output.h"
 #include "daemon/owner.h"
 #include "daemon/run.h"
@@ -16,6 +18,7 @@
 #include "proto/pack.h"
 
 enum { ARGS_ROW = 512, ARGS_WHOLE = 65536 }; /* bytes of arguments that are shown */
+enum { GIVEN_MOST = 65536, GIVEN_PART = 16 }; /* bytes of one option, and the part of a message, up to which it is shown */
 enum { PART = 4 }; /* arguments that take more than this part of a message are not shown, an error is told in short */
 
 static void
@@ -118,18 +121,107 @@ pack_outputs(struct buf *b, const struct future *f)
 	}
 }
 
+/* ---- as it was asked for ---- */
+
+/* A span; nil: none. */
+static void
+pack_span(struct buf *b, const char *key, uint64_t us, uint64_t none)
+{
+	pack_key(b, key);
+	if (us == none || us == UINT64_MAX)
+		pack_nil(b);
+	else
+		pack_double(b, (double)us / 1e6);
+}
+
+/* What is stored as it was given, if it is short enough to be looked at. */
+static void
+pack_given(struct buf *b, const char *key, const struct bytes *given)
+{
+	pack_key(b, key);
+	if (bytes_len(given) && bytes_len(given) <= GIVEN_MOST && bytes_len(given) <= run_frame_limit() / GIVEN_PART)
+		pack_raw(b, bytes_data(given), bytes_len(given));
+	else
+		pack_nil(b);
+}
+
+/* One of those that go to the worker as they are. */
+static void
+pack_run_option(struct buf *b, const struct spec *spec, const char *key)
+{
+	struct reader r;
+	const uint8_t *value;
+	size_t len;
+
+	pack_key(b, key);
+	reader_init(&r, bytes_data(&spec->run), bytes_len(&spec->run));
+	for (uint32_t i = 0; i < spec->run_pairs; i++) {
+		bool is = read_is(&r, key);
+		if ((!is && !read_skip(&r)) || !read_raw(&r, &value, &len))
+			break;
+		if (is) {
+			pack_raw(b, value, len);
+			return;
+		}
+	}
+	pack_nil(b);
+}
+
+static void
+pack_env(struct buf *b, const struct spec *spec, bool own)
+{
+	size_t most = run_frame_limit() / GIVEN_PART < GIVEN_MOST ? run_frame_limit() / GIVEN_PART : GIVEN_MOST;
+
+	pack_key(b, "env");
+	if (!own || !bytes_len(&spec->env) || !environment_pack_own(b, spec->pool, &spec->env, spec->settings == spec->pool->config, most))
+		pack_nil(b);
+}
+
+static void
+pack_idempotency(struct buf *b, const struct future *f, bool own)
+{
+	size_t len;
+	const char *text = own && f->more && f->more->key ? key_text(f->more->key, &len) : NULL;
+
+	pack_key(b, "key");
+	if (text)
+		pack_text(b, text, len);
+	else
+		pack_nil(b);
+}
+
+static void
+pack_options(struct buf *b, const struct future *f, bool own)
+{
+	const struct spec *spec = f->spec;
+
+	pack_span(b, "timeout", spec->timeout_us, 0);
+	pack_span(b, "deadline", spec->deadline_us, UINT64_MAX);
+	pack_span(b, "delay", spec->delay_us, 0);
+	pack_given(b, "after", &spec->after);
+	pack_span(b, "retry_delay", spec->retry_delay_us, 0);
+	pack_span(b, "retain", spec->retain_us, UINT64_MAX);
+	pack_idempotency(b, f, own);
+	pack_given(b, "kwargs", &spec->kwargs);
+	pack_run_option(b, spec, "cwd");
+	pack_env(b, spec, own);
+	pack_run_option(b, spec, "umask");
+	pack_run_option(b, spec, "nice");
+	pack_run_option(b, spec, "limits");
+}
+
 void
 describe_future(struct buf *b, struct future *f, enum describe_how how)
 {
-	bool pending;
+	bool pending, whole = how == DESCRIBE_WHOLE || how == DESCRIBE_OWN;
 
 	slot_look(f);
 	pending = f->state == FUTURE_PENDING;
-	pack_map(b, how == DESCRIBE_WHOLE ? 21 : how == DESCRIBE_ERROR ? 16 : 15);
-	pack_common(b, f, how == DESCRIBE_WHOLE ? ARGS_WHOLE : ARGS_ROW);
+	pack_map(b, whole ? 34 : how == DESCRIBE_ERROR ? 16 : 15);
+	pack_common(b, f, whole ? ARGS_WHOLE : ARGS_ROW);
 	if (how != DESCRIBE_ROW)
 		pack_error(b, f);
-	if (how != DESCRIBE_WHOLE)
+	if (!whole)
 		return;
 	pack_key(b, "retries");
 	pack_uint(b, f->spec->retries);
@@ -149,6 +241,7 @@ describe_future(struct buf *b, struct future *f, enum describe_how how)
 	else
 		pack_nil(b);
 	pack_outputs(b, f);
+	pack_options(b, f, how == DESCRIBE_OWN);
 }
 
 /* ---- pools ---- */

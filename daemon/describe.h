@@ -10,6 +10,7 @@ enum describe_how {
 	DESCRIBE_ROW,   /* `list` */
 	DESCRIBE_ERROR, /* `failures`: with the error */
 	DESCRIBE_WHOLE, /* `show` */
+	DESCRIBE_OWN,   /* `show`, for whoever it belongs to: also what of it may be secret */
 };
 
 void describe_future(struct buf *b, struct future *f, enum describe_how how);

@@ -97,3 +97,10 @@ key_run(const struct keyed *k, uint64_t *first, uint64_t *count)
 	*first = k->first;
 	*count = k->count;
 }
+
+const char *
+key_text(const struct keyed *k, size_t *len)
+{
+	*len = k->len - sizeof(const struct owner *);
+	return (const char *)k->name + sizeof(const struct owner *);
+}

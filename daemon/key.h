@@ -22,6 +22,8 @@ bool key_is_ready(const struct keyed *k);
 /* One of an earlier daemon, that stands for [first, first + count): so many of them are left, and the caller holds a count for each. */
 struct keyed *key_again(const struct owner *owner, const char *key, size_t len, uint64_t first, uint64_t count, uint64_t left);
 void key_drop(struct keyed *k);
+/* The key itself, as it was given. Borrowed. */
+const char *key_text(const struct keyed *k, size_t *len);
 void key_run(const struct keyed *k, uint64_t *first, uint64_t *count);
 
 #endif

@@ -180,12 +180,26 @@ read_after_ids(struct request *r, const char *name, struct reader *v, struct ids
 	return true; /* one that is named twice is waited for twice, which is once */
 }
 
+/* For `show`. */
+static bool
+keep_after(struct spec *spec, const uint8_t *ids, size_t len)
+{
+	bytes_drop(&spec->after);
+	if (!bytes_copy(&spec->after, ids, len))
+		return false;
+	bytes_uncount(&spec->after);
+	return true;
+}
+
 static bool
 read_after(struct request *r, const char *name, struct reader *v, struct reading *to)
 {
 	struct submission *s = to->s;
 	struct ids ids = { .runs = 0 };
+	struct reader whole = *v;
+	const uint8_t *raw;
 	uint64_t id;
+	size_t len;
 	bool good = read_after_ids(r, name, v, &ids);
 
 	free(s->after);
@@ -196,7 +210,7 @@ read_after(struct request *r, const char *name, struct reader *v, struct reading
 	while (good && ids_next(&ids, &id))
 		s->after[s->after_count++] = id;
 	ids_clear(&ids);
-	return good;
+	return good && read_raw(&whole, &raw, &len) && (keep_after(s->spec, raw, len) || request_no_memory(r));
 }
 
 static bool

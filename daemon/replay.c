@@ -32,6 +32,8 @@
 #include "daemon/server.h"
 #include "daemon/spec.h"
 #include "daemon/store.h"
+#include "proto/buf.h"
+#include "proto/pack.h"
 #include "proto/worker.h"
 
 enum { AFTER_MAX = 10000 };
@@ -249,6 +251,23 @@ replay_gate(struct replay *r, uint64_t row, struct replay_text text, int64_t pas
 			g->last = gate_id(g, i);
 	HASH_ADD(hh, r->gates, row, sizeof g->row, g);
 	return g->hh.tbl != NULL;
+}
+
+/* The ids as they were submitted. */
+static bool
+gate_as_option(const struct known_gate *g, struct bytes *after)
+{
+	struct buf b;
+
+	buf_init(&b);
+	pack_array(&b, g->count);
+	for (size_t i = 0; i < g->count; i++)
+		pack_uint(&b, (uint64_t)(g->ids[i] < 0 ? -g->ids[i] : g->ids[i]));
+	bool good = bytes_take(after, &b);
+	buf_clear(&b);
+	if (good)
+		bytes_uncount(after);
+	return good;
 }
 
 /* Whether the task had begun, as far as its board says. Where that is gone, or has been written over, it counts as begun. */
@@ -510,6 +529,8 @@ replay_task(struct replay *r, const struct replay_task *t)
 	fate->fed = t->fed;
 	fate->gone = !t->final && k->opened == REPLAY_BOUND && k->spec->pool->absent;
 	bool gated = find_gate(r, k, t, fate);
+	if (fate->gate && !bytes_len(&k->spec->after) && !gate_as_option(fate->gate, &k->spec->after))
+		return false;
 	if ((!t->final || !t->args_bytes) && !references(f, &refs, &count)) /* of large ones none are shown */
 		return false;
 	f->has_refs = !t->args_bytes && count;

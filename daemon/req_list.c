@@ -261,7 +261,7 @@ req_show(struct request *r)
 	if (!param_id(r, "id", &id) || !(f = request_future(r, id)))
 		return;
 	buf_init(&whole);
-	describe_future(&whole, f, DESCRIBE_WHOLE);
+	describe_future(&whole, f, access_may_change(r->conn, f) ? DESCRIBE_OWN : DESCRIBE_WHOLE);
 	conn_begin_settled(r->conn, future_is_settled(f));
 	request_encoded(r, &whole);
 	conn_end_settled(r->conn);

@@ -39,6 +39,7 @@ spec_unbound(struct spec *from)
 	owner_hold(spec->owner);
 	spec->tags = bytes_share(from->tags);
 	spec->kwargs = bytes_share(from->kwargs);
+	spec->after = bytes_share(from->after);
 	spec->run = bytes_share(from->run);
 	spec->env = bytes_share(from->env);
 	spec->stdin_bytes = bytes_share(from->stdin_bytes);
@@ -64,6 +65,7 @@ spec_drop(struct spec *spec)
 	free(spec->name);
 	bytes_drop(&spec->tags);
 	bytes_drop(&spec->kwargs);
+	bytes_drop(&spec->after);
 	bytes_drop(&spec->run);
 	bytes_drop(&spec->env);
 	bytes_drop(&spec->stdin_bytes);

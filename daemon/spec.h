@@ -27,6 +27,7 @@ struct spec {
 	char *name;               /* NULL: none */
 	struct bytes tags;        /* MessagePack array of str; empty: none */
 	struct bytes kwargs;      /* MessagePack map; empty: none */
+	struct bytes after;       /* the option as it was given, a MessagePack array; empty: none */
 	struct bytes run;         /* pairs of the run message's options map, encoded */
 	uint32_t run_pairs;
 	struct bytes env;         /* command pools: MessagePack array of "NAME=value" */

@@ -1,23 +1,28 @@
-/* A future, as a page. What is usual (no tags, priority 0, one attempt) is left out. */
+/* A future, as a page. What is usual (no tags, priority 0, one attempt, an environment like ours) is left out. */
 #include "client/fut/page.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "client/fut/json.h"
 #include "client/fut/list.h"
 #include "client/fut/outcome.h"
 #include "client/fut/printed.h"
+#include "client/fut/processes.h"
 #include "client/fut/show.h"
 #include "client/fut/text.h"
 #include "client/fut/writer.h"
 
-enum { LABEL = 10, TAIL_LINES = 10 };
+enum { LABEL = 10, TAIL_LINES = 10, ENV_LINES = 20, ENV_WIDTH = 200, ENV_LEAST = 20 };
 
 /* Keys that this page tells in its own way; others follow as they are. */
 static const char *const told[] = { "id", "pool", "fn", "name", "tags", "state", "owner", "priority", "attempt", "submitted", "started",
-	"finished", "pid", "args", "failed", "error", "retries", "rusage", "position", "why", "output", NULL };
+	"finished", "pid", "args", "failed", "error", "retries", "rusage", "position", "why", "output",
+	"timeout", "deadline", "delay", "after", "retry_delay", "retain", "key", "kwargs", "cwd", "env", "umask", "nice", "limits", NULL };
 
 static double
 number_or(struct futured_value map, const char *key, double otherwise)
@@ -192,11 +197,56 @@ print_state(struct fut *f, struct futured_value map)
 	free(state);
 }
 
+/* By which process: of a command its worker's only child, where that can be seen. */
+static void
+print_process(struct fut *f, struct futured_value map)
+{
+	struct processes *ps;
+	struct futured_value cwd;
+	int64_t worker, pid = 0;
+
+	if (!futured_find_int(map, "pid", &worker))
+		return;
+	if (!futured_value_find(map, "cwd", &cwd) || futured_value_type(cwd) == FUTURED_TYPE_NIL) {
+		printf(", in process %" PRId64, worker);
+		return;
+	}
+	if (futured_daemon_pid(f->c) > 0) {
+		ps = processes_new();
+		processes_read(ps);
+		pid = processes_first_child(ps, worker);
+		processes_free(ps);
+	}
+	if (pid > 0)
+		printf(", in process %" PRId64 " of worker %" PRId64, pid, worker);
+	else
+		printf(", by worker %" PRId64, worker);
+}
+
+/* How long it is, or will be, kept. */
+static void
+print_kept(struct fut *f, struct futured_value map, double finished)
+{
+	char *span;
+	double retain;
+
+	if (!futured_find_number(map, "retain", &retain))
+		return;
+	label(f, "kept");
+	span = show_span_exactly(retain);
+	if (finished > 0) {
+		fputs("until ", stdout);
+		print_clock(stdout, finished + retain);
+		printf(", %s after it finished\n", span);
+	} else
+		printf("for %s after it has finished\n", span);
+	free(span);
+}
+
 static void
 print_times(struct fut *f, struct futured_value map)
 {
 	double submitted = number_or(map, "submitted", 0), started = number_or(map, "started", 0), finished = number_or(map, "finished", 0);
-	int64_t pid;
 	char *owner = cell_text(map, "owner");
 
 	label(f, "submitted");
@@ -217,8 +267,7 @@ print_times(struct fut *f, struct futured_value map)
 		label(f, finished > 0 ? "ran" : "running");
 		fputs("for ", stdout);
 		print_span(stdout, (finished > 0 ? finished : now()) - started);
-		if (futured_find_int(map, "pid", &pid))
-			printf(", in process %" PRId64, pid);
+		print_process(f, map);
 		putchar('\n');
 	}
 	if (finished > 0) {
@@ -226,6 +275,7 @@ print_times(struct fut *f, struct futured_value map)
 		print_clock(stdout, finished);
 		print_ago(stdout, map, "finished", ", ", " ago\n");
 	}
+	print_kept(f, map, finished);
 }
 
 /* What was printed and is not to be had. */
@@ -300,7 +350,8 @@ static void
 print_way(struct fut *f, struct futured_value map)
 {
 	double priority = number_or(map, "priority", 0), attempt = number_or(map, "attempt", 0), retries = number_or(map, "retries", 0);
-	char *pool = cell_text(map, "pool");
+	char *pool = cell_text(map, "pool"), *span;
+	double delay;
 
 	label(f, "pool");
 	if (pool != NULL)
@@ -309,8 +360,247 @@ print_way(struct fut *f, struct futured_value map)
 		printf(", priority %.0f", priority);
 	if (retries > 0)
 		printf(", attempt %.0f of %.0f", attempt < 1 ? 1 : attempt, retries + 1);
+	if (retries > 0 && futured_find_number(map, "retry_delay", &delay)) {
+		span = show_span_exactly(delay);
+		printf(", %s between them, doubled each time", span);
+		free(span);
+	}
 	putchar('\n');
 	free(pool);
+}
+
+/* ---- as it was asked for ---- */
+
+static void
+print_text(struct fut *f, struct futured_value map, const char *key, const char *title)
+{
+	const char *s;
+	size_t len;
+
+	if (!futured_find_text(map, key, &s, &len))
+		return;
+	label(f, title);
+	text_visible(stdout, s, len, TEXT_LINE);
+	putchar('\n');
+}
+
+/* Ids, and [first, count]: as they are written on a command line. */
+static void
+print_after(struct fut *f, struct futured_value map)
+{
+	struct futured_value after, inside, item, pair, part;
+	size_t n, parts, count = 0, cap = 0;
+	uint64_t *ids = NULL, first, many;
+	char *text;
+
+	if (!futured_value_find(map, "after", &after) || !futured_value_array(after, &n, &inside) || n == 0)
+		return;
+	while (futured_value_next(&inside, &item)) {
+		many = 1;
+		if (futured_value_array(item, &parts, &pair)) {
+			if (!futured_value_next(&pair, &part) || !futured_value_uint(part, &first) || !futured_value_next(&pair, &part) ||
+			    !futured_value_uint(part, &many))
+				continue;
+		} else if (!futured_value_uint(item, &first))
+			continue;
+		for (uint64_t i = 0; i < many && count < 1000000; i++) {
+			if (count == cap)
+				ids = need(realloc(ids, (cap = 2 * cap + 16) * sizeof *ids));
+			ids[count++] = first + i;
+		}
+	}
+	label(f, "after");
+	text = show_ids(ids, count);
+	puts(text);
+	free(text);
+	free(ids);
+}
+
+static void
+print_limit(const char *before, const char *name, char *value, const char *after)
+{
+	printf("%s%s %s%s", before, name, value, after);
+	free(value);
+}
+
+static bool
+is_size(const char *name, size_t len)
+{
+	static const char *const names[] = { "memory", "file_size", "core", "stack", NULL };
+
+	for (size_t i = 0; names[i] != NULL; i++)
+		if (strlen(names[i]) == len && memcmp(names[i], name, len) == 0)
+			return true;
+	return false;
+}
+
+/* One of `limits`: in bytes, seconds of a processor, or a number. */
+static void
+print_resource(bool first, struct futured_value name, struct futured_value v)
+{
+	char *text, *value = NULL;
+	const char *s;
+	double number;
+	size_t len;
+
+	if (!futured_value_text(name, &s, &len) || !futured_value_number(v, &number))
+		return;
+	if (is_size(s, len))
+		value = show_size(number);
+	else if (len == 3 && memcmp(s, "cpu", 3) == 0)
+		value = show_span_exactly(number);
+	else if (asprintf(&value, "%.15g", number) < 0)
+		need(NULL);
+	text = text_escape(s, len, TEXT_LINE);
+	print_limit(first ? "" : ", ", text, value, "");
+	free(text);
+}
+
+static void
+print_limits(struct fut *f, struct futured_value map)
+{
+	struct futured_value limits, inside, name, v;
+	double timeout = 0, deadline = 0;
+	bool any_time, any;
+	size_t n = 0;
+
+	any_time = futured_find_number(map, "timeout", &timeout);
+	any_time |= futured_find_number(map, "deadline", &deadline);
+	any = futured_value_find(map, "limits", &limits) && futured_value_map(limits, &n, &inside) && n > 0;
+	if (!any_time && !any)
+		return;
+	label(f, "limits");
+	if (timeout > 0)
+		print_limit("", "timeout", show_span_exactly(timeout), "");
+	if (deadline > 0) {
+		print_limit(timeout > 0 ? ", " : "", "deadline", show_span_exactly(deadline), " (");
+		print_clock(stdout, number_or(map, "submitted", 0) + deadline);
+		putchar(')');
+	}
+	for (size_t i = 0; any && i < n && futured_value_next(&inside, &name) && futured_value_next(&inside, &v); i++)
+		print_resource(i == 0 && !any_time, name, v);
+	putchar('\n');
+}
+
+/* As it is where we are, or what a shell keeps for itself. */
+static bool
+is_here(const char *name, size_t name_len, const char *value, size_t len)
+{
+	char *key = need(strndup(name, name_len));
+	bool is_shells = strcmp(key, "_") == 0 || strcmp(key, "SHLVL") == 0 || strcmp(key, "OLDPWD") == 0;
+	const char *here = getenv(key);
+
+	free(key);
+	return is_shells || (here != NULL && strlen(here) == len && memcmp(here, value, len) == 0);
+}
+
+/* NAME=value, cut to what a person can take in. */
+static void
+print_variable(struct fut *f, const char *title, const char *name, size_t name_len, const char *value, size_t len)
+{
+	size_t room = writer_width(f) > LABEL + 1 + ENV_LEAST ? writer_width(f) - LABEL - 1 : ENV_WIDTH, fits, wide;
+	char *shown, *escaped = text_escape(name, name_len, TEXT_LINE);
+
+	wide = text_width(escaped) + 1;
+	free(escaped);
+	label(f, title);
+	text_visible(stdout, name, name_len, TEXT_LINE);
+	if (value == NULL) {
+		puts(" is unset");
+		return;
+	}
+	shown = text_escape(value, len, TEXT_LINE);
+	room = room > wide + ENV_LEAST ? room - wide : ENV_LEAST;
+	fits = text_width(shown) > room ? text_fit(shown, room - 1) : strlen(shown);
+	printf("=%.*s%s\n", (int)fits, shown, shown[fits] != '\0' ? "…" : "");
+	free(shown);
+}
+
+/* Most tasks have the environment that they were submitted from, which is mostly the one that we are in. */
+static void
+print_env(struct fut *f, struct futured_value map)
+{
+	struct futured_value env, inside, k, v;
+	const char *name, *value;
+	size_t n, name_len, len, same = 0, shown = 0;
+
+	if (!futured_value_find(map, "env", &env) || !futured_value_map(env, &n, &inside) || n == 0)
+		return;
+	for (size_t i = 0; i < n && futured_value_next(&inside, &k) && futured_value_next(&inside, &v); i++) {
+		if (!futured_value_text(k, &name, &name_len))
+			continue;
+		if (!futured_value_text(v, &value, &len))
+			value = NULL;
+		if (value != NULL && is_here(name, name_len, value, len))
+			same++;
+		else if (shown++ < ENV_LINES)
+			print_variable(f, shown == 1 ? "env" : "", name, name_len, value, value != NULL ? len : 0);
+	}
+	if (shown > ENV_LINES) {
+		label(f, "");
+		printf("and %zu more (`fut --json show` has them)\n", shown - ENV_LINES);
+	}
+	label(f, shown == 0 ? "env" : "");
+	puts(shown == 0 ? "as it is here" : same > 0 ? "else as it is here" : "and nothing else");
+}
+
+/* In octal, as it is known to a shell, where it is not ours. */
+static void
+print_umask(struct fut *f, struct futured_value map)
+{
+	mode_t ours = umask(077);
+	int64_t mask;
+
+	umask(ours);
+	if (!futured_find_int(map, "umask", &mask) || mask == (int64_t)ours)
+		return;
+	label(f, "umask");
+	printf("%03o\n", (unsigned)mask);
+}
+
+static void
+print_number(struct fut *f, struct futured_value map, const char *key)
+{
+	int64_t n;
+
+	if (!futured_find_int(map, key, &n) || n == 0)
+		return;
+	label(f, key);
+	printf("%" PRId64 "\n", n);
+}
+
+static void
+print_delay(struct fut *f, struct futured_value map)
+{
+	double delay;
+	char *span;
+
+	if (!futured_find_number(map, "delay", &delay))
+		return;
+	label(f, "delay");
+	span = show_span_exactly(delay);
+	puts(span);
+	free(span);
+}
+
+static void
+print_options(struct fut *f, struct futured_value map)
+{
+	struct futured_value kwargs;
+
+	print_text(f, map, "key", "key");
+	print_after(f, map);
+	print_delay(f, map);
+	print_limits(f, map);
+	print_number(f, map, "nice");
+	print_umask(f, map);
+	print_text(f, map, "cwd", "directory");
+	print_env(f, map);
+	if (futured_value_find(map, "kwargs", &kwargs) && futured_value_type(kwargs) == FUTURED_TYPE_MAP) {
+		label(f, "kwargs");
+		jsonout_value(stdout, kwargs);
+		putchar('\n');
+	}
 }
 
 /* Text behind its label, further lines under the first. */
@@ -382,6 +672,7 @@ page_future(struct fut *f, struct futured_value map)
 	print_state(f, map);
 	print_way(f, map);
 	print_tags(f, map);
+	print_options(f, map);
 	print_times(f, map);
 	print_usage(f, map);
 	print_error(f, map);

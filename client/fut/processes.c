@@ -113,6 +113,17 @@ processes_has(const struct processes *p, int64_t pid)
 	return pid > 0 && find(p, pid) != NULL;
 }
 
+int64_t
+processes_first_child(const struct processes *p, int64_t pid)
+{
+	int64_t first = 0;
+
+	for (size_t i = 0; i < p->count; i++)
+		if (p->all[i].parent == pid && (first == 0 || p->all[i].pid < first))
+			first = p->all[i].pid;
+	return first;
+}
+
 static void
 add_children(const struct processes *p, int64_t pid, struct usage *u, int depth)
 {

@@ -15,6 +15,9 @@ void processes_read(struct processes *p);
 /* Whether this one was there. */
 bool processes_has(const struct processes *p, int64_t pid);
 
+/* The first that this one started, of those that there are; 0: none. */
+int64_t processes_first_child(const struct processes *p, int64_t pid);
+
 struct usage {
 	double cpu;    /* seconds used in all; what its ended children used is part of it */
 	double memory; /* bytes resident */

@@ -13,6 +13,8 @@ void show_bytes(struct fut *f, uint64_t id, const void *bytes, size_t len);
 /* Writes a field of a map in a person's words: "3 min ago", "12.4 MiB". The caller frees. */
 char *show_time(double unix_seconds);
 char *show_span(double seconds);
+/* To the second, "1 h 30 min"; below a minute to the millisecond. */
+char *show_span_exactly(double seconds);
 char *show_size(double bytes);
 /* 1,234,567 */
 char *show_count(uint64_t n);

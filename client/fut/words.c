@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "client/fut/show.h"
@@ -27,6 +28,32 @@ show_span(double s)
 	else
 		n = asprintf(&text, "%.0f d", s / 86400);
 	return need(n < 0 ? NULL : text);
+}
+
+char *
+show_span_exactly(double s)
+{
+	static const struct {
+		const char *name;
+		uint64_t seconds;
+	} units[] = { { "d", 86400 }, { "h", 3600 }, { "min", 60 }, { "s", 1 } };
+	char text[128];
+	size_t at = 0;
+	uint64_t left;
+
+	if (s < 59.9995) {
+		double ms = (double)(int64_t)(s * 1000 + 0.5);
+
+		snprintf(text, sizeof text, "%.15g %s", s > 0 && s < 1 ? ms : ms / 1000, s > 0 && s < 1 ? "ms" : "s");
+		return need(strdup(text));
+	}
+	left = s < 1e15 ? (uint64_t)(s + 0.5) : UINT64_C(1000000000000000);
+	for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+		if (left / units[i].seconds > 0)
+			at += (size_t)snprintf(text + at, sizeof text - at, "%s%" PRIu64 " %s", at > 0 ? " " : "", left / units[i].seconds, units[i].name);
+		left %= units[i].seconds;
+	}
+	return need(strdup(text));
 }
 
 char *

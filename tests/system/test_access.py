@@ -259,6 +259,19 @@ def test_the_shared_pools_futures_are_in_everybodys_lists(people):
         assert private not in [m["id"] for m in people[uid].call("list")]
 
 
+def test_environment_and_key_are_shown_to_nobody_else(people):
+    """A shared pool's futures may be looked at; what their submits brought beside their arguments is mostly secret."""
+    ann, bob, boss, monitor = (people[uid] for uid in (ANN, BOB, BOSS, MONITOR))
+    future = ann.call("submit", "team", "true", [], {"env": {"TOKEN": "secret"}, "key": "hers"})
+    for who in (ann, boss):
+        shown = who.call("show", future)
+        assert (shown["env"], shown["key"]) == ({"TOKEN": "secret"}, "hers")
+    for who in (bob, monitor):
+        shown = who.call("show", future)
+        assert (shown["env"], shown["key"], shown["cwd"]) == (None, None, "/")
+        assert "secret" not in repr(shown)
+
+
 def test_whoever_may_not_use_a_shared_pool_does_not_see_into_it(launch):
     daemon = launch_shared(launch, {"pools": {"team": {"kind": "command", "shared": True, "allow": ["group:%d" % STAFF]}}})
     ann, bob, guest = connect(daemon, ANN, [STAFF]), connect(daemon, BOB, [STAFF]), connect(daemon, BOB, [GUESTS])

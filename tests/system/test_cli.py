@@ -959,6 +959,26 @@ def test_the_configuration_in_effect_reads_back_as_itself(launch, tmp_path):
         again.wait()
 
 
+def test_a_page_says_how_the_task_was_submitted(fut, daemon, gate):
+    first = fut.submit("--delay", "1h", "true")
+    future = fut.submit("-n", "rich", "-T", "a", "-T", "b", "-e", "MINE=it's \x1b[31m", "-e", "LONG=" + "x" * 1000, "-C", "/tmp", "--timeout", "100", "--deadline", "1h",
+                        "--delay", "5400", "--retries", "2", "--retry-delay", "1.5", "--key", "once", "--after", first + "," + first, "--retain", "25h", "--nice", "4",
+                        "--limit", "memory=100MiB", "--limit", "files=99", "sleep", "1")
+    page = fut.ok("show", future).decode()
+    for line in ("pool       shell, attempt 1 of 3, 1.5 s between them, doubled each time", "key        once", "after      " + first, "delay      1 h 30 min",
+                 r"limits     timeout 1 min 40 s, deadline 1 h \([-0-9: ]+\), memory 100.0 MiB, files 99", "nice       4", "directory  /tmp",
+                 r"env        (MINE=it's \\x1b\[31m|LONG=x{150,}…)", "kept       for 1 d 1 h after it has finished"):
+        assert re.search("^%s$" % line, page, re.M), (line, page)
+    running = fut.submit(*flat(gate.task()))
+    pid = gate.await_start()
+    page = fut.ok("show", running).decode()
+    assert re.search(r"^running    for .*, in process %d of worker [0-9]+$" % pid, page, re.M), page
+    gate.open()
+    fut.ok("wait", running)
+    page = fut.ok("show", running).decode()
+    assert re.search(r"^kept       until [-0-9: ]+, .* after it finished$", page, re.M), page
+
+
 def test_the_configuration_in_effect_says_where_clients_connect(alone):
     """Also where no address was configured: every key is there."""
     alone.ok("daemon", "start")

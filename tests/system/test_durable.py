@@ -144,6 +144,15 @@ def test_boards_that_are_gone_count_all_that_was_handed_over_as_begun(launch, da
     refused("WorkerLostError", launch(directory=daemon.directory).client().call, "result", future)
 
 
+def test_show_has_the_options_of_a_submit_after_a_crash(daemon, client, reborn):
+    first = client.call("submit", "shell", "true", [], {"delay": 1000})
+    options = {"timeout": 1.5, "deadline": 5000, "delay": 100, "retry_delay": 2, "retries": 3, "retain": 77, "after": [first], "key": "once", "cwd": "/tmp", "umask": 0o77,
+               "nice": 3, "limits": {"files": 99}, "env": {"MINE": "x y"}}
+    future = client.call("submit", "shell", "true", [], options)
+    shown = reborn(daemon).client().call("show", future)
+    assert {name: shown[name] for name in options} == options
+
+
 def test_delays_dependencies_and_keys_survive(daemon, client, reborn):
     delayed = client.call("submit", "shell", *sh("echo late"), {"delay": 1})
     first = client.call("submit", "one", *sh("sleep 0.2; echo first"), {"retries": 2})

@@ -71,3 +71,14 @@ def test_a_worker_that_hangs_while_it_starts_has_no_more_than_the_grace(house, t
     daemon.retire()
     eventually(lambda: not descendants(daemon.pid), 5, "the worker is ended")
     client.call("cancel", [future])
+
+
+def test_its_tasks_are_shown_in_full_before_and_after_a_restart(launch, house):
+    daemon, client = house({"kind": "command", "env": {"POOLS": "secret"}}, store="sqlite")
+    future = client.call("submit", "gone", "true", [], {"env": {"MINE": "1"}, "cwd": "/tmp", "delay": 1000})
+    daemon.retire()
+    shown = client.call("show", future)
+    assert (shown["state"], shown["cwd"], shown["env"]["MINE"]) == ("PENDING", "/tmp", "1")
+    daemon.stop()
+    shown = launch({"store": "sqlite"}, directory=daemon.directory).client().call("show", future)
+    assert (shown["state"], shown["cwd"], shown["env"]["MINE"]) == ("PENDING", "/tmp", "1")

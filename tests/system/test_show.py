@@ -166,3 +166,25 @@ def test_show_of_unknown_and_expired(shared):
                          ids=repr)
 def test_a_bad_parameter_is_a_value_error(shared, params):
     refused("ValueError", shared.call, "show", *params)
+
+
+def test_show_has_the_options_with_which_it_was_submitted(daemon, client):
+    first = client.call("submit", "shell", "true", [], {"delay": 1000})
+    options = {"timeout": 1.5, "deadline": 5000, "delay": 100, "retry_delay": 2, "retries": 3, "retain": 77, "after": [first, [first, 1]], "key": "once", "cwd": "/tmp",
+               "umask": 0o77, "nice": 3, "limits": {"files": 99, "cpu": 7}, "env": {"MINE": "x y", "RAW": b"\xff"}}
+    shown = client.call("show", client.call("submit", "shell", "true", [], options))
+    assert {name: shown[name] for name in options} == options
+
+
+def test_show_has_what_holds_where_nothing_was_said(shared):
+    shown = shared.call("show", shared.call("submit", "shell", "true"))
+    assert [shown[name] for name in ("timeout", "deadline", "delay", "after", "key", "kwargs", "nice")] == [None] * 7
+    assert shown["cwd"] == "/" and shown["env"] == {} and shown["retain"] > 0
+
+
+@pytest.mark.config(pools={"shell": {"kind": "command", "env": {"SECRET": "the pool's", "GONE": "too", "KEPT": "1"}}})
+def test_the_environment_shown_is_what_the_submit_brought(client):
+    future = client.call("submit", "shell", "true", [], {"env": {"MINE": "1", "SECRET": "mine", "GONE": None, "KEPT": "1"}})
+    assert client.call("show", future)["env"] == {"MINE": "1", "SECRET": "mine", "GONE": None}
+    large = client.call("submit", "shell", "true", [], {"env": {"LARGE": "x" * 70000}})
+    assert client.call("show", large)["env"] is None and client.call("show", large)["cwd"] == "/"
