@@ -153,35 +153,83 @@ scroll_to(size_t first, size_t chosen, size_t count, int rows)
 
 /* ---- parts ---- */
 
+/* Words with gaps between them, as many as there is room for. */
+static void
+put_words(int y, int width, int gap, const char *const words[], size_t count)
+{
+	int x = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		int used = (int)text_width(words[i]);
+
+		if (x + used > width)
+			break;
+		x = put(y, x, used, words[i], false, 0) - 2 + gap;
+	}
+}
+
+static void
+draw_counts(const struct top_look *look, int width)
+{
+	enum { WORDS = 7, SIZE = 40 };
+	char *up = show_span(look->uptime), *rss = show_size(look->rss > 0 ? look->rss : 0), text[WORDS][SIZE];
+	const char *words[WORDS];
+	double rate = 0;
+
+	for (size_t i = 0; i < look->pool_count; i++)
+		rate += look->pools[i].rate > 0 ? look->pools[i].rate : 0;
+	snprintf(text[0], SIZE, "%" PRIu64 " running", look->running);
+	snprintf(text[1], SIZE, "%" PRIu64 " pending", look->pending);
+	snprintf(text[2], SIZE, "%" PRIu64 " finished", look->finished);
+	snprintf(text[3], SIZE, "%" PRIu64 " cancelled", look->cancelled);
+	snprintf(text[4], SIZE, "%.*f/s", rate < 10, rate);
+	snprintf(text[5], SIZE, "%s", rss);
+	snprintf(text[6], SIZE, "up %s", up);
+	for (size_t i = 0; i < WORDS; i++)
+		words[i] = text[i];
+	put_words(1, width, 3, words, WORDS);
+	free(up);
+	free(rss);
+}
+
 static void
 draw_head(const struct top_screen *s)
 {
-	const struct top_look *look = s->look;
-	char *up = show_span(look->uptime), *rss = show_size(look->rss > 0 ? look->rss : 0), text[400], clock[16];
+	char text[40] = "", clock[16];
 	time_t now = time(NULL);
 	struct tm tm;
-	double rate = 0;
+	int width = 0;
 
 	localtime_r(&now, &tm);
 	strftime(clock, sizeof clock, "%H:%M:%S", &tm);
 	put(0, 0, COLS - 10, s->address, false, A_BOLD);
 	put(0, COLS - 8, 8, clock, true, 0);
-	for (size_t i = 0; i < look->pool_count; i++)
-		rate += look->pools[i].rate > 0 ? look->pools[i].rate : 0;
-	snprintf(text, sizeof text, "%" PRIu64 " running   %" PRIu64 " pending   %" PRIu64 " finished   %" PRIu64 " cancelled   %.*f/s   %s   up %s",
-		look->running, look->pending, look->finished, look->cancelled, rate < 10, rate, rss, up);
-	put(1, 0, COLS, text, false, 0);
-	if (look->failures > 0) {
-		snprintf(text, sizeof text, "%" PRIu64 " failed unseen", look->failures);
-		put(1, COLS - (int)strlen(text), (int)strlen(text), text, false, tinted(TINT_RED) | A_BOLD);
+	if (s->look->failures > 0)
+		width = snprintf(text, sizeof text, "%" PRIu64 " failed unseen", s->look->failures);
+	put(1, COLS > width ? COLS - width : 0, width, text, false, tinted(TINT_RED) | A_BOLD);
+	draw_counts(s->look, width > 0 ? COLS - width - 3 : COLS);
+}
+
+/* What a narrow screen has no room for: columns go, in this order, until the rest fits. Each has its width and a gap. */
+static void
+drop_columns(int *const order[], size_t count, int total, int room)
+{
+	for (size_t i = 0; i < count && total > room; i++) {
+		total -= *order[i] + 2;
+		*order[i] = 0;
 	}
-	free(up);
-	free(rss);
+}
+
+/* In a column that may have gone. */
+static int
+put_column(int y, int x, int width, const char *text, bool right, attr_t attr)
+{
+	return width > 0 ? put(y, x, width, text, right, attr) : x;
 }
 
 /* Widths that depend on what there is. */
 struct pool_widths {
-	int name, kind, busy;
+	int name, kind, bar, busy, pending, oldest, rate, mean, state;
 };
 
 static void
@@ -193,9 +241,11 @@ busy_words(const struct top_pool *p, char *text, size_t size)
 static struct pool_widths
 pool_widths(const struct top_look *look)
 {
-	struct pool_widths w = { 4, 4, 4 };
+	enum { GAPS = 2 * 7 + 1, KIND_LEAST = 7 }; /* between the bar and its figures there is one */
+	struct pool_widths w = { 4, 4, BAR, 4, 7, 6, 7, 6, 6 };
+	int *const order[] = { &w.mean, &w.rate, &w.kind, &w.oldest, &w.bar };
 	char text[64];
-	int rest;
+	int total, kind;
 
 	for (size_t i = 0; i < look->pool_count; i++) {
 		const struct top_pool *p = &look->pools[i];
@@ -206,9 +256,11 @@ pool_widths(const struct top_look *look)
 		w.busy = (int)strlen(text) > w.busy ? (int)strlen(text) : w.busy;
 	}
 	w.name = w.name > 16 ? 16 : w.name;
-	rest = COLS - w.name - w.busy - 59; /* what the other columns take */
-	if (w.kind > rest)
-		w.kind = rest > 4 ? rest : 4;
+	total = w.name + w.kind + w.bar + w.busy + w.pending + w.oldest + w.rate + w.mean + w.state + GAPS;
+	kind = w.kind - (total - COLS) > KIND_LEAST || total <= COLS ? w.kind - (total > COLS ? total - COLS : 0) : KIND_LEAST;
+	total -= w.kind - (kind < w.kind ? kind : w.kind);
+	w.kind = kind < w.kind ? kind : w.kind;
+	drop_columns(order, sizeof order / sizeof order[0], total, COLS);
 	return w;
 }
 
@@ -222,6 +274,12 @@ put_kind(int y, int x, int width, const char *kind)
 	return put(y, x, width, text, false, 0);
 }
 
+static int
+put_pool_span(int y, int x, int width, double seconds)
+{
+	return width > 0 ? put_span(y, x, width, seconds, 0) : x;
+}
+
 static void
 draw_pool(int y, const struct top_pool *p, const struct pool_widths *w)
 {
@@ -229,16 +287,16 @@ draw_pool(int y, const struct top_pool *p, const struct pool_widths *w)
 	char text[64];
 	int x = put(y, 0, w->name, p->name, false, A_BOLD);
 
-	x = put_kind(y, x, w->kind, p->kind);
-	x = put_bar(y, x, p->busy, p->workers, tinted(tint));
+	x = w->kind > 0 ? put_kind(y, x, w->kind, p->kind) : x;
+	x = w->bar > 0 ? put_bar(y, x, p->busy, p->workers, tinted(tint)) : x;
 	busy_words(p, text, sizeof text);
 	x = put(y, x, w->busy, text, false, 0);
-	x = put_number(y, x, 7, p->pending, 0);
-	x = put_span(y, x, 6, p->oldest, 0);
+	x = put_number(y, x, w->pending, p->pending, 0);
+	x = put_pool_span(y, x, w->oldest, p->oldest);
 	snprintf(text, sizeof text, "%.*f/s", p->rate < 10, p->rate);
-	x = put(y, x, 7, p->rate < 0 ? "" : text, true, 0);
-	x = put_span(y, x, 6, p->mean, 0);
-	put(y, x, 6, p->reason != NULL ? "broken" : p->paused ? "paused" : "ready", false, tinted(tint));
+	x = put_column(y, x, w->rate, p->rate < 0 ? "" : text, true, 0);
+	x = put_pool_span(y, x, w->mean, p->mean);
+	put(y, x, w->state, p->reason != NULL ? "broken" : p->paused ? "paused" : "ready", false, tinted(tint));
 }
 
 static int
@@ -248,13 +306,13 @@ draw_pools(struct top_screen *s, int y, int rows)
 	struct pool_widths w = pool_widths(look);
 	int x = put(y, 0, w.name, "POOL", false, A_DIM);
 
-	x = put(y, x, w.kind, "KIND", false, A_DIM);
-	x = put(y, x, BAR - 1 + w.busy, "BUSY", false, A_DIM) + 2;
-	x = put(y, x, 7, "PENDING", true, A_DIM);
-	x = put(y, x, 6, "OLDEST", true, A_DIM);
-	x = put(y, x, 7, "RATE", true, A_DIM);
-	x = put(y, x, 6, "MEAN", true, A_DIM);
-	put(y, x, 6, "STATE", false, A_DIM);
+	x = put_column(y, x, w.kind, "KIND", false, A_DIM);
+	x = put(y, x, (w.bar > 0 ? w.bar + 1 : 0) + w.busy, "BUSY", false, A_DIM);
+	x = put(y, x, w.pending, "PENDING", true, A_DIM);
+	x = put_column(y, x, w.oldest, "OLDEST", true, A_DIM);
+	x = put_column(y, x, w.rate, "RATE", true, A_DIM);
+	x = put_column(y, x, w.mean, "MEAN", true, A_DIM);
+	put(y, x, w.state, "STATE", false, A_DIM);
 	s->first_pool = scroll_to(s->first_pool, s->pool, look->pool_count, rows);
 	for (int i = 0; i < rows && s->first_pool + (size_t)i < look->pool_count; i++) {
 		size_t n = s->first_pool + (size_t)i;
@@ -265,18 +323,42 @@ draw_pools(struct top_screen *s, int y, int rows)
 	return y + 1 + rows;
 }
 
+struct task_widths {
+	int id, pool, state, age, cpu, memory;
+};
+
+static struct task_widths
+task_widths(const struct top_look *look)
+{
+	enum { TITLE_LEAST = 16 };
+	struct task_widths w = { 3, 4, 7, 6, 5, 9 };
+	int *const order[] = { &w.memory, &w.pool, &w.cpu, &w.age };
+
+	for (size_t i = 0; i < look->task_count; i++) {
+		char text[32];
+		int n = snprintf(text, sizeof text, "%" PRIu64, look->tasks[i].id);
+
+		w.id = n > w.id ? n : w.id;
+		n = (int)text_width(look->tasks[i].pool);
+		w.pool = n > w.pool ? n : w.pool;
+	}
+	w.pool = w.pool > 12 ? 12 : w.pool;
+	drop_columns(order, sizeof order / sizeof order[0], w.id + w.pool + w.state + w.age + w.cpu + w.memory + 2 * 6 + TITLE_LEAST, COLS);
+	return w;
+}
+
 static void
-draw_task(int y, const struct top_task *t, int id, int pool)
+draw_task(int y, const struct top_task *t, const struct task_widths *w)
 {
 	char text[64], *memory = show_size(t->memory > 0 ? t->memory : 0);
-	int x = put_number(y, 0, id, t->id, A_BOLD);
+	int x = put_number(y, 0, w->id, t->id, A_BOLD);
 
-	x = put(y, x, pool, t->pool, false, 0);
-	x = put(y, x, 7, t->running ? "running" : "pending", false, t->running ? tinted(TINT_CYAN) : 0);
-	x = put_span(y, x, 6, t->age, 0);
+	x = put_column(y, x, w->pool, t->pool, false, 0);
+	x = put(y, x, w->state, t->running ? "running" : "pending", false, t->running ? tinted(TINT_CYAN) : 0);
+	x = w->age > 0 ? put_span(y, x, w->age, t->age, 0) : x;
 	snprintf(text, sizeof text, "%.0f%%", t->cpu * 100);
-	x = put(y, x, 5, t->cpu < 0 ? "" : text, true, 0);
-	x = put(y, x, 9, t->memory < 0 ? "" : memory, true, 0);
+	x = put_column(y, x, w->cpu, t->cpu < 0 ? "" : text, true, 0);
+	x = put_column(y, x, w->memory, t->memory < 0 ? "" : memory, true, 0);
 	put(y, x, COLS - x, t->title, false, 0);
 	free(memory);
 }
@@ -285,23 +367,14 @@ static void
 draw_tasks(struct top_screen *s, int y, int rows)
 {
 	const struct top_look *look = s->look;
-	int id = 3, pool = 4, x;
+	struct task_widths w = task_widths(look);
+	int x = put(y, 0, w.id, "ID", true, A_DIM);
 
-	for (size_t i = 0; i < look->task_count; i++) {
-		char text[32];
-		int n = snprintf(text, sizeof text, "%" PRIu64, look->tasks[i].id);
-
-		id = n > id ? n : id;
-		n = (int)text_width(look->tasks[i].pool);
-		pool = n > pool ? n : pool;
-	}
-	pool = pool > 12 ? 12 : pool;
-	x = put(y, 0, id, "ID", true, A_DIM);
-	x = put(y, x, pool, "POOL", false, A_DIM);
-	x = put(y, x, 7, "STATE", false, A_DIM);
-	x = put(y, x, 6, "AGE", true, A_DIM);
-	x = put(y, x, 5, "CPU", true, A_DIM);
-	x = put(y, x, 9, "MEMORY", true, A_DIM);
+	x = put_column(y, x, w.pool, "POOL", false, A_DIM);
+	x = put(y, x, w.state, "STATE", false, A_DIM);
+	x = put_column(y, x, w.age, "AGE", true, A_DIM);
+	x = put_column(y, x, w.cpu, "CPU", true, A_DIM);
+	x = put_column(y, x, w.memory, "MEMORY", true, A_DIM);
 	put(y, x, COLS - x, "TASK", false, A_DIM);
 	if (look->task_count == 0)
 		put(y + 1, 0, COLS, "nothing runs and nothing waits", false, A_DIM);
@@ -309,22 +382,43 @@ draw_tasks(struct top_screen *s, int y, int rows)
 	for (int i = 0; i < rows && s->first_task + (size_t)i < look->task_count; i++) {
 		size_t n = s->first_task + (size_t)i;
 
-		draw_task(y + 1 + i, &look->tasks[n], id, pool);
+		draw_task(y + 1 + i, &look->tasks[n], &w);
 		mark_row(y + 1 + i, n == s->task, s->focus == FOCUS_TASKS);
 	}
+}
+
+/* As many keys as there is room for, and the last, which tells the others, in any case. */
+static void
+draw_keys(const char *const keys[])
+{
+	const char *shown[16];
+	size_t count = 0, last = 0;
+	int used;
+
+	while (keys[last + 1] != NULL)
+		last++;
+	used = (int)text_width(keys[last]);
+	while (count < last && (used += (int)text_width(keys[count]) + 2) <= COLS) {
+		shown[count] = keys[count];
+		count++;
+	}
+	shown[count++] = keys[last];
+	attron(A_DIM);
+	put_words(LINES - 1, COLS, 2, shown, count);
+	attroff(A_DIM);
 }
 
 static void
 draw_foot(const struct top_screen *s)
 {
-	const char *keys = s->output_of != 0 ? "q back  ↑↓ scroll  End follow  Tab the other stream  c cancel  k kill" :
-		s->focus == FOCUS_POOLS ? "q quit  Tab tasks  ↑↓ choose  p pause/resume  + - workers  ? help" :
-		"q quit  Tab pools  ↑↓ choose  Enter output  w why  c cancel  k kill  ? help";
+	static const char *const output[] = { "q back", "↑↓ scroll", "End follow", "Tab the other stream", "c cancel", "k kill", "? help", NULL };
+	static const char *const pools[] = { "q quit", "Tab tasks", "↑↓ choose", "p pause/resume", "+ - workers", "? help", NULL };
+	static const char *const tasks[] = { "q quit", "Tab pools", "↑↓ choose", "Enter output", "w why", "c cancel", "k kill", "? help", NULL };
 
 	if (s->message != NULL)
 		put(LINES - 1, 0, COLS, s->message, false, s->asking ? A_BOLD | tinted(TINT_YELLOW) : A_BOLD);
 	else
-		put(LINES - 1, 0, COLS, keys, false, A_DIM);
+		draw_keys(s->output_of != 0 ? output : s->focus == FOCUS_POOLS ? pools : tasks);
 }
 
 static void
@@ -377,8 +471,10 @@ draw_help(void)
 		"processes of their own: in pools of programs and of processes.",
 	};
 
-	for (int i = 0; i < (int)(sizeof lines / sizeof lines[0]) && i < LINES - 2; i++)
-		put(1 + i, 2, COLS - 2, lines[i], false, 0);
+	int count = (int)(sizeof lines / sizeof lines[0]);
+
+	for (int i = 0; i < count && i < LINES - 2; i++)
+		put(1 + i, 2, COLS - 2, i == LINES - 3 && i + 1 < count ? "… the rest needs a higher window" : lines[i], false, 0);
 }
 
 void

@@ -126,6 +126,32 @@ def test_the_output_of_a_task_is_shown_as_it_comes(fut, daemon, gate):
     fut.ok("cancel", "--kill", "1")
 
 
+WORDS = [r"\d+ running", r"\d+ pending", r"\d+ finished", r"\d+ cancelled", r"\d+\.\d/s", r"[\d.]+ MiB", r"up [\d.]+ \w+"]
+
+
+@pytest.mark.parametrize("rows, columns, pools, tasks", [
+    (24, 80, "POOL KIND BUSY PENDING OLDEST RATE MEAN STATE", "ID POOL STATE AGE CPU MEMORY TASK"),
+    (20, 60, "POOL KIND BUSY PENDING OLDEST STATE", "ID POOL STATE AGE CPU TASK"),
+    (12, 40, "POOL BUSY PENDING STATE", "ID STATE AGE TASK"),
+    (50, 200, "POOL KIND BUSY PENDING OLDEST RATE MEAN STATE", "ID POOL STATE AGE CPU MEMORY TASK"),
+])
+def test_what_a_narrow_screen_has_no_room_for_goes_as_a_whole(fut, daemon, gate, rows, columns, pools, tasks):
+    """Counts ran into the failures beside them, and columns ended in the middle, the state of the pools before all others."""
+    fut.submit("false")
+    fut.submit(*slow(gate, "a-name-of-some-length"))
+    gate.await_start()
+    top = Top(fut, rows, columns)
+    lines = top.until(lambda s: "a-name" in s and "failed unseen" in s).split("\n")
+    assert all(len(line) <= columns for line in lines)
+    counts, failures = re.fullmatch(r"(.*?)   +(\d+ failed unseen)", lines[1]).groups()
+    assert all(re.fullmatch(word, part) for word, part in zip(WORDS, counts.split("   "))), counts
+    heads = [" ".join(line.split()) for line in lines if "STATE" in line.split()]
+    assert heads == [pools, tasks]
+    assert row("\n".join(lines), "shell").endswith("ready") and lines[rows - 1].endswith("? help"), lines
+    top.press("q").end()
+    gate.open()
+
+
 def test_it_survives_being_resized(fut, daemon):
     fut.submit("-n", "x" * 300, "sleep", "100")
     top = Top(fut)
