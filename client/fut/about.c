@@ -148,11 +148,11 @@ age_cell(struct futured_value map, enum paint *paint)
 }
 
 static const struct column failure_columns[] = {
-	{ "ID", id_cell, true, false },
-	{ "AGE", age_cell, true, false },
-	{ "TASK", task_cell, false, true },
-	{ "ERROR", error_cell, false, true },
-	{ NULL, NULL, false, false },
+	{ "ID", id_cell, true, false, 0 },
+	{ "AGE", age_cell, true, false, 0 },
+	{ "TASK", task_cell, false, true, 0 },
+	{ "ERROR", error_cell, false, true, 0 },
+	{ NULL, NULL, false, false, 0 },
 };
 
 enum { FAILURES_SEEN = OPTION_LONG };

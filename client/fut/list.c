@@ -109,11 +109,11 @@ take_map(const struct list_filter *filter, struct futured_value map, bool (*each
 	return each(map, data);
 }
 
-int
-list_each(struct fut *f, const struct list_filter *filter, bool (*each)(struct futured_value map, void *data), void *data)
+static int
+walk(struct fut *f, const struct list_filter *filter, bool (*each)(struct futured_value map, void *data), void *data)
 {
 	int64_t taken = 0;
-	uint64_t after = 0;
+	uint64_t after = filter->after;
 	size_t n = PAGE;
 	bool more = true;
 
@@ -138,10 +138,91 @@ list_each(struct fut *f, const struct list_filter *filter, bool (*each)(struct f
 	return EXIT_OK;
 }
 
+/* ---- the newest ---- */
+
+/* The first id behind this one; 0: none. EXIT_OK, or what to exit with, said. */
+static int
+first_behind(struct fut *f, uint64_t after, uint64_t *id)
+{
+	struct futured_value inside, map;
+	struct futured_reply *reply;
+	int status = EXIT_OK;
+	size_t n;
+
+	*id = 0;
+	if (futured_callf(f->c, &reply, "list", "{su si}", "after", after, "limit", 1) != FUTURED_OK)
+		status = fut_refused(f, reply);
+	else if (futured_value_array(futured_reply_value(reply), &n, &inside) && futured_value_next(&inside, &map))
+		futured_find_uint(map, "id", id);
+	futured_reply_free(reply);
+	return status;
+}
+
+/* The last id that there is: behind it is none. Steps that double, then halves of the last step. */
+static int
+find_last(struct fut *f, uint64_t *last)
+{
+	uint64_t id, step = 1, none = 0;
+	int status = EXIT_OK;
+
+	*last = 0;
+	while (none == 0 || none > *last + 1) {
+		uint64_t at = none == 0 ? *last + step : *last + (none - *last) / 2;
+
+		if ((status = first_behind(f, at - 1, &id)) != EXIT_OK)
+			break;
+		if (id == 0)
+			none = at;
+		else {
+			*last = id;
+			step = none == 0 ? 2 * step : step;
+		}
+	}
+	return status;
+}
+
 struct gathered {
 	uint64_t *ids;
 	size_t n, cap;
 };
+
+static bool gather(struct futured_value map, void *data);
+
+/* Where to begin so that so many are left: looks at ever more of the end, as the filter may pass over most of them. */
+static int
+begin_of_newest(struct fut *f, const struct list_filter *filter, uint64_t *after)
+{
+	uint64_t last, span = 2 * (uint64_t)filter->most + PAGE;
+	struct gathered g = { NULL, 0, 0 };
+	int status = find_last(f, &last);
+
+	for (*after = 0; status == EXIT_OK; span *= 8) {
+		struct list_filter all = *filter;
+
+		all.most = 0;
+		all.after = last > span ? last - span : 0;
+		g.n = 0;
+		if ((status = walk(f, &all, gather, &g)) != EXIT_OK)
+			break;
+		if (g.n >= (size_t)filter->most)
+			*after = g.ids[g.n - (size_t)filter->most] - 1;
+		if (g.n >= (size_t)filter->most || all.after == 0)
+			break;
+	}
+	free(g.ids);
+	return status;
+}
+
+int
+list_each(struct fut *f, const struct list_filter *filter, bool (*each)(struct futured_value map, void *data), void *data)
+{
+	struct list_filter from = *filter;
+	int status = EXIT_OK;
+
+	if (filter->newest && filter->most > 0)
+		status = begin_of_newest(f, filter, &from.after);
+	return status == EXIT_OK ? walk(f, &from, each, data) : status;
+}
 
 static bool
 gather(struct futured_value map, void *data)

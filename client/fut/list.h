@@ -12,6 +12,8 @@ struct list_filter {
 	unsigned states;                       /* of enum list_state; 0: any */
 	double since;                          /* submitted; 0: any */
 	int64_t most;                          /* 0: any number */
+	bool newest;                           /* of more than `most` the last ones */
+	uint64_t after;                        /* only ids above this one */
 };
 
 /* Calls `each` for every future map, by id, until it returns false. EXIT_OK or what to exit with, said. */

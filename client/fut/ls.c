@@ -11,6 +11,7 @@
 #include "client/fut/pools.h"
 #include "client/fut/reach.h"
 #include "client/fut/show.h"
+#include "client/fut/text.h"
 #include "client/fut/writer.h"
 
 enum { LS_SINCE = OPTION_LONG, LS_LIMIT, LS_IDS, LS_COUNT };
@@ -71,13 +72,13 @@ name_cell(struct futured_value map, enum paint *paint)
 }
 
 static const struct column columns[] = {
-	{ "ID", id_cell, true, false },
-	{ "STATE", cell_state, false, false },
-	{ "POOL", pool_cell, false, false },
-	{ "AGE", age_cell, true, false },
-	{ "TIME", time_cell, true, false },
-	{ "TASK", name_cell, false, true },
-	{ NULL, NULL, false, false },
+	{ "ID", id_cell, true, false, 0 },
+	{ "STATE", cell_state, false, false, 0 },
+	{ "POOL", pool_cell, false, false, 1 },
+	{ "AGE", age_cell, true, false, 2 },
+	{ "TIME", time_cell, true, false, 0 },
+	{ "TASK", name_cell, false, true, 0 },
+	{ NULL, NULL, false, false, 0 },
 };
 
 static bool
@@ -134,27 +135,89 @@ print_ids(struct ls *ls)
 
 /* ---- watching ---- */
 
-/* The screen is drawn over what it was, so that it does not flicker; the newest are shown where not all fit. */
-static int
-draw_screen(struct ls *ls)
+/* Those in these states that the filter wants, too; false: none. */
+static bool
+narrowed(const struct ls *ls, unsigned states, const char *wire, size_t most, struct list_filter *out)
 {
-	size_t height = writer_height(), rows, most = height > 4 ? height - 3 : 1;
-	struct table *t = table_new(ls->f, columns);
-	int status = list_each(ls->f, &ls->filter, on_page, t);
+	*out = ls->filter;
+	out->states = out->states != 0 ? out->states & states : states;
+	out->state = wire != NULL ? wire : out->state;
+	out->most = (int64_t)most;
+	out->newest = wire == NULL;
+	return out->states != 0 && most > 0;
+}
+
+static int
+count_some(struct ls *ls, unsigned states, const char *wire, size_t most, size_t *count)
+{
+	struct list_filter filter;
+	uint64_t *ids = NULL;
+	int status = EXIT_OK;
+
+	*count = 0;
+	if (narrowed(ls, states, wire, most, &filter))
+		status = list_ids(ls->f, &filter, &ids, count);
+	free(ids);
+	return status;
+}
+
+static int
+add_some(struct ls *ls, unsigned states, const char *wire, size_t most, struct table *t)
+{
+	struct list_filter filter;
+
+	return narrowed(ls, states, wire, most, &filter) ? list_each(ls->f, &filter, on_page, t) : EXIT_OK;
+}
+
+/* The clock, and how much goes on. */
+static void
+draw_title(struct ls *ls, size_t running, size_t pending, size_t most)
+{
 	time_t now = time(NULL);
-	char clock[16];
+	char clock[16], text[160];
 	struct tm tm;
 
 	localtime_r(&now, &tm);
 	strftime(clock, sizeof clock, "%H:%M:%S", &tm);
-	rows = table_rows(t);
-	printf("\033[H%s%s  %zu future%s", paint_code(ls->f->paint_out, PAINT_DIM), clock, rows, rows == 1 ? "" : "s");
-	if (rows > most)
-		printf(", the last %zu", most);
-	printf("%s\033[K\n", paint_end(ls->f->paint_out));
-	if (rows == 0)
+	if (ls->filter.states != 0 && (ls->filter.states & (LIST_RUNNING | LIST_PENDING)) == 0)
+		snprintf(text, sizeof text, "%s", clock); /* not asked */
+	else if (running + pending == 0)
+		snprintf(text, sizeof text, "%s  nothing %s", clock, ls->filter.states == LIST_RUNNING ? "runs" : ls->filter.states == LIST_PENDING ? "waits" : "runs and nothing waits");
+	else /* more than there is room for were not counted */
+		snprintf(text, sizeof text, "%s  %zu%s running  %zu%s pending", clock, running > most ? most : running, running > most ? "+" : "",
+			pending > most ? most : pending, pending > most ? "+" : "");
+	printf("\033[H%s%.*s%s\033[K\n", paint_code(ls->f->paint_out, PAINT_DIM), (int)text_fit(text, writer_width(ls->f)), text, paint_end(ls->f->paint_out));
+}
+
+/* The screen is drawn over what it was, so that it does not flicker: what runs, what waits, what ended last. Where not all fit, each has a part. */
+static int
+draw_screen(struct ls *ls)
+{
+	enum { DONE = LIST_CANCELLED | LIST_SUCCEEDED | LIST_FAILED, PART = 4 };
+	size_t height = writer_height(), most = height > 4 ? height - 3 : 1, running = 0, pending = 0, done = 0, left, r, p;
+	struct table *t = table_new(ls->f, columns);
+	int status;
+
+	if (ls->filter.most > 0 && (size_t)ls->filter.most < most)
+		most = (size_t)ls->filter.most;
+	if ((status = count_some(ls, LIST_RUNNING, "RUNNING", most + 1, &running)) == EXIT_OK)
+		status = count_some(ls, LIST_PENDING, "PENDING", most + 1, &pending);
+	if (status == EXIT_OK)
+		status = count_some(ls, DONE, NULL, running + pending + most / PART < most ? most - running - pending : most / PART, &done);
+	left = most - done;
+	p = pending < left / PART ? pending : left / PART;
+	r = running < left - p ? running : left - p;
+	p = pending < left - r ? pending : left - r;
+	if (status == EXIT_OK && (status = add_some(ls, LIST_RUNNING, "RUNNING", r, t)) == EXIT_OK)
+		status = add_some(ls, LIST_PENDING, "PENDING", p, t);
+	left = table_rows(t);
+	if (status == EXIT_OK)
+		status = add_some(ls, DONE, NULL, done, t);
+	table_reverse(t, left);
+	draw_title(ls, running, pending, most);
+	if (table_rows(t) == 0)
 		fputs("no futures\033[K\n", stdout);
-	table_redraw(t, most);
+	table_redraw(t);
 	table_end(t, NULL);
 	fputs("\033[J", stdout);
 	return status;
@@ -298,6 +361,7 @@ ls_main(struct fut *f, int argc, char **argv)
 		case LS_LIMIT:
 			if (!args_int(f, "--limit", a.value, 1, 1 << 30, &ls.filter.most))
 				return EXIT_USAGE;
+			ls.filter.newest = true;
 			break;
 		case 'w':
 			ls.watch = true;
@@ -328,10 +392,10 @@ static const struct option_row ls_options[] = {
 	{ 'T', "tag", "TAG", "only with this tag" },
 	{ 'n', "name", "NAME", "only with this name" },
 	{ LS_SINCE, "since", "T", "submitted since: 10m, 14:30, 2026-05-01" },
-	{ LS_LIMIT, "limit", "N", "at most so many" },
+	{ LS_LIMIT, "limit", "N", "only the newest N" },
 	{ LS_IDS, "ids", NULL, "only their ids" },
 	{ LS_COUNT, "count", NULL, "only how many" },
-	{ 'w', "watch", NULL, "every second; where stdout is no terminal, what is new or in another state" },
+	{ 'w', "watch", NULL, "every second, what runs first; where stdout is no terminal, what is new or in another state" },
 	{ 0, NULL, NULL, NULL },
 };
 
@@ -340,7 +404,8 @@ const struct verb verb_ls = {
 	.operands = "",
 	.summary = "list futures",
 	.examples = "  fut ls                              # all that is known\n"
-		    "  fut ls --state running --watch      # what runs, every second\n"
+		    "  fut ls --watch                      # every second: what runs, what waits, what ended last\n"
+		    "  fut ls --limit 10                   # the newest ten\n"
 		    "  fut ls --tag nightly --since 14:30  # of today's run\n"
 		    "  fut ls -s failed --ids | xargs -r fut retry\n"
 		    "  fut ls -s pending,running --count   # how much is left\n"

@@ -81,13 +81,13 @@ state_cell(struct futured_value map, enum paint *paint)
 }
 
 static const struct column columns[] = {
-	{ "POOL", name_cell, false, false },
-	{ "KIND", kind_cell, false, false },
-	{ "BUSY", workers_cell, true, false },
-	{ "PENDING", pending_cell, true, false },
-	{ "MEAN", mean_cell, true, false },
-	{ "STATE", state_cell, false, false },
-	{ NULL, NULL, false, false },
+	{ "POOL", name_cell, false, false, 0 },
+	{ "KIND", kind_cell, false, false, 2 },
+	{ "BUSY", workers_cell, true, false, 0 },
+	{ "PENDING", pending_cell, true, false, 1 },
+	{ "MEAN", mean_cell, true, false, 3 },
+	{ "STATE", state_cell, false, false, 0 },
+	{ NULL, NULL, false, false, 0 },
 };
 
 static int

@@ -25,7 +25,6 @@ struct table {
 	size_t count;
 	struct cell *cells; /* count a row */
 	size_t rows;
-	size_t most;        /* rows printed, the last ones; 0: all */
 	const char *eol;
 };
 
@@ -95,10 +94,23 @@ table_add(struct table *t, struct futured_value map)
 }
 
 void
-table_redraw(struct table *t, size_t most)
+table_redraw(struct table *t)
 {
-	t->most = most;
 	t->eol = "\033[K\n";
+}
+
+void
+table_reverse(struct table *t, size_t from)
+{
+	for (size_t a = from, b = t->rows; !t->f->json && a + 1 < b; a++) {
+		b--;
+		for (size_t i = 0; i < t->count; i++) {
+			struct cell c = t->cells[a * t->count + i];
+
+			t->cells[a * t->count + i] = t->cells[b * t->count + i];
+			t->cells[b * t->count + i] = c;
+		}
+	}
 }
 
 size_t
@@ -139,36 +151,65 @@ print_cell(const struct table *t, const char *text, const size_t widths[], size_
 	fputs(last ? t->eol : "  ", stdout);
 }
 
-/* The flexible columns give what the terminal lacks; then others go, the last first, but for the first column. */
-static void
-fit(const struct table *t, size_t width[])
+/* Flexible columns give what is lacking, down to `least`. */
+static size_t
+narrow(const struct table *t, size_t width[], size_t total, size_t most, size_t least)
 {
-	size_t total = 2 * (t->count - 1), most = writer_width(t->f);
-
-	for (size_t i = 0; i < t->count; i++)
-		total += width[i];
-	for (size_t i = t->count; i-- > 0 && most > 0 && total > most;)
-		if (t->columns[i].flex && width[i] > FLEX_MIN) {
-			size_t give = total - most < width[i] - FLEX_MIN ? total - most : width[i] - FLEX_MIN;
+	for (size_t i = t->count; i-- > 0 && total > most;)
+		if (t->columns[i].flex && width[i] > least) {
+			size_t give = total - most < width[i] - least ? total - most : width[i] - least;
 
 			width[i] -= give;
 			total -= give;
 		}
-	for (size_t i = t->count; i-- > 1 && most > 0 && total > most;)
-		if (!t->columns[i].flex) {
-			total -= width[i] + 2;
-			width[i] = NO_ROOM;
+	return total;
+}
+
+/* The column that goes next; 0: none, for the first stays. */
+static size_t
+next_to_go(const struct table *t, const size_t width[])
+{
+	size_t next = 0;
+
+	for (size_t i = 1; i < t->count; i++)
+		if (!t->columns[i].flex && width[i] != NO_ROOM && (next == 0 || t->columns[i].drop >= t->columns[next].drop))
+			next = i;
+	return next;
+}
+
+/* The flexible columns give what the terminal lacks; then others go; what those leave, the flexible ones get back. */
+static void
+fit(const struct table *t, size_t width[])
+{
+	size_t total = 2 * (t->count - 1), most = writer_width(t->f), natural[COLUMNS_MAX], go;
+
+	for (size_t i = 0; i < t->count; i++)
+		total += natural[i] = width[i];
+	if (most == 0 || total <= most)
+		return;
+	total = narrow(t, width, total, most, FLEX_MIN);
+	while (total > most && (go = next_to_go(t, width)) > 0) {
+		total -= width[go] + 2;
+		width[go] = NO_ROOM;
+	}
+	for (size_t i = 0; i < t->count && total < most; i++)
+		if (t->columns[i].flex && width[i] < natural[i]) {
+			size_t take = most - total < natural[i] - width[i] ? most - total : natural[i] - width[i];
+
+			width[i] += take;
+			total += take;
 		}
+	narrow(t, width, total, most, 1);
 }
 
 static void
 print_table(const struct table *t)
 {
-	size_t width[COLUMNS_MAX], first = t->most > 0 && t->rows > t->most ? t->rows - t->most : 0;
+	size_t width[COLUMNS_MAX];
 
 	for (size_t i = 0; i < t->count; i++) {
 		width[i] = text_width(t->columns[i].title);
-		for (size_t r = first; r < t->rows; r++) {
+		for (size_t r = 0; r < t->rows; r++) {
 			size_t w = text_width(t->cells[r * t->count + i].text);
 
 			width[i] = w > width[i] ? w : width[i];
@@ -177,7 +218,7 @@ print_table(const struct table *t)
 	fit(t, width);
 	for (size_t i = 0; i < t->count; i++)
 		print_cell(t, t->columns[i].title, width, i, PAINT_DIM);
-	for (size_t r = first; r < t->rows; r++)
+	for (size_t r = 0; r < t->rows; r++)
 		for (size_t i = 0; i < t->count; i++)
 			print_cell(t, t->cells[r * t->count + i].text, width, i, t->cells[r * t->count + i].paint);
 }

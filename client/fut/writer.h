@@ -11,6 +11,7 @@ struct column {
 	char *(*cell)(struct futured_value map, enum paint *paint);
 	bool right; /* numbers */
 	bool flex;  /* gives way when the terminal is narrow */
+	int drop;   /* goes when that is not enough: the highest first, then the last; the first column stays */
 };
 
 /* Prints an array of maps: with --json one object per line, else a table, with `none` (on stderr) if it is empty. */
@@ -19,8 +20,10 @@ void writer_table(struct fut *f, const struct column *columns, struct futured_va
 struct table;
 struct table *table_new(struct fut *f, const struct column *columns);
 void table_add(struct table *t, struct futured_value map);
-/* Only the last `most` rows are printed, each over what was on its line before: for a screen that is drawn again and again. */
-void table_redraw(struct table *t, size_t most);
+/* Each row is printed over what was on its line before: for a screen that is drawn again and again. */
+void table_redraw(struct table *t);
+/* The rows from this one on, the other way round. */
+void table_reverse(struct table *t, size_t from);
 size_t table_rows(const struct table *t);
 /* Prints and frees. */
 void table_end(struct table *t, const char *none);

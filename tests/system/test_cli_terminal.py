@@ -211,12 +211,44 @@ def test_a_table_gives_up_columns_where_it_is_narrow(fut, daemon, columns):
     assert lines[0].lstrip().startswith("ID") and all(len(line) <= max(columns, 16) for line in lines), lines
 
 
-def test_ls_watch_shows_the_newest_that_fit(fut, daemon, client):
-    client.call("map", "shell", "true", [[]] * 40)
-    screen = Screen(fut.terminal("ls", "--watch", rows=10, env={"TERM": "vt100"}), 10, 80)
-    screen.until(lambda s: "40 futures, the last 7" in s and s.split("\n")[2].split()[:1] == ["34"] and "\n40 " in s)
+def test_ls_watch_shows_what_runs_what_waits_and_what_ended_last(fut, daemon, client, gate):
+    """It had the highest ids: what ran was not on the screen when enough was pending behind it."""
+    client.call("wait", list(range(1, sum(client.call("map", "shell", "true", [[]] * 40)))))
+    client.call("submit", "one", *gate.task())
+    gate.await_start()
+    client.call("map", "one", "true", [[]] * 40)
+    screen = Screen(fut.terminal("ls", "--watch", rows=13, env={"TERM": "vt100"}), 13, 80)
+    ids = lambda shown: [int(line.split()[0]) for line in shown.split("\n")[2:] if line]  # noqa: E731
+    shown = screen.until(lambda s: "1 running  10+ pending" in s and len(ids(s)) == 10)
+    assert ids(shown) == [41, 42, 43, 44, 45, 46, 47, 48, 40, 39]
+    gate.open()
+    screen.until(lambda s: "nothing runs and nothing waits" in s and ids(s) == list(range(81, 71, -1)))
     screen.terminal.type(b"\x03")
     assert screen.terminal.wait() == 130
+
+
+@pytest.mark.parametrize("columns, pools, tasks", [(80, "POOL KIND BUSY PENDING MEAN STATE", "ID STATE POOL AGE TIME TASK"), (35, "POOL BUSY PENDING STATE", "ID STATE TIME TASK")])
+def test_what_matters_least_goes_first_where_it_is_narrow(fut, daemon, columns, pools, tasks):
+    """The state of a pool went first, as the last column; and what others had left was not used for the task's name."""
+    fut.run("run", "-n", "a-name-that-is-longer-than-forty-columns-have-room-for", "true")
+    for verb, head in (("ls", tasks), ("pool", pools)):
+        screen = fut.terminal(*([verb] if verb == "ls" else [verb, "ls"]), columns=columns)
+        assert screen.wait() == 0
+        lines = screen.plain().decode().replace("\r", "").rstrip("\n").split("\n")
+        assert lines[0].split() == head.split() and all(len(line) <= columns for line in lines), lines
+        assert verb == "pool" or len(lines[1]) == columns, lines
+
+
+def test_ls_limit_has_the_newest(fut, daemon, client):
+    assert fut.json("ls", "--limit", "3") == []
+    client.call("map", "shell", "true", [[]] * 3000)
+    client.call("map", "shell", "false", [[]] * 10)
+    client.call("wait", [[1, 3010]])
+    ids = lambda *args: [int(n) for n in fut.ok("ls", "--ids", *args).split()]  # noqa: E731
+    assert ids("--limit", "3") == [3008, 3009, 3010] and ids("--limit", "1") == [3010]
+    assert ids("-s", "succeeded", "--limit", "2") == [2999, 3000] and ids("--limit", "5000") == list(range(1, 3011))
+    client.call("release", [[2, 2998], [3002, 9]])
+    assert ids("--limit", "3") == [1, 3000, 3001] and fut.ok("ls", "--limit", "2", "--count") == b"2\n"
 
 
 def test_ls_watch_follows(fut, daemon, client):
