@@ -350,9 +350,10 @@ offer_operand(struct complete *c)
 		offer_pool_operand(c);
 	else if (v == &verb_call || v == &verb_bench)
 		offer_call_operand(c);
-	else if (v == &verb_help && c->count == 0)
+	else if (v == &verb_help && c->count == 0) {
 		offer_verbs(c);
-	else if (v == &verb_completion && c->count == 0)
+		offer(c, "options", "what every verb takes");
+	} else if (v == &verb_completion && c->count == 0)
 		offer_each(c, shells);
 	else if (v == &verb_wait || v == &verb_cancel || v == &verb_why)
 		offer_ids(c, not_done);

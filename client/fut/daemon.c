@@ -100,9 +100,39 @@ print_size(struct futured_value map, const char *key)
 }
 
 static void
+print_store(struct fut *f, struct futured_value map)
+{
+	struct futured_value store;
+	const char *s;
+	size_t len;
+	char *kind;
+
+	if (!futured_value_find(map, "store", &store) || (kind = cell_text(store, "kind")) == NULL)
+		return;
+	label(f, "store");
+	fputs(kind, stdout);
+	if (count_of(store, "bytes") > 0) {
+		fputs(", ", stdout);
+		print_size(store, "bytes");
+	}
+	if (count_of(store, "batches") > 0)
+		printf("; the last commit took %.1f ms, the longest %.1f ms", (double)count_of(store, "commit_us") / 1e3,
+			(double)count_of(store, "commit_us_max") / 1e3);
+	putchar('\n');
+	if (futured_find_text(store, "failing", &s, &len)) {
+		label(f, "");
+		printf("%sit cannot be written: ", paint_code(f->paint_out, PAINT_RED));
+		text_visible(stdout, s, len, TEXT_LINE);
+		puts(paint_end(f->paint_out));
+	}
+	free(kind);
+}
+
+static void
 print_stats(struct fut *f, struct futured_value map)
 {
-	static const char *const told[] = { "version", "uptime", "pid", "connections", "futures", "totals", "failures", "bytes", "spilled", "rss", NULL };
+	static const char *const told[] = { "version", "uptime", "pid", "connections", "futures", "totals", "failures", "bytes", "spilled", "rss", "store",
+		"turns", "turn_futures_max", "turn_bytes_max", NULL }; /* how the loop turns is for programs that watch it */
 	struct futured_value part;
 	double uptime = 0;
 	char *version = cell_text(map, "version"), *up;
@@ -133,6 +163,7 @@ print_stats(struct fut *f, struct futured_value map)
 	fputs("; output on disk ", stdout);
 	print_size(map, "spilled");
 	putchar('\n');
+	print_store(f, map);
 	writer_rest(f, map, told);
 	free(version);
 	free(up);

@@ -1,4 +1,5 @@
 /* Help, from the tables that are parsed by. */
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -95,17 +96,44 @@ print_example(FILE *out, const char *line, size_t len)
 	}
 }
 
-void
-help_verb(const struct verb *v, FILE *out)
+static void
+print_examples(FILE *out, const char *line)
 {
-	const char *line = v->examples;
-
 	while (*line != '\0') {
 		size_t len = strcspn(line, "\n");
 
 		print_example(out, line, len);
 		line += len + (line[len] == '\n');
 	}
+}
+
+/* Only their names: with all their words a screen would begin with them, and what is about the verb would be gone. */
+static void
+print_common(FILE *out)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *names = need(open_memstream(&text, &size));
+
+	fputs("Options of every verb (`fut help options` tells them):", names);
+	for (const struct option_row *row = common_options; row->key != 0; row++) {
+		if (row->key < OPTION_LONG)
+			fprintf(names, " -%c", row->key);
+		else
+			fprintf(names, " --%s", row->name);
+		fputs(row[1].key != 0 ? "," : "", names);
+	}
+	if (fclose(names) != 0)
+		need(NULL);
+	fputc('\n', out);
+	print_words(out, need(text), size, 0, 2);
+	free(text);
+}
+
+void
+help_verb(const struct verb *v, FILE *out)
+{
+	print_examples(out, v->examples);
 	fprintf(out, "\nfut %s%s ", v->name, v->options != NULL ? " [options]" : "");
 	print_words(out, v->operands, strlen(v->operands), strlen(v->name) + 15, 6);
 	fprintf(out, "  %s\n", v->summary);
@@ -113,22 +141,38 @@ help_verb(const struct verb *v, FILE *out)
 		fprintf(out, "\nOptions:\n");
 		print_options(v->options, out);
 	}
-	fprintf(out, "\nCommon options:\n");
+	print_common(out);
+}
+
+static void
+help_options(FILE *out)
+{
+	print_examples(out, "  fut --json -q run -- make    # before the verb\n"
+			    "  fut run --json -q -- make    # behind it, before what it runs\n");
+	fputs("\nOptions of every verb:\n", out);
 	print_options(common_options, out);
 }
 
 void
 help_overview(FILE *out)
 {
-	fprintf(out, "  fut run -- make -j8                 run it, see its output, exit with its code\n"
-		     "  fut submit -- ./backup.sh           queue it, print its id\n"
-		     "  ls *.wav | fut map flac -s {}       one task per line, with a progress bar\n"
-		     "  fut ls                              what there is\n"
-		     "\nfut [-a ADDRESS] [--json] [-q] [--color=auto|always|never] VERB …\n\n");
+	static const char more[] = "`fut help VERB` or `fut VERB -h` tells more, examples first.";
+	static const char usage[] = "fut [-a ADDRESS] [--json] [-q] [--color=auto|always|never] VERB …";
+
+	print_examples(out, "  fut run -- make -j8               # run it, see its output, exit with its code\n"
+			    "  fut submit -- ./backup.sh         # queue it, print its id\n"
+			    "  ls *.wav | fut map flac -s {}     # one task per line, with a progress bar\n"
+			    "  fut ls                            # what there is\n");
+	fputc('\n', out);
+	print_words(out, usage, strlen(usage), 0, 4);
+	fputc('\n', out);
 	for (size_t i = 0; verbs[i] != NULL; i++)
-		if (!(verbs[i]->flags & VERB_HIDDEN))
-			fprintf(out, "  %-10s %s\n", verbs[i]->name, verbs[i]->summary);
-	fprintf(out, "\n`fut help VERB` or `fut VERB -h` tells more, examples first.\n");
+		if (!(verbs[i]->flags & VERB_HIDDEN)) {
+			fprintf(out, "  %-10s ", verbs[i]->name);
+			print_words(out, verbs[i]->summary, strlen(verbs[i]->summary), 13, 13);
+		}
+	fputc('\n', out);
+	print_words(out, more, strlen(more), 0, 2);
 }
 
 static int
@@ -144,6 +188,10 @@ help_run(struct fut *f, int argc, char **argv)
 		help_overview(stdout);
 		return EXIT_OK;
 	}
+	if (strcmp(a.operands[0], "options") == 0) {
+		help_options(stdout);
+		return EXIT_OK;
+	}
 	if ((v = verb_find(a.operands[0])) == NULL) {
 		args_no_verb(f, a.operands[0]);
 		return EXIT_USAGE;
@@ -154,8 +202,9 @@ help_run(struct fut *f, int argc, char **argv)
 
 const struct verb verb_help = {
 	.name = "help",
-	.operands = "[VERB]",
-	.summary = "tell about a verb",
-	.examples = "  fut help map        # about map",
+	.operands = "[VERB | options]",
+	.summary = "tell about a verb, or about the options that all have",
+	.examples = "  fut help map        # about map\n"
+		    "  fut help options    # what every verb takes",
 	.run = help_run,
 };

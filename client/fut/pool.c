@@ -109,7 +109,8 @@ static int
 pool_show(struct args *a)
 {
 	struct fut *f = a->fut;
-	static const char *const order[] = { "name", "kind", "runtime", "workers", "busy", "pending", "paused", "broken", NULL };
+	static const char *const order[] = { "name", "kind", "runtime", "user", "workers", "alive", "busy", "running", "pending", "mean_run_time", "paused", "broken", "opened",
+		"totals", NULL };
 	struct futured_value inside, map, name;
 	struct futured_reply *reply;
 	int status = EXIT_FAILED;

@@ -416,7 +416,7 @@ static const struct option_row run_options[] = { TASK_ROWS, { 0, NULL, NULL, NUL
 const struct verb verb_run = {
 	.name = "run",
 	.operands = "[--] CMD ARG…",
-	.summary = "run a command: stream its output, feed its stdin, exit with its code",
+	.summary = "run a command as if it ran here: its input, output and status",
 	.examples = "  fut run -- make -j8                      # as if it ran here, in the pool 'shell'\n"
 		    "  fut run --timeout 5m -- ./test.sh        # status 124 after five minutes\n"
 		    "  tar c src | fut run -- xz -9 > src.xz    # stdin and stdout are the task's\n"

@@ -222,7 +222,19 @@ def test_help_begins_with_examples(sf, verb):
     assert all(len(line) <= 80 for line in text.split("\n")), [line for line in text.split("\n") if len(line) > 80]
     assert sf.ok("--help", verb).decode() == text
     assert text.startswith("  fut " + verb)
-    assert "Common options" in text and sf.ok("help", verb).decode() == text
+    assert "Options of every verb" in text and sf.ok("help", verb).decode() == text
+
+
+@pytest.mark.parametrize("columns", [80, 60])
+def test_help_fits_a_terminal(sf, columns):
+    """What all verbs take was told with each, in more lines than what the verb is about."""
+    for args in (["help"], ["help", "options"], ["logs", "-h"], ["cancel", "-h"], ["pool", "-h"], ["show", "-h"]):
+        screen = sf.terminal(*args, columns=columns)
+        assert screen.wait() == 0
+        lines = screen.plain().decode().replace("\r", "").split("\n")
+        assert all(len(line) <= columns for line in lines), lines
+        assert args[0] == "help" or len(lines) <= (24 if columns == 80 else 34), lines
+    assert all(name in sf.ok("help", "options").decode() for name in ("--json", "--tls-ca", "-a, --address", "--no-start"))
 
 
 # Streams
