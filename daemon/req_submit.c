@@ -184,8 +184,9 @@ may_enter(struct request *r, const struct spec *spec, uint64_t count, uint64_t b
 		block(r, p, NULL, count);
 		return false;
 	}
-	request_fail(r, STATUS_QUEUE_FULL, 0, "pool %s: its queue holds %llu of at most %llu pending futures; %llu more do not fit", p->name,
-	    (unsigned long long)p->states[FUTURE_PENDING], (unsigned long long)p->config->queue, (unsigned long long)count);
+	request_fail(r, STATUS_QUEUE_FULL, 0, "pool %s: its queue holds %llu of at most %llu pending futures; %llu more do not fit%s", p->name,
+	    (unsigned long long)p->states[FUTURE_PENDING], (unsigned long long)p->config->queue, (unsigned long long)count,
+	    count <= p->config->queue ? ": with `block` it waits for room" : "");
 	return false;
 }
 

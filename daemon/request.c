@@ -330,7 +330,7 @@ bool
 request_no_future(struct request *r, uint64_t id)
 {
 	if (id >= registry_next())
-		request_fail(r, STATUS_UNKNOWN_FUTURE, id, "future %llu was never given", (unsigned long long)id);
+		request_fail(r, STATUS_UNKNOWN_FUTURE, id, "there is no future %llu: no such id was given yet", (unsigned long long)id);
 	else
 		request_fail(r, STATUS_EXPIRED_FUTURE, id, "future %llu is not to be had any more: it was released, its retain is over, or it is another's",
 		    (unsigned long long)id);

@@ -22,7 +22,9 @@ def blocked(client, *params, method="submit"):
 
 
 def test_a_full_queue_refuses(daemon, client, full):
-    assert "tiny" in refused("QueueFullError", client.call, "submit", "tiny", "true")["message"]
+    message = refused("QueueFullError", client.call, "submit", "tiny", "true")["message"]
+    assert message == "pool tiny: its queue holds 2 of at most 2 pending futures; 1 more do not fit: with `block` it waits for room"
+    assert "block" not in refused("QueueFullError", client.call, "map", "tiny", "true", [[]] * 3)["message"]   # there will never be so much
     refused("QueueFullError", client.call, "call", "tiny", "true")
     refused("QueueFullError", client.call, "submit", "tiny", "true", [], {"block": False})
 

@@ -1167,7 +1167,7 @@ def test_a_note_is_written_in_one_go(fut):
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours, theirs:
         assert fut.run("show", "4000000000", stderr=theirs).returncode == 1
-        assert ours.recv(1000) == b"fut: UnknownFutureError: future 4000000000 was never given\n"
+        assert ours.recv(1000) == b"fut: UnknownFutureError: there is no future 4000000000: no such id was given yet\n"
 
 
 # Starting one's own
