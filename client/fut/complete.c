@@ -13,7 +13,7 @@
 #include "client/fut/list.h"
 #include "client/fut/text.h"
 
-enum { IDS_MOST = 100, ASK_MS = 700 };
+enum { IDS_MOST = 100, LIST_MOST = 10000, ASK_MS = 700 };
 
 struct complete {
 	struct fut *f;
@@ -152,20 +152,41 @@ offer_functions(struct complete *c, struct futured_value pool, const char *name)
 			offer_once(c, s, len);
 }
 
-/* The first page: the newest of up to 10,000 are offered, of more than that the newest of the oldest. */
 static struct futured_reply *
-ask_list(struct complete *c, const char *key, const char *value)
+ask_behind(struct complete *c, const char *key, const char *value, uint64_t after)
 {
 	struct futured_pack *p = need(futured_pack_new());
 	struct futured_reply *reply;
 
 	if (key != NULL)
-		futured_packf(p, "{ss si}", key, value, "limit", 10000);
+		futured_packf(p, "{ss su si}", key, value, "after", after, "limit", LIST_MOST);
 	else
-		futured_packf(p, "{si}", "limit", 10000);
+		futured_packf(p, "{su si}", "after", after, "limit", LIST_MOST);
 	reply = ask(c, "list", p);
 	futured_pack_free(p);
 	return reply;
+}
+
+/* As many as one answer has; where there are more, those with the highest ids. */
+static struct futured_reply *
+ask_list(struct complete *c, const char *key, const char *value)
+{
+	struct futured_reply *reply = ask_behind(c, key, value, 0), *newest = NULL, *refused = NULL;
+	struct futured_value inside;
+	uint64_t last;
+	size_t n;
+
+	if (reply == NULL || !futured_value_array(futured_reply_value(reply), &n, &inside) || n < LIST_MOST)
+		return reply;
+	if (list_last(c->f, ASK_MS / 1000.0, &last, &refused) && last > LIST_MOST)
+		newest = ask_behind(c, key, value, last - LIST_MOST);
+	futured_reply_free(refused);
+	if (newest == NULL || !futured_value_array(futured_reply_value(newest), &n, &inside) || n == 0) {
+		futured_reply_free(newest);
+		return reply;
+	}
+	futured_reply_free(reply);
+	return newest;
 }
 
 /* Calls for the last IDS_MOST futures of a reply, the newest first. */

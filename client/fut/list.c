@@ -140,37 +140,42 @@ walk(struct fut *f, const struct list_filter *filter, bool (*each)(struct future
 
 /* ---- the newest ---- */
 
-/* The first id behind this one; 0: none. EXIT_OK, or what to exit with, said. */
-static int
-first_behind(struct fut *f, uint64_t after, uint64_t *id)
+/* The first id behind this one; 0: none. False: *refused is what the daemon said, if it did. */
+static bool
+first_behind(struct fut *f, double timeout, uint64_t after, uint64_t *id, struct futured_reply **refused)
 {
+	struct futured_pack *p = need(futured_pack_new());
 	struct futured_value inside, map;
 	struct futured_reply *reply;
-	int status = EXIT_OK;
+	enum futured_status called;
 	size_t n;
 
 	*id = 0;
-	if (futured_callf(f->c, &reply, "list", "{su si}", "after", after, "limit", 1) != FUTURED_OK)
-		status = fut_refused(f, reply);
-	else if (futured_value_array(futured_reply_value(reply), &n, &inside) && futured_value_next(&inside, &map))
+	futured_packf(p, "{su si}", "after", after, "limit", 1);
+	called = futured_call(f->c, "list", p, timeout, &reply);
+	futured_pack_free(p);
+	if (called != FUTURED_OK) {
+		*refused = reply;
+		return false;
+	}
+	if (futured_value_array(futured_reply_value(reply), &n, &inside) && futured_value_next(&inside, &map))
 		futured_find_uint(map, "id", id);
 	futured_reply_free(reply);
-	return status;
+	return true;
 }
 
-/* The last id that there is: behind it is none. Steps that double, then halves of the last step. */
-static int
-find_last(struct fut *f, uint64_t *last)
+/* Steps that double until nothing is behind them, then halves of what is between. */
+bool
+list_last(struct fut *f, double timeout, uint64_t *last, struct futured_reply **refused)
 {
 	uint64_t id, step = 1, none = 0;
-	int status = EXIT_OK;
 
 	*last = 0;
 	while (none == 0 || none > *last + 1) {
 		uint64_t at = none == 0 ? *last + step : *last + (none - *last) / 2;
 
-		if ((status = first_behind(f, at - 1, &id)) != EXIT_OK)
-			break;
+		if (!first_behind(f, timeout, at - 1, &id, refused))
+			return false;
 		if (id == 0)
 			none = at;
 		else {
@@ -178,7 +183,7 @@ find_last(struct fut *f, uint64_t *last)
 			step = none == 0 ? 2 * step : step;
 		}
 	}
-	return status;
+	return true;
 }
 
 struct gathered {
@@ -194,8 +199,13 @@ begin_of_newest(struct fut *f, const struct list_filter *filter, uint64_t *after
 {
 	uint64_t last, span = 2 * (uint64_t)filter->most + PAGE;
 	struct gathered g = { NULL, 0, 0 };
-	int status = find_last(f, &last);
+	struct futured_reply *refused;
+	int status = EXIT_OK;
 
+	if (!list_last(f, -1, &last, &refused)) {
+		status = fut_refused(f, refused);
+		futured_reply_free(refused);
+	}
 	for (*after = 0; status == EXIT_OK; span *= 8) {
 		struct list_filter all = *filter;
 

@@ -18,6 +18,8 @@ struct list_filter {
 
 /* Calls `each` for every future map, by id, until it returns false. EXIT_OK or what to exit with, said. */
 int list_each(struct fut *f, const struct list_filter *filter, bool (*each)(struct futured_value map, void *data), void *data);
+/* The highest id that there is, 0 if there is none, in a few questions. False: *refused is what the daemon answered instead, for fut_refused, and to be freed. */
+bool list_last(struct fut *f, double timeout, uint64_t *last, struct futured_reply **refused);
 /* Appends the ids of them to *ids (grown with realloc); the same. */
 int list_ids(struct fut *f, const struct list_filter *filter, uint64_t **ids, size_t *n);
 /* Reads names of states, in any case, with commas between them, into the filter. False: said. */

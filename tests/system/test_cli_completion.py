@@ -91,6 +91,13 @@ def test_functions_that_were_called_may_be_meant_again(fut, daemon, client):
     assert names(fut, "call", "lua", "") == ["eval"]
 
 
+def test_of_very_many_the_newest_are_offered(fut, daemon, client):
+    """One answer of the daemon has 10,000, and those were the oldest."""
+    client.call("pause", "shell")
+    client.call("map", "shell", "true", [[]] * 11000)
+    assert "11000" in names(fut, "show", "") and names(fut, "wait", "1099") == ["10999", "10998", "10997", "10996", "10995", "10994", "10993", "10992", "10991", "10990"]
+
+
 def test_names_cannot_break_out_of_their_line(fut, daemon):
     fut.submit("-T", "a\nb", "-T", "\x1b[2J", "-n", "x\ty\nz", "true")
     fut.ok("wait", "1")
