@@ -1,5 +1,4 @@
 /* fut daemon: start, look at, and end the daemon itself. */
-#include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
@@ -306,15 +305,26 @@ say_waiting(struct fut *f)
 
 /* A person waits, and wonders what for. */
 static void
-note_running(struct fut *f, const struct daemon *d)
+note_running(struct fut *f)
 {
 	char *running = left_text(f, "RUNNING", "running");
 
-	if (running != NULL && (d->wait || d->cancel_futures))
-		fut_note(f, "waits for %s", running);
-	else if (running != NULL)
+	if (running != NULL)
 		fut_note(f, "waits for %s; if not done by stop_timeout, or by the next `fut daemon stop`, they are killed", running);
 	free(running);
+}
+
+/* The same of a shutdown, which has no bound. */
+static void
+note_left(struct fut *f, const struct daemon *d)
+{
+	char *running = left_text(f, "RUNNING", "running"), *pending = d->cancel_futures ? NULL : left_text(f, "PENDING", "pending");
+
+	if (running != NULL || pending != NULL)
+		fut_note(f, "waits for %s%s%s", running != NULL ? running : "", running != NULL && pending != NULL ? " and " : "",
+			pending != NULL ? pending : "");
+	free(running);
+	free(pending);
 }
 
 /* Until the process that answered is gone; the connection ends a little earlier. */
@@ -322,7 +332,7 @@ static int
 await_end(struct fut *f, const struct daemon *d, double begin, int pidfd)
 {
 	struct pollfd p = { .fd = pidfd, .events = POLLIN };
-	double end = begin + (d->timeout >= 0 ? d->timeout : 1e6), tell = begin + 1;
+	double end = begin + (d->timeout >= 0 ? d->timeout : 1e6), tell = d->wait || d->cancel_futures ? end + 1 : begin + 1; /* a shutdown was told of */
 
 	for (;;) {
 		double now = clock_seconds(), until = tell < end ? tell : end;
@@ -334,7 +344,7 @@ await_end(struct fut *f, const struct daemon *d, double begin, int pidfd)
 			return say_waiting(f);
 		if (now < tell)
 			continue;
-		note_running(f, d);
+		note_running(f);
 		tell = end + 1;
 	}
 }
@@ -348,6 +358,8 @@ ask_shutdown(struct fut *f, const struct daemon *d)
 	enum futured_status called;
 	int status = EXIT_OK;
 
+	if (d->wait || (d->cancel_futures && futured_daemon_pid(f->c) > 0))
+		note_left(f, d);
 	futured_packf(p, "{sb sb}", "wait", (int)d->wait, "cancel_futures", (int)d->cancel_futures);
 	called = futured_call(f->c, "shutdown", p, d->timeout, &reply);
 	/* It may be gone before its answer is here: that is what was asked for. */
@@ -369,18 +381,22 @@ daemon_stop(struct args *a)
 	double begin = clock_seconds();
 	int fd = pid > 0 ? (int)syscall(SYS_pidfd_open, (pid_t)pid, 0U) : -1, status = EXIT_OK;
 
-	if (d->wait || d->cancel_futures || fd < 0)
-		status = ask_shutdown(f, d);
-	else if (syscall(SYS_pidfd_send_signal, fd, SIGTERM, NULL, 0U) < 0) {
-		fut_say(f, "cannot stop %" PRId64 ": %s", pid, strerror(errno));
-		status = EXIT_FAILED;
+	bool asked = d->wait || d->cancel_futures || fd < 0 || syscall(SYS_pidfd_send_signal, fd, SIGTERM, NULL, 0U) < 0;
+
+	if (asked && fd >= 0 && !d->wait && !d->cancel_futures) { /* another user's: what it does then may take as long as it likes */
+		close(fd);
+		fd = -1;
 	}
+	if (asked)
+		status = ask_shutdown(f, d);
 	if (status == EXIT_OK && fd >= 0)
 		status = await_end(f, d, begin, fd);
 	if (fd >= 0)
 		close(fd);
-	if (status == EXIT_OK)
+	if (status == EXIT_OK && (fd >= 0 || d->wait))
 		fut_note(f, "stopped");
+	else if (status == EXIT_OK) /* there is no more to see of it */
+		fut_note(f, "told to end, which it does once %s tasks are done", d->cancel_futures ? "running" : "all");
 	return status;
 }
 

@@ -1144,7 +1144,7 @@ def test_daemon_stop_wait_gives_up_after_its_timeout(fut, daemon, gate):
     gate.await_start()
     waiting = [fut.submit("-p", "one", "true") for _ in range(2)]
     done = fut.run("daemon", "stop", "--wait", "--timeout", "0.3")
-    assert done.returncode == 1 and done.stderr.decode() == "fut: it still waits for 1 running (%s) and 2 pending (%s-%s)\n" % (running, *waiting)
+    assert done.returncode == 1 and done.stderr.decode() == "fut: waits for {0}\nfut: it still waits for {0}\n".format("1 running (%s) and 2 pending (%s-%s)" % (running, *waiting))
     gate.open()
     assert daemon.await_end() == 0
 

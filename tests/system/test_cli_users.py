@@ -2,7 +2,7 @@
 import pytest
 
 from cli_helper import FUT, Fut, Terminal
-from people import ANN, BOB, MONITOR, connect, launch_shared, needs_root
+from people import ANN, BOB, BOSS, MONITOR, connect, launch_shared, needs_root
 
 pytestmark = needs_root
 
@@ -46,10 +46,18 @@ def test_each_works_as_if_alone(house):
 
 def test_what_is_for_admins_is_refused_with_a_sentence(house):
     ann = As(house, ANN)
-    for args in (("pool", "pause", "shell"), ("pool", "resize", "shell", "3"), ("pool", "drain", "shell"), ("daemon", "reload"), ("daemon", "stop", "--wait")):
+    for args in (("pool", "pause", "shell"), ("pool", "resize", "shell", "3"), ("pool", "drain", "shell"), ("daemon", "reload"), ("daemon", "stop", "--wait"), ("daemon", "stop")):
         status, out, err = ann(*args)
         assert status == 1 and "PermissionError" in err, (args, status, out, err)
     assert connect(house, ANN).call("ping", 1) == 1
+
+
+def test_an_admin_who_cannot_send_signals_asks_the_daemon_to_end(launch):
+    """It could not be stopped by anybody but root and its own user: the signal was not permitted, and that was all."""
+    daemon = launch_shared(launch)
+    done = As(daemon, BOSS)("daemon", "stop")
+    assert done == (0, "", "fut: told to end, which it does once all tasks are done\n"), done
+    assert daemon.await_end() == 0
 
 
 @pytest.mark.parametrize("uid", [ANN, MONITOR])

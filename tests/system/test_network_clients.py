@@ -52,6 +52,20 @@ def test_fut_with_a_token_over_tls(net, token_file):
     assert by_env.json("show", id)[0]["owner"] == "token:ci"
 
 
+def test_a_daemon_elsewhere_is_told_to_end_and_not_said_to_have_ended(net):
+    path = os.path.join(net.directory, "boss.token")
+    with open(path, "w") as f:
+        f.write(net.tokens.add("boss", role="admin") + "\n")
+    os.chmod(path, 0o600)
+    assert net.reload() == []
+    boss = fut(net, "tcp", FUTURED_TOKEN_FILE=path)
+    running = boss.submit("sleep", "1")
+    done = boss.run("daemon", "stop")
+    assert (done.returncode, done.stderr) == (0, b"fut: told to end, which it does once all tasks are done\n")
+    assert net.daemon.is_running() and boss.run("wait", running).returncode == 0
+    assert net.daemon.await_end() == 0
+
+
 def test_fut_over_tcp_on_loopback(net, token_file):
     assert fut(net, "tcp", FUTURED_TOKEN_FILE=token_file).ok("run", "--", "echo", "hi") == b"hi\n"
 
