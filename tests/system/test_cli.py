@@ -345,7 +345,10 @@ def test_stdin_survives_a_retry(sf):
 
 def test_stdin_that_is_not_passed_on_is_told(sf):
     told = b"with --retries stdin is not passed on; -i - keeps it for all attempts"
-    done = sf.run("run", "--retries", "1", "wc", "-c", input=b"data")
+    ours, theirs = os.pipe()
+    os.write(theirs, b"data")   # before it looks
+    done = sf.run("run", "--retries", "1", "wc", "-c", stdin=ours)
+    os.close(ours), os.close(theirs)
     assert done.stdout == b"0\n" and done.stderr.count(told) == 1
     path = os.path.join(sf.directory, "some")
     with open(path, "w") as f:
