@@ -134,6 +134,13 @@ error_abandoned(const struct future *f)
 	return error_bytes(STATUS_BROKEN_POOL, f->id, "the daemon was told to stop, and the task did not end in the time for that (stop_timeout): it was killed");
 }
 
+/* Of a daemon that was told to stop the next one goes on, as after a crash, where it learns of it. */
+static bool
+is_over(const struct future *f)
+{
+	return f->spec->pool->closed || !f->stored;
+}
+
 /* True if the future was being stopped, and has reached the state that this leads to. */
 static bool
 end_stopped(struct future *f)
@@ -142,8 +149,10 @@ end_stopped(struct future *f)
 		future_cancelled(f);
 	else if (f->past_deadline)
 		future_fail(f, error_deadline(f));
-	else if (f->abandon)
+	else if (f->abandon && is_over(f))
 		future_fail_finally(f, error_abandoned(f));
+	else if (f->abandon)
+		future_fail(f, error_abandoned(f));
 	else if (f->timed_out)
 		future_fail(f, error_timeout(f));
 	else

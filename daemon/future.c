@@ -260,7 +260,7 @@ future_fail(struct future *f, struct bytes error)
 {
 	struct future_more *more;
 
-	if (f->attempt > f->spec->retries + FAULT(retried_once_more) || f->past_deadline || f->abandon || !(more = future_more(f))) {
+	if (f->attempt > f->spec->retries + FAULT(retried_once_more) || f->past_deadline || !(more = future_more(f))) {
 		future_fail_finally(f, error);
 		return;
 	}
@@ -276,7 +276,7 @@ future_fail(struct future *f, struct bytes error)
 		future_leave_place(f);
 	f->started_us = 0;
 	output_next_attempt(f);
-	f->timed_out = f->ask = f->kill = false;
+	f->timed_out = f->ask = f->kill = f->abandon = false;
 	more->not_before_us = clock_refresh() + future_retry_pause(f);
 	store_again(f);
 	future_make_ready(f);

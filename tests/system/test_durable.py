@@ -317,6 +317,21 @@ def test_a_pool_that_a_client_opened_is_there_with_its_tasks(daemon, client, reb
     assert pool not in [p["name"] for p in reborn(second).client().call("pools")]
 
 
+@pytest.mark.config(stop_timeout="100ms")
+@pytest.mark.parametrize("pool", ["shell", "cpu"])
+def test_what_a_stop_had_to_kill_runs_again_if_it_has_tries_left(daemon, client, launch, pool):
+    """After a crash it did; a stop, for an upgrade say, was the end of it."""
+    task = ("sleep", ["1000"]) if pool == "shell" else ("until_file", [daemon.path("go")])
+    future = client.call("submit", pool, *task, {"retries": 1})
+    for attempt in 1, 2:
+        eventually(lambda: client.call("show", future)["attempt"] == attempt and client.call("state", [future]) == ["RUNNING"])
+        assert daemon.stop() == 0
+        daemon.clients.clear()
+        daemon = launch(directory=daemon.directory)
+        client = daemon.client()
+    assert "stop_timeout" in refused("BrokenPoolError", client.call, "result", future)["message"]
+
+
 @pytest.mark.parametrize("options", [{}, {"cancel_futures": True}], ids=repr)
 def test_a_pool_that_was_being_closed_goes_on_closing(daemon, client, reborn, gate, options):
     """It was open again, and stayed in the table for ever."""
