@@ -1,4 +1,5 @@
 """futured.Executor against a daemon: what holds beyond CPython's own tests (see test_python_cpython.py)."""
+import collections
 import concurrent.futures
 import ctypes
 import fractions
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 
 import msgpack
 import pytest
@@ -315,6 +317,15 @@ def test_map_goes_on_after_an_error_and_loses_nothing_of_a_chunk(pool):
         except StopIteration:
             break
     assert seen == [0, 1, (2,), 3, 4, (5,), 6]
+
+
+@pytest.mark.parametrize("chunksize", [1, 3])
+def test_map_holds_no_result_that_it_has_returned(pool, chunksize):
+    """As test_free_reference of CPython's own tests has it."""
+    for result in pool.map(collections.Counter, ["ab"] * 7, chunksize=chunksize):
+        seen = weakref.ref(result)
+        del result
+        assert seen() is None
 
 
 def test_map_pulls_its_input_as_it_goes(pool):

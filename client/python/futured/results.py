@@ -53,7 +53,7 @@ class Results:
         if error is not None:
             left = [None] + [error] * (future._count or 1)
             return map(_raise, iter(left.pop, None))  # what is raised is not held here, too: no cycle through the traceback
-        return iter([future.result()]) if future._count is None else map(_loaded, future.result())
+        return _once([future.result()]) if future._count is None else map(_loaded, future.result())
 
     def close(self):
         if self.closed or not self.begun:
@@ -66,6 +66,10 @@ class Results:
     def __del__(self):
         if getattr(self, "begun", False) and not self.closed:
             self.connection.cancel_later(f for f in self.futures if not f.done())
+
+
+def _once(value):
+    yield value.pop()  # which is held nowhere here then
 
 
 def _loaded(outcome):
