@@ -69,7 +69,7 @@ drop_used(struct channel *c)
 static bool
 is_large(const struct channel *c)
 {
-	return c->in.cap > KEEP_MAX || c->out.cap > KEEP_MAX;
+	return c->in.cap > KEEP_MAX || (!c->said_by_others && c->out.cap > KEEP_MAX);
 }
 
 /* Gives large buffers back, as far as little or nothing is in them. */
@@ -78,7 +78,7 @@ shrink(struct channel *c)
 {
 	struct buf small = { 0 };
 
-	if (c->out.len == 0)
+	if (!c->said_by_others && c->out.len == 0)
 		buf_clear(&c->out);
 	if (c->in.len - c->at <= KEEP_MAX && buf_append(&small, c->in.data + c->at, c->in.len - c->at)) {
 		buf_clear(&c->in);
@@ -235,5 +235,7 @@ channel_flush(struct channel *c, enum channel_wait wait)
 	}
 	c->out.len = 0;
 	c->sent = 0;
+	if (c->said_by_others && c->out.cap > KEEP_MAX)
+		buf_clear(&c->out);
 	return CHANNEL_SENT;
 }

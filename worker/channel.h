@@ -36,6 +36,7 @@ struct channel {
 	struct frame_scan scan;
 	struct buf out;         /* from `sent` on: encoded and not yet written; append to it freely */
 	size_t sent;
+	bool said_by_others;    /* `out` and `sent` belong to whoever holds the owner's lock, and not to the thread that reads */
 	int passed[CHANNEL_PASSED_MAX]; /* descriptors that came along and were not taken yet, oldest first */
 	size_t passed_count;
 };

@@ -304,6 +304,7 @@ host_open(struct host *h)
 	h->board_entries = BOARD_ENTRIES;
 	pthread_mutex_init(&h->lock, NULL);
 	channel_init(&h->control, WORKER_CONTROL_FD, HELLO_MAX);
+	h->control.said_by_others = true;
 	if (!take_slots(h)) {
 		host_complain("not started by futured: FUTURED_SLOTS and descriptors 3, 4, 5, ... are missing");
 		return false;
