@@ -154,7 +154,7 @@ def test_show_has_the_options_of_a_submit_after_a_crash(daemon, client, reborn):
 
 
 def test_delays_dependencies_and_keys_survive(daemon, client, reborn):
-    delayed = client.call("submit", "shell", *sh("echo late"), {"delay": 1})
+    delayed, later = (client.call("submit", "shell", *sh("echo late"), {"delay": n}) for n in (1, 1000))
     first = client.call("submit", "one", *sh("sleep 0.2; echo first"), {"retries": 2})
     after = client.call("submit", "shell", *sh("echo after"), {"after": [first]})
     piped = client.call("submit", "shell", "/bin/cat", [], {"stdin": ref(first)})
@@ -163,7 +163,7 @@ def test_delays_dependencies_and_keys_survive(daemon, client, reborn):
     again = reborn(daemon).client()
     assert again.call("submit", "shell", *sh("echo other"), {"key": "k"}) == keyed
     assert again.call("map", "shell", "/bin/echo", [["z"]], {"key": "m"}) == run
-    assert again.call("show", delayed)["why"]["code"] == "delay"
+    assert again.call("show", later)["why"]["code"] == "delay"
     assert again.call("result", piped)["stdout"] == b"first\n"
     assert again.call("result", after)["stdout"] == b"after\n"
     assert again.call("result", delayed)["stdout"] == b"late\n"
