@@ -141,7 +141,7 @@ def test_what_a_narrow_screen_has_no_room_for_goes_as_a_whole(fut, daemon, gate,
     fut.submit(*slow(gate, "a-name-of-some-length"))
     gate.await_start()
     top = Top(fut, rows, columns)
-    lines = top.until(lambda s: "a-name" in s and "failed unseen" in s).split("\n")
+    lines = top.until(lambda s: "a-name" in s and "failed unseen" in s and "? help" in s).split("\n")
     assert all(len(line) <= columns for line in lines)
     counts, failures = re.fullmatch(r"(.*?)   +(\d+ failed unseen)", lines[1]).groups()
     assert all(re.fullmatch(word, part) for word, part in zip(WORDS, counts.split("   "))), counts
