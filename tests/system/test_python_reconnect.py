@@ -1,5 +1,6 @@
 """A Python client whose connection is cut goes on with the same daemon; what was bound to the connection is told at once."""
 import concurrent.futures
+import io
 import os
 import queue
 import random
@@ -176,18 +177,15 @@ def test_one_that_was_released_meanwhile_fails_alone(pickles, cable, shared_daem
     assert second.result(10) == 4
 
 
-def test_output_goes_on_from_where_it_stood(pickles, cable, tmp_path, capfd):
-    path, seen = str(tmp_path / "go"), ["", ""]
+def test_output_goes_on_from_where_it_stood(pickles, cable, tmp_path, monkeypatch):
+    path, out, err = str(tmp_path / "go"), io.StringIO(), io.StringIO()
+    monkeypatch.setattr(sys, "stdout", out), monkeypatch.setattr(sys, "stderr", err)
     f = pickles.submit(say_around, path)
-
-    def said(stream, text):
-        seen[0], seen[1] = map("".join, zip(seen, capfd.readouterr()))
-        return seen[stream] == text
-    eventually(lambda: said(0, "before\n"), 10)
+    eventually(lambda: out.getvalue() == "before\n", 10)
     cable.cut()
     (tmp_path / "go").touch()
     f.result(10)
-    assert said(0, "before\nafter\n") and said(1, "a warning\n")
+    assert (out.getvalue(), err.getvalue()) == ("before\nafter\n", "a warning\n")
 
 
 def test_what_may_not_be_said_twice_is_told_and_a_key_is_said_again(pool, cable):
