@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from helpers import BUILD, children, eventually, is_alive, lines, process_state, refused, sh
+from helpers import BUILD, Hang, children, eventually, is_alive, lines, process_state, refused, sh
 from kinds import LUA, PROCESS
 from rpc import request
 
@@ -207,6 +207,7 @@ def test_kill_does_not_wait_for_one_that_ignores_term(daemon, client, gate):
     assert time.monotonic() - begun < 4
 
 
+@pytest.mark.long
 @pytest.mark.skipif("address" in BUILD or "thread" in BUILD, reason="nothing is short there, and sent ahead")
 @pytest.mark.parametrize("like", ["lua", "cpu"])
 @pytest.mark.config(pools={"lua": {**LUA, "workers": 1}, "cpu": {**PROCESS, "workers": 1}})
@@ -220,10 +221,14 @@ def test_kill_ends_a_task_that_begins_at_that_moment(daemon, client, like):
     done = client.call("submit", name, "noop")
     last = client.call("submit", name, "shell", ["touch %s; exec sleep 1000" % daemon.path("begun")])
     os.kill(daemon.pid, signal.SIGSTOP)
-    os.kill(host, signal.SIGCONT)
-    eventually(lambda: os.path.exists(daemon.path("begun")))
-    closing = client.request("close_pool", name, {"kill": True})
-    os.kill(daemon.pid, signal.SIGCONT)
+    try:
+        os.kill(host, signal.SIGCONT)
+        eventually(lambda: os.path.exists(daemon.path("begun")), 10)
+        closing = client.request("close_pool", name, {"kill": True})
+    except Hang:
+        pytest.skip("this machine is so busy that they were not short")
+    finally:
+        os.kill(daemon.pid, signal.SIGCONT)
     assert client.answer(closing) is None
     assert client.call("result", done) is None
     refused("BrokenPoolError", client.call, "result", last)
