@@ -61,15 +61,6 @@ answer_is_last(const struct answer *a)
 	return a->verb != ANSWER_OUTPUT && a->verb != ANSWER_PROGRESS;
 }
 
-static void
-pack_number(struct buf *b, double v)
-{
-	if (v >= -0x1p53 && v <= 0x1p53 && (double)(int64_t)v == v)
-		pack_int(b, (int64_t)v);
-	else
-		pack_double(b, v);
-}
-
 /* done, total or nil, note: said anew, since it is the daemon that says it to watchers. */
 static bool
 apply_progress(struct reader r, const struct future *f)

@@ -18,7 +18,7 @@
 #include "proto/pack.h"
 #include "proto/worker.h"
 
-enum { NAME_MAX_BYTES = 1024, TAGS_MAX = 64, AFTER_MAX = 10000, PATH_BYTES = 4096, UMASK_DEFAULT = 022, NICE_MAX = 19 };
+enum { TAGS_MAX = 64, PATH_BYTES = 4096, UMASK_DEFAULT = 022, NICE_MAX = 19 };
 
 #define CPUS_LEAST 0.01
 #define CPUS_MOST 4096
@@ -66,7 +66,7 @@ read_name(struct request *r, const char *name, struct reader *v, struct reading 
 	size_t len;
 	struct spec *spec = to->s->spec;
 
-	if (!option_text(r, name, v, NAME_MAX_BYTES, &s, &len))
+	if (!option_text(r, name, v, SPEC_NAME_MAX, &s, &len))
 		return false;
 	free(spec->name);
 	spec->name = strndup(s, len);
@@ -86,7 +86,7 @@ read_tags(struct request *r, const char *name, struct reader *v, struct reading 
 		size_t len;
 		if (reader_peek(&at) != READER_STR)
 			return option_wrong(r, name, "an array of str", &at);
-		if (!option_text(r, name, &at, NAME_MAX_BYTES, &s, &len) || !read_skip(&at))
+		if (!option_text(r, name, &at, SPEC_NAME_MAX, &s, &len) || !read_skip(&at))
 			return false;
 	}
 	bytes_drop(&to->s->spec->tags);
@@ -151,7 +151,7 @@ static bool
 read_retries(struct request *r, const char *name, struct reader *v, struct reading *to)
 {
 	int64_t n;
-	if (!option_int(r, name, v, 0, 10000, &n))
+	if (!option_int(r, name, v, 0, SPEC_RETRIES_MAX, &n))
 		return false;
 	to->s->spec->retries = (uint32_t)n;
 	return true;
@@ -170,8 +170,8 @@ read_after_ids(struct request *r, const char *name, struct reader *v, struct ids
 		struct reader element = at;
 		if (!ids_read_element(&at, &first, &n))
 			return option_wrong(r, name, "an array of ids and [first, count] pairs", &element);
-		if (n > AFTER_MAX - ids->total) {
-			request_fail(r, STATUS_VALUE, 0, "%s: %s: expected at most %d ids, got more", r->method->name, name, AFTER_MAX);
+		if (n > SPEC_AFTER_MAX - ids->total) {
+			request_fail(r, STATUS_VALUE, 0, "%s: %s: expected at most %d ids, got more", r->method->name, name, SPEC_AFTER_MAX);
 			return false;
 		}
 		if (!ids_add(ids, first, n))
@@ -216,7 +216,7 @@ read_after(struct request *r, const char *name, struct reader *v, struct reading
 static bool
 read_key(struct request *r, const char *name, struct reader *v, struct reading *to)
 {
-	return option_str(r, name, v, NAME_MAX_BYTES, &to->s->key, &to->s->key_len);
+	return option_str(r, name, v, KEY_MAX, &to->s->key, &to->s->key_len);
 }
 
 static bool

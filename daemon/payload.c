@@ -11,8 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PAGE = 4096 };
-
 static int directory = -1;
 static char directory_path[PATH_MAX];
 static _Atomic uint64_t total;
@@ -58,7 +56,7 @@ name_of(uint64_t id, enum payload_kind kind, char out[40])
 unsigned
 payload_pad(const void *data)
 {
-	return (unsigned)((uintptr_t)data % PAGE);
+	return (unsigned)((uintptr_t)data % PAYLOAD_PAGE);
 }
 
 static bool
@@ -112,7 +110,7 @@ payload_sync(char *why, size_t size)
 void
 payload_let_go(uint64_t id, enum payload_kind kind, const struct bytes *of, const void *data, size_t len)
 {
-	uintptr_t start = ((uintptr_t)data + PAGE - 1) / PAGE * PAGE, end = ((uintptr_t)data + len) / PAGE * PAGE;
+	uintptr_t start = ((uintptr_t)data + PAYLOAD_PAGE - 1) / PAYLOAD_PAGE * PAYLOAD_PAGE, end = ((uintptr_t)data + len) / PAYLOAD_PAGE * PAYLOAD_PAGE;
 	char name[40];
 
 	name_of(id, kind, name);

@@ -11,7 +11,7 @@
 
 #include "daemon/bytes.h"
 
-enum { PAYLOAD_LARGE = 256 * 1024 };
+enum { PAYLOAD_LARGE = 256 * 1024, PAYLOAD_PAGE = 4096 };
 
 enum payload_kind { PAYLOAD_ARGS, PAYLOAD_VALUE };
 

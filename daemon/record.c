@@ -11,7 +11,7 @@
 #include "proto/error.h"
 #include "proto/worker.h"
 
-enum { NAME_MAX_BYTES = 1024, FN_MAX = 1024 * 1024, DIGITS_MAX = 20 };
+enum { FN_MAX = 1024 * 1024, DIGITS_MAX = 20 };
 
 bool
 record_is_text(struct replay_text t, size_t most)
@@ -164,13 +164,13 @@ record_mend_spec(struct replay_spec *s)
 		good = false;
 	}
 	good &= mend_stdin(s);
-	good &= s->retries <= REPLAY_RETRIES_MAX;
+	good &= s->retries <= SPEC_RETRIES_MAX;
 	good &= keep_within(&s->timeout_us, 0);
 	good &= s->deadline_us == UINT64_MAX || keep_within(&s->deadline_us, UINT64_MAX);
 	good &= keep_within(&s->delay_us, 0);
 	good &= keep_within(&s->retry_delay_us, 0);
 	good &= keep_within(&s->retain_us, server_config()->retain_us);
-	keep(&s->name, !s->name.len || record_is_text(s->name, NAME_MAX_BYTES));
+	keep(&s->name, !s->name.len || record_is_text(s->name, SPEC_NAME_MAX));
 	keep(&s->tags, record_is_texts(s->tags, true));
 	return good;
 }

@@ -36,8 +36,6 @@
 #include "proto/pack.h"
 #include "proto/worker.h"
 
-enum { AFTER_MAX = 10000 };
-
 /* Rows are numbered from 1 by us: beyond this they are damaged, and not counted on from. */
 #define ROW_MAX REGISTRY_ID_MAX
 /* Where ids begin again when the store does not say which were given: so far behind the highest that is left. */
@@ -232,7 +230,7 @@ bool
 replay_gate(struct replay *r, uint64_t row, struct replay_text text, int64_t passed)
 {
 	struct known_gate *g = calloc(1, sizeof *g);
-	size_t most = text.len / 2 < AFTER_MAX ? text.len / 2 : AFTER_MAX; /* a digit and a comma each */
+	size_t most = text.len / 2 < SPEC_AFTER_MAX ? text.len / 2 : SPEC_AFTER_MAX; /* a digit and a comma each */
 
 	if (!g || !(g->ids = malloc((most + 1) * sizeof *g->ids))) {
 		free(g);
@@ -363,7 +361,7 @@ references(const struct future *f, uint64_t **out, size_t *count)
 static uint16_t
 attempts(uint32_t n)
 {
-	return n < REPLAY_RETRIES_MAX + 1 ? (uint16_t)n : REPLAY_RETRIES_MAX + 1;
+	return n < SPEC_RETRIES_MAX + 1 ? (uint16_t)n : SPEC_RETRIES_MAX + 1;
 }
 
 /* Why the value is not to be had; NULL: it is. */
@@ -534,7 +532,7 @@ replay_task(struct replay *r, const struct replay_task *t)
 	if ((!t->final || !t->args_bytes) && !references(f, &refs, &count)) /* of large ones none are shown */
 		return false;
 	f->has_refs = !t->args_bytes && count;
-	fate->damaged = !t->final && (t->damaged || k->damaged || !sound || !gated || t->attempt > REPLAY_RETRIES_MAX + 1 || waits_for_later(f, fate, refs, count));
+	fate->damaged = !t->final && (t->damaged || k->damaged || !sound || !gated || t->attempt > SPEC_RETRIES_MAX + 1 || waits_for_later(f, fate, refs, count));
 	return t->final ? restore_final(f, fate, t) : restore_pending(r, f, fate, t);
 }
 

@@ -16,9 +16,8 @@ struct replay_text {
 	size_t len;
 };
 
-/* The protocol's bounds on durations and retries: what is beyond them was not written by us. */
+/* The protocol's bound on durations: what is beyond it was not written by us. */
 #define REPLAY_LONGEST_US UINT64_C(1000000000000000)
-enum { REPLAY_RETRIES_MAX = 10000 };
 
 /* Where a spec's pool came from. */
 enum replay_opened { REPLAY_CONFIGURED, REPLAY_OPENED, REPLAY_BOUND };

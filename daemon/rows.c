@@ -9,8 +9,6 @@
 #include "daemon/sum.h"
 #include "proto/board.h"
 
-enum { PAGE = 4096 };
-
 bool
 rows_complain(sqlite3 *db, char *why, size_t size)
 {
@@ -136,7 +134,7 @@ read_payload(sqlite3_stmt *s, int at, uint64_t id, enum payload_kind kind, struc
 {
 	if (sqlite3_column_type(s, at) == SQLITE_NULL)
 		return true;
-	if (!payload_read(id, kind, (unsigned)sqlite3_column_int(s, at) % PAGE, out))
+	if (!payload_read(id, kind, (unsigned)sqlite3_column_int(s, at) % PAYLOAD_PAGE, out))
 		return false;
 	*told = out;
 	return true;

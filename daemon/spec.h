@@ -12,6 +12,9 @@
 struct pool;
 struct owner;
 
+/* What of the options is bounded; more is refused, and in a store damage. */
+enum { SPEC_NAME_MAX = 1024, SPEC_AFTER_MAX = 10000, SPEC_RETRIES_MAX = 10000 };
+
 enum spec_stdin { SPEC_STDIN_NONE, SPEC_STDIN_BYTES, SPEC_STDIN_OPEN, SPEC_STDIN_FUTURE };
 
 struct spec {

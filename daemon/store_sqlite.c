@@ -689,7 +689,7 @@ take_in(const char *select, const char *update, enum payload_kind kind)
 	bool good = sqlite3_prepare_v2(backup.to, select, -1, &rows, NULL) == SQLITE_OK && sqlite3_prepare_v2(backup.to, update, -1, &put, NULL) == SQLITE_OK;
 
 	while (good && sqlite3_step(rows) == SQLITE_ROW) {
-		size_t size = 0, pad = (size_t)sqlite3_column_int(rows, 1) % PAGE;
+		size_t size = 0, pad = (size_t)sqlite3_column_int(rows, 1) % PAYLOAD_PAGE;
 		uint8_t *file = payload_map((uint64_t)sqlite3_column_int64(rows, 0), kind, &size);
 		if (!file)
 			continue; /* forgotten since */

@@ -81,6 +81,15 @@ pack_double(struct buf *b, double v)
 }
 
 void
+pack_number(struct buf *b, double v)
+{
+	if (v >= -0x1p53 && v <= 0x1p53 && (double)(int64_t)v == v)
+		pack_int(b, (int64_t)v);
+	else
+		pack_double(b, v);
+}
+
+void
 pack_str(struct buf *b, const char *s, size_t len)
 {
 	msgpack_packer pk = packer(b);

@@ -14,6 +14,8 @@ void pack_bool(struct buf *b, bool v);
 void pack_uint(struct buf *b, uint64_t v);
 void pack_int(struct buf *b, int64_t v);
 void pack_double(struct buf *b, double v);
+/* An int where it is one that every language has, else a float. */
+void pack_number(struct buf *b, double v);
 void pack_str(struct buf *b, const char *s, size_t len);
 /* Inline, so that the length of a constant is one. */
 static inline void

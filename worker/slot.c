@@ -243,15 +243,6 @@ slot_output(struct slot *s, enum slot_stream stream, const void *bytes, size_t l
 	pthread_mutex_unlock(&s->sending);
 }
 
-static void
-pack_number(struct buf *b, double v)
-{
-	if (v >= -0x1p53 && v <= 0x1p53 && (double)(int64_t)v == v)
-		pack_int(b, (int64_t)v);
-	else
-		pack_double(b, v);
-}
-
 void
 slot_progress(struct slot *s, double done, double total, const char *note, size_t len)
 {

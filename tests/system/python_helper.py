@@ -40,7 +40,7 @@ def until_file(path):
     return path
 
 
-def run_script(daemon, text, *arguments, flags=(), input=None, **env):
+def run_script(daemon, text, *arguments, flags=(), **env):
     """A script in a file of its own, against that daemon: what it printed. It must end well, and quietly."""
     ended = try_script(daemon, text, *arguments, flags=flags, **env)
     assert (ended.returncode, ended.stderr) == (0, ""), ended.stderr

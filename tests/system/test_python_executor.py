@@ -19,41 +19,15 @@ import pytest
 
 import helpers
 from helpers import eventually
-from python_helper import PACKAGE, run_script
-
-sys.path.insert(0, os.path.join(helpers.ROOT, "client", "python"))
-import futured  # noqa: E402
-from futured import errors, worker  # noqa: E402
-
-CONFIG = {"pools": {"py": {"kind": "process", "runtime": "python", "workers": 2},
-                    "pythread": {"kind": "thread", "runtime": "python", "workers": 2}}}
-SHAPES = {"process": futured.ProcessPoolExecutor, "thread": futured.ThreadPoolExecutor}
-
-
-@pytest.fixture(params=SHAPES)
-def pool(request, shared_daemon):
-    """An executor of each kind, two workers."""
-    with SHAPES[request.param](2, address="unix:" + shared_daemon.address) as executor:
-        yield executor
-
+from python_helper import CONFIG, PACKAGE, SHAPES, futured, pool, processes, run_script, touch, until_file  # noqa: F401
+from futured import errors, worker
 
 @pytest.fixture
 def no_cloudpickle(monkeypatch):
     monkeypatch.setitem(sys.modules, "cloudpickle", None)
 
 
-@pytest.fixture
-def processes(shared_daemon):
-    with futured.ProcessPoolExecutor(2, address="unix:" + shared_daemon.address) as executor:
-        yield executor
-
-
 # Tasks; workers import this module as pytest does.
-
-def until_file(path):
-    eventually(lambda: os.path.exists(path), 20)
-    return path
-
 
 def say(*lines):
     for line in lines:
@@ -101,11 +75,6 @@ def odd_steps():
 
 def state_of(executor, future):
     return executor._connection.call("state", [future.id])[0]
-
-
-def touch(path):
-    with open(path, "w"):
-        pass
 
 
 def test_results_are_futures_of_the_standard_library(pool):
