@@ -12,10 +12,12 @@
 #include <unistd.h>
 
 #include "daemon/clock.h"
+#include "daemon/payload.h"
+#include "daemon/sum.h"
 
 #define MUST(condition) do { if (!(condition)) { fprintf(stderr, "%s:%d: not so: %s: %s\n", __FILE__, __LINE__, #condition, db ? sqlite3_errmsg(db) : ""); abort(); } } while (0)
 
-enum { COLUMNS_MAX = 23, PAGE = 4096, DAMAGED_MAX = 256 };
+enum { COLUMNS_MAX = 23, DAMAGED_MAX = 256 };
 
 static sqlite3 *db;
 static sqlite3_stmt *inserts[ROWS_TABLES];
@@ -127,43 +129,16 @@ count_columns(unsigned table)
 
 /* ---- checksums ---- */
 
-static uint64_t
-sum(uint64_t h, const void *data, size_t len)
+static struct sum_text
+text_of(sqlite3_value *v)
 {
-	const uint8_t *at = data;
-	uint64_t word;
-
-	for (; len >= 8; at += 8, len -= 8) {
-		memcpy(&word, at, 8);
-		h = (h ^ word) * 0x100000001b3u;
-		h ^= h >> 29;
-	}
-	word = len;
-	if (len)
-		memcpy((uint8_t *)&word + 1, at, len);
-	h = (h ^ word) * 0x100000001b3u;
-	return h ^ h >> 32;
+	const void *at = sqlite3_value_blob(v);
+	return (struct sum_text){ at, (size_t)sqlite3_value_bytes(v) };
 }
 
-static uint64_t
-sum_int(uint64_t h, sqlite3_value *v)
-{
-	int64_t n = sqlite3_value_int64(v);
-	return sum(h, &n, sizeof n);
-}
-
-static uint64_t
-sum_bytes(uint64_t h, sqlite3_value *v)
-{
-	const void *data = sqlite3_value_blob(v);
-	return sum(h, data, (size_t)sqlite3_value_bytes(v));
-}
-
-static const uint64_t basis = 0xcbf29ce484222325u;
-
-/* Of a payload that is in a file; `h` where there is none. */
-static uint64_t
-sum_file(uint64_t h, uint64_t id, unsigned pad)
+/* A payload that is in a file; good until the next call, nothing where there is none. */
+static struct sum_text
+file_of(uint64_t id, unsigned pad)
 {
 	char path[300];
 	static uint8_t data[65536];
@@ -173,19 +148,19 @@ sum_file(uint64_t h, uint64_t id, unsigned pad)
 	ssize_t n = fd >= 0 ? read(fd, data, sizeof data) : -1;
 	if (fd >= 0)
 		close(fd);
-	return n > (ssize_t)pad ? sum(h, data + pad, (size_t)n - pad) : h;
+	return (struct sum_text){ data + pad, n > (ssize_t)pad ? (size_t)n - pad : 0 };
 }
 
 /* (id, spec, gate, args, args_file) */
 static void
 task_sum(sqlite3_context *c, int n, sqlite3_value **v)
 {
-	uint64_t h = sum_int(sum_int(sum_int(basis, v[0]), v[1]), v[2]);
+	uint64_t id = (uint64_t)sqlite3_value_int64(v[0]);
 	bool filed = sqlite3_value_type(v[4]) != SQLITE_NULL;
+	struct sum_text args = filed ? file_of(id, (unsigned)sqlite3_value_int(v[4]) % PAYLOAD_PAGE) : text_of(v[3]);
 	(void)n;
 
-	h = filed ? sum_file(h, (uint64_t)sqlite3_value_int64(v[0]), (unsigned)sqlite3_value_int(v[4]) % PAGE) : sum_bytes(h, v[3]);
-	sqlite3_result_int64(c, (int64_t)h);
+	sqlite3_result_int64(c, sum_task(id, (uint64_t)sqlite3_value_int64(v[1]), (uint64_t)sqlite3_value_int64(v[2]), args.at, args.len));
 }
 
 /* (id, state, failed, value, value_file, rusage) */
@@ -193,28 +168,23 @@ static void
 result_sum(sqlite3_context *c, int n, sqlite3_value **v)
 {
 	const char *state = (const char *)sqlite3_value_text(v[1]);
-	int64_t failed = sqlite3_value_int(v[2]) != 0;
-	uint64_t h = sum(sum_int(basis, v[0]), &failed, sizeof failed);
+	struct sum_text value = sqlite3_value_type(v[4]) == SQLITE_NULL ? text_of(v[3]) : (struct sum_text){ NULL, PAYLOAD_LARGE };
 	(void)n;
 
-	h = sum(h, state ? state : "", state ? strlen(state) : 0);
-	if (sqlite3_value_type(v[4]) == SQLITE_NULL)
-		h = sum_bytes(h, v[3]);
-	sqlite3_result_int64(c, (int64_t)sum_bytes(h, v[5]));
+	sqlite3_result_int64(c, sum_result((uint64_t)sqlite3_value_int64(v[0]), state ? state : "", sqlite3_value_int(v[2]), value, text_of(v[5])));
 }
 
 /* (pool, owner, fn, kwargs, run, env, stdin, run_pairs, stdin_kind, stdin_future, retries) */
 static void
 spec_sum(sqlite3_context *c, int n, sqlite3_value **v)
 {
-	uint64_t h = basis;
+	struct sum_text texts[SUM_SPEC_TEXTS];
 	(void)n;
 
-	for (int i = 0; i < 7; i++)
-		h = sum_bytes(h, v[i]);
-	for (int i = 7; i < 11; i++)
-		h = sum_int(h, v[i]);
-	sqlite3_result_int64(c, (int64_t)h);
+	for (int i = 0; i < SUM_SPEC_TEXTS; i++)
+		texts[i] = text_of(v[i]);
+	sqlite3_result_int64(c, sum_spec(texts, (uint32_t)sqlite3_value_int64(v[7]), sqlite3_value_int(v[8]), (uint64_t)sqlite3_value_int64(v[9]),
+	    (uint32_t)sqlite3_value_int64(v[10])));
 }
 
 /* ---- rows ---- */
