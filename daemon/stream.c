@@ -572,10 +572,12 @@ push(struct stream *s, struct buf *b)
 	return append_buf(&s->out, b);
 }
 
-/* The peer is gone; what it said before that is still to be read, and then comes the end of file. */
+/* The peer is gone, or the kernel would not take what is for it: what it said before that is still to be read, and then comes the end of file, for
+   both sides. */
 static void
 forget_said(struct stream *s)
 {
+	shutdown(s->fd, SHUT_RDWR);
 	s->now.len = s->said.len = 0;
 	free_buffer(&s->before);
 	free_buffer(&s->held);
