@@ -152,14 +152,16 @@ unit: $(patsubst %,$(B)/tests/test_%,$(UNIT))
 
 # System tests: with Debian's Python, whatever python3 is first in PATH, and more at once than there are processors, since
 # they mostly wait. One file alone: make system TESTS=tests/system/test_wait.py; the slow ones: WHICH=long; with the durable
-# store wherever a test does not choose: STORE=sqlite
+# store wherever a test does not choose: STORE=sqlite; with chance seeded otherwise: SEED=7, or SEED= for another each time,
+# as the slow ones have it.
 TESTS    = tests/system
 WHICH    = not long
 STORE    = memory
+SEED     = $(if $(filter not,$(WHICH)),1)
 THREADED = $(patsubst %,tests/system/test_%.py,native_host lua_host functions exactness dataflow_kinds nested workers)
 system: all programs
-	@env --default-signal FUTURED_BUILD=$(B) FUTURED_TEST_STORE=$(STORE) PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m pytest -c tests/system/pytest.ini -q -m "$(WHICH)" \
-		-n $(if $(filter not,$(WHICH)),$$((2 * $$(nproc))),1) $(TESTS)
+	@env --default-signal FUTURED_BUILD=$(B) FUTURED_TEST_STORE=$(STORE) FUTURED_SEED=$(SEED) PYTHONDONTWRITEBYTECODE=1 \
+		/usr/bin/python3 -m pytest -c tests/system/pytest.ini -q -m "$(WHICH)" -n $(if $(filter not,$(WHICH)),$$((2 * $$(nproc))),1) $(TESTS)
 
 # One text for two readers.
 all: $(B)/man/futured-protocol.7

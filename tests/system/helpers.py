@@ -14,6 +14,11 @@ PROGRAMS = os.path.join(ROOT, "tests", "programs")
 BUILD = os.path.join(ROOT, os.environ.get("FUTURED_BUILD", "build"))
 
 
+def chance():
+    """What a test seeds its random numbers with: make check says which, so that it tells what a change did and not what the day brought."""
+    return int(os.environ.get("FUTURED_SEED") or int.from_bytes(os.urandom(3), "big"))
+
+
 def sh(script, *args):
     """fn and args of a task that is a shell script."""
     return "/bin/sh", ["-c", script, "sh", *[str(a) for a in args]]

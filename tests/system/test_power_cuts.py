@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from helpers import HERE, ROOT
+from helpers import HERE, ROOT, chance
 
 sys.path.append(os.path.join(os.path.dirname(HERE), "soak"))
 import powercuts   # noqa: E402
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.long
 
 def cut(count, seed=None, **keys):
     assert os.path.exists(FAULTY), "make FAULTS=1 all programs makes the daemon, whose log is small so that there are many checkpoints"
-    return powercuts.check(count, int.from_bytes(os.urandom(3), "big") if seed is None else seed, program=FAULTY, **keys)
+    return powercuts.check(count, chance() if seed is None else seed, program=FAULTY, **keys)
 
 
 def test_nothing_is_lost():

@@ -1,11 +1,11 @@
-"""Samples of the soak, the histories and the races (tests/soak), with chance of their own each time: the seed is printed. The long ones are larger;
-and the controls show that a daemon that does one thing wrong (make FAULTS=1) is found out."""
+"""Samples of the soak, the histories and the races (tests/soak). The long ones are larger, with a seed of their own each time, which they
+print; and the controls show that a daemon that does one thing wrong (make FAULTS=1) is found out."""
 import os
 import sys
 
 import pytest
 
-from helpers import HERE, ROOT
+from helpers import HERE, ROOT, chance
 
 sys.path.append(os.path.join(os.path.dirname(HERE), "soak"))
 import histories   # noqa: E402
@@ -13,10 +13,6 @@ import races       # noqa: E402
 import soak        # noqa: E402
 
 FAULTY = os.path.join(ROOT, "build-faults", "bin", "futured")
-
-
-def chance():
-    return int(os.environ.get("FUTURED_SEED") or int.from_bytes(os.urandom(3), "big"))
 
 
 def soaked(kills, **keys):

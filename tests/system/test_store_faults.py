@@ -388,7 +388,7 @@ def one_mutant(stage, name, words, seen):
 
 
 def test_damaged_stores_crash_nothing_and_run_nothing_else(stage, launch):
-    seen = damaged_stores(stage, launch, 25, int.from_bytes(os.urandom(3), "big"))
+    seen = damaged_stores(stage, launch, 25, helpers.chance())
     assert sum(seen.values()) >= 25, seen
 
 
