@@ -8,6 +8,7 @@ import pytest
 
 from cli_helper import FUT, Screen, Terminal
 from helpers import eventually
+from kinds import THREAD
 
 
 def test_interrupt_key_cancels_and_waits(fut, daemon, client):
@@ -239,10 +240,11 @@ def test_what_matters_least_goes_first_where_it_is_narrow(fut, daemon, columns, 
         assert verb == "pool" or len(lines[1]) == columns, lines
 
 
+@pytest.mark.config(pools={"io": THREAD})
 def test_ls_limit_has_the_newest(fut, daemon, client):
     assert fut.json("ls", "--limit", "3") == []
-    client.call("map", "shell", "true", [[]] * 3000)
-    client.call("map", "shell", "false", [[]] * 10)
+    client.call("map", "io", "noop", [[]] * 3000)
+    client.call("map", "io", "fail", [["as it should"]] * 10)
     client.call("wait", [[1, 3010]])
     ids = lambda *args: [int(n) for n in fut.ok("ls", "--ids", *args).split()]  # noqa: E731
     assert ids("--limit", "3") == [3008, 3009, 3010] and ids("--limit", "1") == [3010]

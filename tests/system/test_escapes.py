@@ -26,6 +26,12 @@ ATTACKS = {
 EVERY_BYTE = "".join(map(chr, range(1, 256)))
 TEXTS = {**ATTACKS, "every byte": EVERY_BYTE}
 
+
+def each(texts, *samples):
+    """All of them, of which but a few are for every check: a view of each costs some programs."""
+    return [what if what in samples else pytest.param(what, marks=pytest.mark.long) for what in texts]
+
+
 CONFIG = {
     "log": {"level": "debug", "tasks": "all"},
     "pools": {"shell": {"kind": "command", "workers": 2}, "lua": {"kind": "interpreter", "workers": 1}, "one": {"kind": "command", "workers": 1}},
@@ -81,7 +87,7 @@ def test_lists_on_a_terminal(fut, crowd, view):
 
 
 @pytest.mark.parametrize("sort", ["fine", "failed", "not there", "raised", "pending"])
-@pytest.mark.parametrize("what", TEXTS)
+@pytest.mark.parametrize("what", each(TEXTS, "every byte", "bidi", "forged line"))
 def test_one_future_on_a_terminal(fut, crowd, what, sort):
     id = str(crowd[what][sort])
     views = [("show", id), ("why", id), ("--json", "show", id)]
@@ -93,7 +99,7 @@ def test_one_future_on_a_terminal(fut, crowd, what, sort):
         is_harmless(screen.seen, TEXTS[what])
 
 
-@pytest.mark.parametrize("what", [w for w in TEXTS if w != "every byte"])
+@pytest.mark.parametrize("what", each(ATTACKS, "title", "C1", "separator"))
 def test_what_fut_itself_repeats(fut, crowd, what):
     """Mistakes on the command line, and what the daemon says to them."""
     text = TEXTS[what]
