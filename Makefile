@@ -19,7 +19,7 @@ CONFIG := config keys memory report tree number initargs listen principal settin
 DAEMON := clock journal log timer turn spare bytes stream spec owner access quota errors key retention watch gate queue registry future \
           output input fill run answer rings slot cgroup box resident child launch identity launcher lock paths host pool program workers cpus dispatch broken closing bound backlog keyfile tokens tls login admission conn notices follow \
           events ids request methods walk await environment options submission mapping describe why listener inherit notify service tally metrics http \
-          server reload store store_sqlite rows sum payload batch batch_files committer commit acceptance boards opened record replay req_submit req_result req_cancel req_wait req_list req_output req_pool req_admin $(if $(FAULTS),fault)
+          server reload store store_sqlite rows sum payload batch batch_files committer commit acceptance boards opened record fate replay req_submit req_result req_cancel req_wait req_list req_output req_pool req_admin $(if $(FAULTS),fault)
 WORKER := main host channel command task process box tree capture feed early slot crew native native_stdout native_table native_task lua lua_lib lua_state lua_value
 CLIENT := core warm connection tls token resume blocking calls submission completed watch rewatch follow future gather mapping executor \
           discover ids value packer packf settings reply errors

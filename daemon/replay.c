@@ -15,8 +15,8 @@
 #include "daemon/clock.h"
 #include "daemon/commit.h"
 #include "daemon/errors.h"
+#include "daemon/fate.h"
 #include "daemon/fault.h"
-#include "daemon/fill.h"
 #include "daemon/future.h"
 #include "daemon/gate.h"
 #include "daemon/key.h"
@@ -28,12 +28,9 @@
 #include "daemon/pool.h"
 #include "daemon/record.h"
 #include "daemon/registry.h"
-#include "daemon/retention.h"
 #include "daemon/server.h"
 #include "daemon/spec.h"
 #include "daemon/store.h"
-#include "proto/buf.h"
-#include "proto/pack.h"
 #include "proto/worker.h"
 
 /* Rows are numbered from 1 by us: beyond this they are damaged, and not counted on from. */
@@ -53,18 +50,6 @@ struct known_spec {
 	UT_hash_handle hh;
 };
 
-struct known_gate {
-	uint64_t row;
-	int64_t *ids; /* owned; negative: of one that is not stored */
-	size_t count;
-	uint64_t last;  /* the highest of them; UINT64_MAX: it is damaged */
-	uint64_t spec;  /* row of the one that it goes with; 0: none yet */
-	bool over;      /* nothing is left to wait for */
-	int64_t passed; /* since when; not over: when the last of those that have ended did */
-	struct gate *gate; /* shared; made for the first that waits behind it */
-	UT_hash_handle hh;
-};
-
 struct held {
 	uint64_t id;
 	uint32_t attempt;
@@ -72,25 +57,14 @@ struct held {
 	UT_hash_handle hh;
 };
 
-/* A future that is there, and what is to become of it when all are. */
-struct fate {
-	struct future *future;
-	struct known_gate *gate; /* NULL: none */
-	int64_t when; /* wall clock: when it finished; a pending one: when it became ready, were it not for its gate */
-	bool begun, damaged, gone, killed, fed;
-	bool final;
-};
-
 struct replay {
 	struct known_spec *specs;
 	struct known_gate *gates;
 	struct held *held;
-	struct fate *fate; /* in the order of ids; owned */
-	size_t count, size;
+	struct fates fates;
 	uint64_t last_spec, last_gate, last_pool;
 	int64_t last_submitted;
 	bool same_boot; /* times are as they were stored, whatever the wall clock did */
-	uint64_t kept, waiting, again, lost;
 	bool has_ids, has_instance;
 	char instance[33];
 };
@@ -220,12 +194,6 @@ replay_spec(struct replay *r, const struct replay_spec *told)
 	return good;
 }
 
-static uint64_t
-gate_id(const struct known_gate *g, size_t i)
-{
-	return (uint64_t)(g->ids[i] < 0 ? -g->ids[i] : g->ids[i]);
-}
-
 bool
 replay_gate(struct replay *r, uint64_t row, struct replay_text text, int64_t passed)
 {
@@ -245,27 +213,10 @@ replay_gate(struct replay *r, uint64_t row, struct replay_text text, int64_t pas
 		g->last = UINT64_MAX;
 	}
 	for (size_t i = 0; i < g->count; i++)
-		if (gate_id(g, i) > g->last)
-			g->last = gate_id(g, i);
+		if (known_gate_id(g, i) > g->last)
+			g->last = known_gate_id(g, i);
 	HASH_ADD(hh, r->gates, row, sizeof g->row, g);
 	return g->hh.tbl != NULL;
-}
-
-/* The ids as they were submitted. */
-static bool
-gate_as_option(const struct known_gate *g, struct bytes *after)
-{
-	struct buf b;
-
-	buf_init(&b);
-	pack_array(&b, g->count);
-	for (size_t i = 0; i < g->count; i++)
-		pack_uint(&b, (uint64_t)(g->ids[i] < 0 ? -g->ids[i] : g->ids[i]));
-	bool good = bytes_take(after, &b);
-	buf_clear(&b);
-	if (good)
-		bytes_uncount(after);
-	return good;
 }
 
 /* Whether the task had begun, as far as its board says. Where that is gone, or has been written over, it counts as begun. */
@@ -304,55 +255,6 @@ replay_sent(struct replay *r, uint64_t host, uint32_t slot, const struct note_se
 			h->begun = begun || (h->begun && h->attempt == sent[i].attempt);
 			h->attempt = sent[i].attempt;
 		}
-	}
-	return true;
-}
-
-static struct fate *
-add_fate(struct replay *r)
-{
-	if (r->count == r->size) {
-		size_t size = r->size ? r->size * 2 : 1024;
-		struct fate *bigger = realloc(r->fate, size * sizeof *bigger);
-		if (!bigger)
-			return NULL;
-		r->fate = bigger;
-		r->size = size;
-	}
-	r->fate[r->count] = (struct fate){ .future = NULL };
-	return &r->fate[r->count++];
-}
-
-/* References in the arguments; borrowed until the next call. False without memory. */
-static bool
-references(const struct future *f, uint64_t **out, size_t *count)
-{
-	static uint64_t *ids;
-	static size_t size;
-	struct reader args;
-	uint32_t elements;
-	uint64_t id;
-
-	*count = 0;
-	*out = ids;
-	if (!memchr(bytes_data(&f->args), 0xd7, bytes_len(&f->args))) /* what every reference begins with */
-		return true;
-	reader_init(&args, bytes_data(&f->args), bytes_len(&f->args));
-	read_array(&args, &elements);
-	while (elements--) {
-		if (reader_peek(&args) != READER_EXT || !fill_read_reference(&args, &id)) {
-			read_skip(&args);
-			continue;
-		}
-		if (*count == size) {
-			size_t wanted = size ? size * 2 : 16;
-			uint64_t *bigger = realloc(ids, wanted * sizeof *bigger);
-			if (!bigger)
-				return false;
-			*out = ids = bigger;
-			size = wanted;
-		}
-		ids[(*count)++] = id;
 	}
 	return true;
 }
@@ -479,18 +381,6 @@ find_gate(struct replay *r, struct known_spec *k, const struct replay_task *t, s
 	return true;
 }
 
-/* Whether it waits for what was not there before it was: itself, say. */
-static bool
-waits_for_later(const struct future *f, const struct fate *fate, const uint64_t *refs, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		if (refs[i] >= f->id)
-			return true;
-	if (f->spec->stdin_kind == SPEC_STDIN_FUTURE && f->spec->stdin_future >= f->id)
-		return true;
-	return fate->gate && fate->gate->last >= f->id;
-}
-
 bool
 replay_task(struct replay *r, const struct replay_task *t)
 {
@@ -513,7 +403,7 @@ replay_task(struct replay *r, const struct replay_task *t)
 		registry_begin_at(t->id + 1);
 	if (t->submitted > r->last_submitted && t->submitted <= TIME_LAST)
 		r->last_submitted = t->submitted;
-	if (!(fate = add_fate(r)) || !restore_args(t, &args, &sound) || !(f = registry_make(t->id))) {
+	if (!(fate = fates_add(&r->fates)) || !restore_args(t, &args, &sound) || !(f = registry_make(t->id))) {
 		bytes_drop(&args);
 		return false;
 	}
@@ -527,12 +417,12 @@ replay_task(struct replay *r, const struct replay_task *t)
 	fate->fed = t->fed;
 	fate->gone = !t->final && k->opened == REPLAY_BOUND && k->spec->pool->absent;
 	bool gated = find_gate(r, k, t, fate);
-	if (fate->gate && !bytes_len(&k->spec->after) && !gate_as_option(fate->gate, &k->spec->after))
+	if (fate->gate && !bytes_len(&k->spec->after) && !known_gate_as_option(fate->gate, &k->spec->after))
 		return false;
-	if ((!t->final || !t->args_bytes) && !references(f, &refs, &count)) /* of large ones none are shown */
+	if ((!t->final || !t->args_bytes) && !fate_references(f, &refs, &count)) /* of large ones none are shown */
 		return false;
 	f->has_refs = !t->args_bytes && count;
-	fate->damaged = !t->final && (t->damaged || k->damaged || !sound || !gated || t->attempt > SPEC_RETRIES_MAX + 1 || waits_for_later(f, fate, refs, count));
+	fate->damaged = !t->final && (t->damaged || k->damaged || !sound || !gated || t->attempt > SPEC_RETRIES_MAX + 1 || fate_is_behind_later(fate, refs, count));
 	return t->final ? restore_final(f, fate, t) : restore_pending(r, f, fate, t);
 }
 
@@ -607,145 +497,6 @@ replay_key(struct replay *r, uint64_t first, uint64_t count, struct replay_text 
 
 /* ---- when all are there ---- */
 
-/* One that others wait for: they are not ready before it ends. */
-static void
-note_end(int64_t *when, const struct future *f)
-{
-	int64_t end = f && future_is_final(f) ? clock_wall_us(f->finished_us) : 0;
-	if (end > *when)
-		*when = end;
-}
-
-/* Appends what is left to wait for: those that are still there, for the others have finished without error and were forgotten, else whoever waited had
- * failed with them; and those that were not stored, of which nobody knows that. */
-static size_t
-append_left(uint64_t *to, size_t at, struct known_gate *g)
-{
-	for (size_t i = 0; !g->over && i < g->count; i++) {
-		uint64_t id = gate_id(g, i);
-		const struct future *f = registry_find(id);
-		if (!f && g->ids[i] > 0)
-			continue;
-		to[at++] = id;
-		note_end(&g->passed, f);
-	}
-	return at;
-}
-
-/* Behind its own gate, where its arguments refer to others. False without memory. */
-static bool
-hold_behind_own(struct fate *fate, bool *none)
-{
-	struct future *f = fate->future;
-	struct known_gate *after = fate->gate;
-	size_t refs, count;
-	uint64_t *ids;
-	bool from_stdin = f->spec->stdin_kind == SPEC_STDIN_FUTURE;
-
-	if (!references(f, &ids, &refs))
-		return false;
-	*none = !refs && !from_stdin;
-	if (*none)
-		return true;
-	uint64_t *all = malloc((refs + 1 + (after ? after->count : 0)) * sizeof *all);
-	if (!all || !future_more(f)) {
-		free(all);
-		return false;
-	}
-	if (refs)
-		memcpy(all, ids, refs * sizeof *all);
-	count = refs;
-	if (from_stdin)
-		all[count++] = f->spec->stdin_future;
-	for (size_t i = 0; i < count; i++)
-		note_end(&fate->when, registry_find(all[i]));
-	if (after)
-		count = append_left(all, count, after);
-	f->has_refs = refs != 0;
-	f->more->own_gate = gate_new(all, count, true);
-	free(all);
-	if (!f->more->own_gate)
-		return false;
-	gate_hold(f->more->own_gate, f);
-	return true;
-}
-
-static bool
-hold_behind_shared(struct future *f, struct known_gate *g)
-{
-	if (!g->gate) {
-		uint64_t *left = malloc((g->count + 1) * sizeof *left);
-		size_t count = left ? append_left(left, 0, g) : 0;
-		bool good = left && (!count || (g->gate = gate_new(left, count, false)));
-		free(left);
-		if (!good)
-			return false;
-		g->count = count; /* 0: whoever comes next need not look */
-		if (!count)
-			return true;
-	}
-	gate_hold(g->gate, f);
-	return true;
-}
-
-/* Behind its gate, where it has one: for all of them before any comes to its end, as one that was let go is gone then. One that had begun has what it
- * refers to by its own gate, too, as it may run again. */
-static bool
-hold(struct fate *fate)
-{
-	bool none;
-
-	if (fate->final || fate->damaged || fate->killed || fate->gone)
-		return true;
-	if (!hold_behind_own(fate, &none) || (none && !fate->begun && fate->gate && !hold_behind_shared(fate->future, fate->gate)))
-		return false;
-	if (fate->gate && fate->gate->passed > fate->when)
-		fate->when = fate->gate->passed;
-	return true;
-}
-
-static void
-place(struct replay *r, const struct fate *fate)
-{
-	struct future *f = fate->future;
-
-	r->waiting++;
-	if (fate->damaged) {
-		future_fail_with(f, STATUS_STORE, "its record in the store is damaged: it is not run");
-		return;
-	}
-	if (fate->killed) {
-		future_cancelled(f);
-		return;
-	}
-	if (fate->gone) { /* its pool went with the connection that had opened it */
-		future_cancelled(f);
-		return;
-	}
-	if (fate->begun) {
-		bool again = f->attempt <= f->spec->retries;
-		r->again += again;
-		r->lost += !again;
-		future_fail(f, error_bytes(STATUS_WORKER_LOST, f->id, "the daemon restarted while the task ran: what it did is not known"));
-		return;
-	}
-	if (fate->fed)
-		future_fail_with(f, STATUS_STORE, "what its stdin had been fed is gone with the daemon that had it: it is not run");
-	else if (f->place == PLACE_GATE)
-		gate_pass(f);
-	else
-		future_make_ready(f);
-}
-
-static int
-by_time(const void *a, const void *b)
-{
-	const struct fate *x = a, *y = b;
-	if (x->when != y->when)
-		return x->when < y->when ? -1 : 1;
-	return x->future->id < y->future->id ? -1 : 1;
-}
-
 /* Those that go with no spec, and so with nothing. */
 static void
 forget_gates(const struct replay *r)
@@ -753,35 +504,6 @@ forget_gates(const struct replay *r)
 	for (const struct known_gate *g = r->gates; g; g = g->hh.next)
 		if (!g->spec)
 			store_gate_gone(g->row);
-}
-
-/* Whoever waits, behind what it waits for; final ones, oldest first; then the pending ones go to their places; then those that had been let go, and
- * that nobody needs, go. */
-static bool
-settle(struct replay *r)
-{
-	bool good = true;
-
-	for (size_t i = 0; good && i < r->count; i++) {
-		store_restored(r->fate[i].future);
-		good = hold(&r->fate[i]);
-	}
-	if (r->count)
-		qsort(r->fate, r->count, sizeof *r->fate, by_time);
-	for (size_t i = 0; i < r->count; i++) {
-		struct future *f = r->fate[i].future;
-		r->kept += r->fate[i].final;
-		if (r->fate[i].final && !f->let_go)
-			retention_keep(f, f->spec->retain_us);
-	}
-	forget_gates(r);
-	for (size_t i = 0; good && i < r->count; i++)
-		if (!r->fate[i].final)
-			place(r, &r->fate[i]);
-	for (size_t i = 0; good && i < r->count; i++)
-		if (r->fate[i].final && r->fate[i].future->let_go)
-			future_release(r->fate[i].future);
-	return good;
 }
 
 static void
@@ -807,7 +529,7 @@ clear(struct replay *r)
 		HASH_DEL(r->held, h);
 		free(h);
 	}
-	free(r->fate);
+	free(r->fates.all);
 }
 
 static bool
@@ -848,7 +570,8 @@ replay_all(char *why, size_t size)
 	}
 	if (good)
 		snprintf(why, size, "out of memory");
-	good = good && (r.same_boot || !store_is_durable() || store_clock()) && settle(&r);
+	forget_gates(&r);
+	good = good && (r.same_boot || !store_is_durable() || store_clock()) && fates_settle(&r.fates);
 	if (good && store_is_durable())
 		output_adopt_files();
 	if (good && store_is_durable())
@@ -860,9 +583,9 @@ replay_all(char *why, size_t size)
 		boards_forget_earlier();
 	else /* nothing is handed over or said before it can; and boards are what the next daemon goes by, should that never be */
 		log_warn("store", "what became of tasks that ran cannot be written yet");
-	if (r.count)
+	if (r.fates.count)
 		log_info("store", "%llu futures are back in %.1f s: %llu finished, %llu pending; of those that ran, %llu run again and %llu are lost",
-		    (unsigned long long)r.count, (double)(clock_read() - before) / 1e6, (unsigned long long)r.kept,
-		    (unsigned long long)(r.waiting - r.lost), (unsigned long long)r.again, (unsigned long long)r.lost);
+		    (unsigned long long)r.fates.count, (double)(clock_read() - before) / 1e6, (unsigned long long)r.fates.kept,
+		    (unsigned long long)(r.fates.waiting - r.fates.lost), (unsigned long long)r.fates.again, (unsigned long long)r.fates.lost);
 	return true;
 }
