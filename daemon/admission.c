@@ -16,8 +16,6 @@ enum {
 	RESERVED_LEAST = 32, /* … and never fewer than so many */
 };
 
-#define SECOND UINT64_C(1000000)
-
 static uint64_t refused;
 
 void

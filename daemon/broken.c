@@ -12,8 +12,6 @@
 
 enum { START_BUDGET = 5, START_WINDOW_S = 10, BACKOFF_MAX_S = 60 };
 
-#define SECOND UINT64_C(1000000)
-
 static void on_healing(struct timer *t);
 
 void

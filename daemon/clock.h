@@ -5,6 +5,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* In microseconds. */
+#define MS UINT64_C(1000)
+#define SECOND (1000 * MS)
+
 /* What clock_now() adds to the system's monotonic clock, so that moments before the machine was started have a place on it, too. */
 #define CLOCK_BASE (UINT64_C(1) << 52)
 

@@ -41,7 +41,6 @@ enum {
 	FAILING_NOTES = 20000,         /* while the store cannot be written clients have so much noted for when it can, all together */
 };
 
-#define SECOND UINT64_C(1000000)
 #define ABOUT(c) (&(struct log_about){ .conn = (c)->id })
 
 static bool on_frame(struct stream *st, const uint8_t *bytes, size_t len);

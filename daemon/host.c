@@ -47,8 +47,6 @@ static void on_timer(struct timer *t);
 
 static const struct stream_ops control_ops = { .on_frame = on_control, .on_end = on_control_end };
 
-#define SECOND UINT64_C(1000000)
-
 /* ---- starting ---- */
 
 static void
@@ -582,7 +580,7 @@ on_control_end(struct stream *st, enum stream_end how, enum frame_verdict verdic
 	struct host *h = container(st, struct host, control);
 	(void)verdict;
 	if (h->state != HOST_DEAD && h->state != HOST_ENDING && how != STREAM_EOF)
-		host_kill(h, "it said something on its control socket that is no message");
+		host_kill(h, how == STREAM_BAD ? "it said something on its control socket that is no message" : "out of memory");
 	else
 		host_suspect(h);
 }

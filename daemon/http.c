@@ -36,7 +36,6 @@
 
 enum { PEERS_MAX = 64, HEADERS_MAX = 8192, IDLE_S = 5, LISTENERS_MAX = 8, LISTEN_BACKLOG = 64 };
 
-#define SECOND UINT64_C(1000000)
 #define DEADLINE_US (10 * SECOND)
 
 struct peer {

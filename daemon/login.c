@@ -16,9 +16,6 @@
 #include "daemon/request.h"
 #include "daemon/tls.h"
 
-#define MS UINT64_C(1000)
-#define SECOND (1000 * MS)
-
 /* In the same words whatever was wrong with it, so that nobody learns which secrets once were good. */
 static const char not_accepted[] = "hello: token: not accepted (none, wrong, expired or revoked)";
 

@@ -66,8 +66,6 @@ static struct server_waiter *waiters;
 static char instance[33];
 static uint64_t started_us, ending_us; /* 0: it is not */
 
-#define SECOND UINT64_C(1000000)
-
 const struct config *
 server_config(void)
 {

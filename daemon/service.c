@@ -15,8 +15,6 @@
 #include "daemon/timer.h"
 #include "daemon/turn.h"
 
-#define SECOND UINT64_C(1000000)
-
 enum { FEEDS_PER_PERIOD = 3, EXTEND_S = 10 };
 
 static struct timer feeding, telling;

@@ -11,11 +11,9 @@
 #include "proto/error.h"
 #include "proto/reader.h"
 
-#define MS UINT64_C(1000)
-#define S (1000 * MS)
-
 const uint64_t histogram_bounds_us[HISTOGRAM_BOUNDS + 1] = {
-	100, 500, MS, 5 * MS, 10 * MS, 50 * MS, 100 * MS, 500 * MS, S, 5 * S, 10 * S, 30 * S, 60 * S, 300 * S, 1800 * S, 3600 * S, UINT64_MAX,
+	100, 500, MS, 5 * MS, 10 * MS, 50 * MS, 100 * MS, 500 * MS,
+	SECOND, 5 * SECOND, 10 * SECOND, 30 * SECOND, 60 * SECOND, 300 * SECOND, 1800 * SECOND, 3600 * SECOND, UINT64_MAX,
 };
 
 static struct histogram commits, lags;

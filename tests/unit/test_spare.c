@@ -12,7 +12,7 @@
 #include "daemon/timer.h"
 #include "tests/unit/fake_clock.h"
 
-enum { MIB = 1024 * 1024, SECOND = 1000000 };
+enum { MIB = 1024 * 1024 };
 
 static int
 let_all_expire(void **state)
