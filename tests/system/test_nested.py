@@ -189,7 +189,7 @@ def test_lending_has_an_end_and_it_is_an_error_not_a_hang(daemon, client, pool):
         speakers.append(speaker)
         speaker.request("result", client.call("submit", "other", "until_file", [daemon.path("go2")]))
     child = client.call("submit", pool, "noop")
-    assert "257 tasks wait" in refused("LimitError", client.call, "result", child)["message"]
+    assert "257 of its tasks wait" in refused("LimitError", client.call, "result", child)["message"]
     let_go(daemon.path("go"))
     let_go(daemon.path("go2"))
     eventually(lambda: shown(client, pool)["running"] == 0, 30)
