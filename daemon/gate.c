@@ -6,6 +6,7 @@
 
 #include "daemon/errors.h"
 #include "daemon/fault.h"
+#include "daemon/pool.h"
 #include "daemon/registry.h"
 #include "daemon/store.h"
 #include "daemon/turn.h"
@@ -31,7 +32,16 @@ struct gate {
 
 #define container(ptr, type, field) ((type *)(void *)((char *)(ptr) - offsetof(type, field)))
 
+static size_t moving; /* gates that will let somebody go in a turn to come */
+
 static void run(struct turn_item *item);
+
+static void
+go(struct gate *g)
+{
+	moving += !g->item.scheduled;
+	turn_schedule(TURN_WORK, &g->item, run);
+}
 
 static bool
 is_open(const struct gate *g)
@@ -48,7 +58,7 @@ fail(struct gate *g, struct bytes cause)
 	else
 		g->cause = cause;
 	g->failed = true;
-	turn_schedule(TURN_WORK, &g->item, run);
+	go(g);
 }
 
 static bool
@@ -64,7 +74,7 @@ take_notice(struct gate *g, const struct future *failed)
 	if (failed)
 		fail(g, error_cause(failed));
 	if (is_open(g))
-		turn_schedule(TURN_WORK, &g->item, run);
+		go(g);
 }
 
 static void
@@ -116,11 +126,12 @@ void
 gate_hold(struct gate *g, struct future *f)
 {
 	f->place = PLACE_GATE;
+	f->spec->pool->held++;
 	f->at.gate = g;
 	TAILQ_INSERT_TAIL(&g->held, f, link);
 	future_set_timer(f);
 	if (is_open(g))
-		turn_schedule(TURN_WORK, &g->item, run);
+		go(g);
 }
 
 void
@@ -139,7 +150,7 @@ gate_filled(struct gate *g)
 {
 	g->filling = false;
 	if (TAILQ_EMPTY(&g->held))
-		turn_schedule(TURN_WORK, &g->item, run);
+		go(g);
 }
 
 void
@@ -147,10 +158,11 @@ gate_unlink(struct future *f)
 {
 	struct gate *g = f->at.gate;
 	TAILQ_REMOVE(&g->held, f, link);
+	f->spec->pool->held--;
 	f->at.gate = NULL;
 	f->place = PLACE_NONE;
 	if (TAILQ_EMPTY(&g->held) && !g->own)
-		turn_schedule(TURN_WORK, &g->item, run); /* nobody waits any more: it goes */
+		go(g); /* nobody waits any more: it goes */
 }
 
 uint64_t
@@ -162,11 +174,18 @@ gate_waits_for(const struct gate *g)
 	return 0;
 }
 
+bool
+gate_any_moves(void)
+{
+	return moving != 0;
+}
+
 void
 gate_free(struct gate *g)
 {
 	if (!g)
 		return;
+	moving -= g->item.scheduled;
 	turn_unschedule(&g->item);
 	bytes_account(-(int64_t)(g->count * sizeof *g->needed));
 	for (size_t i = 0; i < g->count; i++) {
@@ -187,9 +206,10 @@ run(struct turn_item *item)
 	struct gate *g = container(item, struct gate, item);
 	struct future *f;
 
+	moving--;
 	while ((f = TAILQ_FIRST(&g->held))) {
 		if (!turn_budget()) {
-			turn_schedule(TURN_WORK, &g->item, run);
+			go(g);
 			return;
 		}
 		turn_count(1, 0);

@@ -25,6 +25,8 @@ void gate_filled(struct gate *g);
 void gate_unlink(struct future *f);
 /* The id of a future that it still waits for, 0 if none. */
 uint64_t gate_waits_for(const struct gate *g);
+/* Whether somebody is about to be let go by any gate. */
+bool gate_any_moves(void);
 void gate_free(struct gate *g);
 
 #endif

@@ -49,6 +49,7 @@ struct pool {
 	unsigned slots, slots_size;
 	unsigned starting;          /* slots of hosts that are not ready yet */
 	uint64_t states[FUTURE_STATES];
+	uint64_t held;              /* of the pending ones: behind gates */
 	uint64_t coming;            /* futures of maps that are being made: they have their places in the queue already */
 	uint64_t submitted, succeeded, failed, cancelled; /* since it was made */
 	struct tally tally;

@@ -23,6 +23,7 @@
 #include "daemon/commit.h"
 #include "daemon/conn.h"
 #include "daemon/cpus.h"
+#include "daemon/gate.h"
 #include "daemon/host.h"
 #include "daemon/http.h"
 #include "daemon/identity.h"
@@ -464,14 +465,20 @@ all_quiet(void)
 	return true;
 }
 
-/* What is pending in a pool that was retired waits for its return, which does not come. */
+/* What is pending in a pool that was retired waits for its return, which does not come; and so does what waits for that. */
 static bool
 all_done(void)
 {
-	for (const struct pool *p = pool_first_of_all(); p; p = pool_next_of_all(p))
-		if (p->room || !(p->gone ? !p->coming && !p->states[FUTURE_RUNNING] : pool_is_empty(p)))
+	bool held = false, retired = false;
+
+	for (const struct pool *p = pool_first_of_all(); p; p = pool_next_of_all(p)) {
+		uint64_t pending = p->states[FUTURE_PENDING];
+		if (p->room || p->coming || p->states[FUTURE_RUNNING] || (!p->gone && pending > p->held))
 			return false;
-	return true;
+		held = held || (!p->gone && pending);
+		retired = retired || (p->gone && pending);
+	}
+	return !held || (retired && !gate_any_moves());
 }
 
 static bool

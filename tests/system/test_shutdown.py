@@ -33,6 +33,22 @@ def test_shutdown_waits_for_running_and_pending_work(daemon, client, gate):
     assert lines(log) == ["a", "b"]
 
 
+def test_what_waits_for_a_pool_that_is_gone_is_not_waited_for(daemon, client):
+    """Nor what waits for that in turn: none of it can run. The rest is."""
+    log = daemon.path("log")
+    client.call("pause", "one")
+    left = client.call("submit", "one", "true")
+    behind = client.call("submit", "shell", "true", [], {"after": [left]})
+    client.call("submit", "cpu", "noop", [], {"after": [behind]})
+    client.call("submit", "shell", *sh('echo ran >>"$1"', log), {"after": [client.call("submit", "cpu", "wait", [0.2])]})
+    daemon.config["pools"] = {name: pool for name, pool in daemon.config["pools"].items() if name != "one"}
+    daemon.write_config()
+    client.call("reload")
+    assert client.call("shutdown") is None
+    assert daemon.await_end() == 0
+    assert lines(log) == ["ran"]
+
+
 def test_results_can_be_had_until_the_end(daemon, client, gate):
     future = client.call("submit", "shell", *gate.task("echo last"))
     gate.await_start()
