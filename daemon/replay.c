@@ -581,7 +581,10 @@ replay_all(char *why, size_t size)
 		return false;
 	if (commit_finish())
 		boards_forget_earlier();
-	else /* nothing is handed over or said before it can; and boards are what the next daemon goes by, should that never be */
+	else if (store_is_damaged()) {
+		snprintf(why, size, "the store cannot be written: %s", store_counts().failing);
+		return false;
+	} else /* nothing is handed over or said before it can; and boards are what the next daemon goes by, should that never be */
 		log_warn("store", "what became of tasks that ran cannot be written yet");
 	if (r.fates.count)
 		log_info("store", "%llu futures are back in %.1f s: %llu finished, %llu pending; of those that ran, %llu run again and %llu are lost",

@@ -165,6 +165,12 @@ store_is_durable(void)
 	return engine->commit != NULL;
 }
 
+bool
+store_is_damaged(void)
+{
+	return engine->commit && engine->is_damaged();
+}
+
 struct store_counts
 store_counts(void)
 {

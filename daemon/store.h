@@ -29,6 +29,8 @@ struct engine {
 	bool (*open)(const char *path, enum store_sync sync, char *why, size_t why_size);
 	/* Makes the batch durable: all of it or nothing. `again`: an earlier try failed. */
 	bool (*commit)(const struct batch *b, bool again, char *why, size_t why_size);
+	/* Whether the last one failed for what is in the store, which no later try mends. Asked while none is under way. */
+	bool (*is_damaged)(void);
 	/* Tells what there is: see daemon/replay.h. */
 	bool (*replay)(struct replay *to, char *why, size_t why_size);
 	/* Writes a copy into a new file, a step at a time: called until *over. */
@@ -57,6 +59,8 @@ void store_close(void);
 const char *store_kind(void);
 /* Whether it outlives the daemon. */
 bool store_is_durable(void);
+/* Whether it was found to be such that it cannot be written again. While nothing is being committed. */
+bool store_is_damaged(void);
 struct store_counts store_counts(void);
 /* Bytes of the records of stored futures, payloads in them: what limits.store bounds. */
 uint64_t store_held(void);

@@ -625,6 +625,14 @@ put_all(const struct batch *b)
 	return true;
 }
 
+static bool damaged; /* the last commit found */
+
+static bool
+is_damaged(void)
+{
+	return damaged;
+}
+
 static bool
 commit(const struct batch *b, bool again, char *why, size_t size)
 {
@@ -640,6 +648,8 @@ commit(const struct batch *b, bool again, char *why, size_t size)
 		CRASH_POINT(after_commit);
 		return true;
 	}
+	int code = sqlite3_errcode(db);
+	damaged = code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
 	rows_complain(db, why, size);
 	if (!sqlite3_get_autocommit(db))
 		step(ROLLBACK);
@@ -768,6 +778,7 @@ const struct engine store_sqlite = {
 	.kind = "sqlite",
 	.open = open_store,
 	.commit = commit,
+	.is_damaged = is_damaged,
 	.replay = replay,
 	.backup = backup_step,
 	.tidy = tidy,
