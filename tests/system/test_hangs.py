@@ -293,7 +293,7 @@ def a_follower_stops_reading(scene):
     deaf = scene.client(daemon)
     future = client.call("submit", "shell", "yes")
     asked = deaf.request("output", future, {"follow": True})
-    deaf.request("wait", [future])
+    waiting = deaf.request("wait", [future])
     eventually(lambda: len(client.call("output", future, {"offset": 4 * MIB})) > 0, scene.patience)
     assert client.call("cancel", [future], {"running": "kill"}) == [True]
     assert fate(client, future) == "CancelledError"
@@ -301,6 +301,7 @@ def a_follower_stops_reading(scene):
     deaf.answer(asked)
     while not deaf.notification("output")[4]:
         pass
+    assert deaf.answer(waiting)["not_done"] == []
 
 
 # Workers
