@@ -65,7 +65,7 @@ is_cached(struct conn *c, enum submission_kind kind, const uint8_t *head, size_t
 static void
 remember(struct conn *c, const struct submission *s, const uint8_t *head, size_t head_len, const uint8_t *options, size_t options_len)
 {
-	if (s->key || s->after || s->spec->stdin_kind == SPEC_STDIN_FUTURE || head_len + options_len > 65536)
+	if (s->key || s->after || s->spec->stdin_kind == SPEC_STDIN_FUTURE || head_len + options_len > 65536 || s->spec->charged > SPEC_FREE)
 		return;
 	c->cache_head.len = c->cache_options.len = 0;
 	spec_drop(c->cache_spec);

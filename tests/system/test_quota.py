@@ -185,6 +185,46 @@ def test_what_stdin_holds_counts_too(launch):
     assert ann.call("stats")["bytes"] < 64 * 1024
 
 
+@pytest.mark.parametrize("what", ["fn", "env", "tags", "cwd", "after"])
+def test_what_else_a_submit_holds_counts_too(launch, what):
+    """None of it is an argument, and all of it is kept as long as the future is."""
+    daemon = launch_shared(launch, {"limits": {"memory": "4MiB", "user": {"bytes": "64KiB"}}})
+    ann, root = connect(daemon, ANN), connect(daemon, 0)
+    root.call("pause", "shell")
+
+    def submit(client, n, first):
+        fn = ("%d" % n).ljust(40000, "x") if what == "fn" else "true"
+        options = {"fn": {}, "env": {"env": {"N": ("%d" % n).ljust(40000, "x")}}, "tags": {"tags": [("%d" % n).ljust(1000, "x")] * 40},
+                   "cwd": {"cwd": ("/%d" % n).ljust(4000, "x")}, "after": {"after": [first] * (9000 + n)}}[what]
+        return client.call("submit", "shell", fn, [], options)
+
+    def greedy(client, ids):
+        ids.append(client.call("submit", "shell", "true"))
+        for n in range(2000):
+            ids.append(submit(client, n % 900, ids[0]))
+    ids = []
+    assert "limits.user.bytes" in refused("LimitError", greedy, ann, ids)["message"]
+    assert 64 * 1024 - 41000 < ann.call("stats")["bytes"] <= 64 * 1024
+    ann.call("cancel", ids)
+    ann.call("release", ids)
+    assert ann.call("stats")["bytes"] < 1024
+    assert submit(ann, 1, ann.call("submit", "shell", "true"))
+    assert "limits.memory" in refused("QueueFullError", greedy, root, [])["message"]
+
+
+def test_what_a_retry_shares_with_the_first_counts_as_long_as_either_is_there(launch):
+    daemon = house(launch, bytes="64KiB")
+    ann = connect(daemon, ANN)
+    first = ann.call("submit", "shell", "wc", ["-c"], {"stdin": b"x" * 40000, "watch": True})
+    ann.call("wait", [first])
+    again, = ann.call("retry", [first])
+    assert ann.call("result", again)["stdout"] == b"40000\n"
+    ann.call("release", [first])
+    assert 40000 < ann.call("stats")["bytes"] < 42000
+    ann.call("release", [again])
+    assert ann.call("stats")["bytes"] < 1024
+
+
 def test_ones_own_finished_futures_make_room_and_nobody_elses(launch):
     daemon = house(launch, bytes="64KiB")
     ann, bob = connect(daemon, ANN), connect(daemon, BOB)
