@@ -7,6 +7,8 @@
 #include "daemon/handlers.h"
 #include "daemon/input.h"
 #include "daemon/output.h"
+#include "daemon/owner.h"
+#include "daemon/quota.h"
 #include "daemon/registry.h"
 #include "daemon/request.h"
 #include "proto/pack.h"
@@ -182,6 +184,22 @@ remember_fed(struct conn *c, uint64_t id)
 	return ids_add(&c->fed, id, 1);
 }
 
+/* Whether its owner may hold so much more; says so if not. */
+static bool
+may_hold(struct request *r, const struct future *f, size_t len)
+{
+	const struct owner *o = f->spec->owner;
+
+	if (r->conn->role == ROLE_ADMIN || input_is_taken(f, len))
+		return true;
+	quota_make_bytes(o, len);
+	if (quota_has_bytes(o, len))
+		return true;
+	request_fail(r, STATUS_LIMIT, f->id, "limits.user.bytes: %s has %llu bytes of arguments and results of at most %llu; %zu of input do not fit", o->name,
+	    (unsigned long long)o->bytes, (unsigned long long)quota_bytes(), len);
+	return false;
+}
+
 void
 req_input(struct request *r)
 {
@@ -202,6 +220,8 @@ req_input(struct request *r)
 		    future_is_final(f) ? "it is over" : f->spec->stdin_kind == SPEC_STDIN_OPEN ? "its input has ended" : "it was submitted without stdin: true");
 		return;
 	}
+	if (!may_hold(r, f, len))
+		return;
 	if (!remember_fed(r->conn, f->id)) {
 		request_fail(r, STATUS_LIMIT, f->id, "the daemon is out of memory");
 		return;

@@ -212,6 +212,56 @@ def test_what_else_a_submit_holds_counts_too(launch, what):
     assert "limits.memory" in refused("QueueFullError", greedy, root, [])["message"]
 
 
+def test_input_that_no_task_takes_yet_counts(launch):
+    daemon = house(launch, bytes="64KiB")
+    ann, bob, root = connect(daemon, ANN), connect(daemon, BOB), connect(daemon, 0)
+    root.call("pause", "one")
+    own, running = ann.call("submit", "one", "wc", ["-c"], {"stdin": True}), ann.call("submit", "shell", "wc", ["-c"], {"stdin": True})
+    eventually(lambda: ann.call("state", [running]) == ["RUNNING"])
+    ann.call("input", own, b"x" * 40000)
+    assert 40000 <= ann.call("stats")["bytes"] < 41000 and root.call("stats")["bytes"] >= 40000
+    error = refused("LimitError", ann.call, "input", own, b"x" * 40000)
+    assert "limits.user.bytes" in error["message"] and error["future"] == own
+    root.call("input", own, b"x" * 40000)  # admins are not bound
+    refused("LimitError", ann.call, "input", own, b"x")
+    ann.call("input", running, b"x" * 1000, {"eof": True})
+    assert ann.call("result", running)["stdout"] == b"1000\n", "what is taken at once is not held"
+    theirs = bob.call("submit", "one", "wc", ["-c"], {"stdin": True})
+    bob.call("input", theirs, b"x" * 60000)
+    root.call("resume", "one")
+    eventually(lambda: ann.call("stats")["bytes"] < 41000)
+    ann.call("input", own, b"", {"eof": True})
+    assert ann.call("result", own)["stdout"] == b"80000\n"
+    bob.call("cancel", [theirs], {"running": "kill", "grace": 0})
+    eventually(lambda: bob.call("state", [theirs]) == ["CANCELLED"])
+    ann.call("release", [own, running])
+    bob.call("release", [theirs])
+    for client in (ann, bob):
+        assert client.call("stats")["bytes"] == 0
+
+
+def test_what_waits_for_room_to_be_input_counts(launch):
+    daemon = house(launch, bytes="4MiB")
+    ann = connect(daemon, ANN)
+    connect(daemon, 0).call("pause", "one")
+    own = ann.call("submit", "one", "wc", ["-c"], {"stdin": True})
+    ann.call("input", own, b"x" * 1100000)
+    waiting = ann.request("input", own, b"x" * 2000000)
+    ann.call("ping")
+    assert not ann.is_answered(waiting) and ann.call("stats")["bytes"] >= 3100000
+    refused("LimitError", ann.call, "input", own, b"x" * 2000000)
+    other = connect(daemon, ANN)
+    second = other.request("input", own, b"x" * 1000000)
+    other.call("ping")
+    assert not other.is_answered(second) and ann.call("stats")["bytes"] >= 4100000
+    other.close()
+    eventually(lambda: ann.call("stats")["bytes"] < 3200000)
+    ann.call("cancel", [own])
+    refused("InvalidStateError", ann.answer, waiting)
+    ann.call("release", [own])
+    assert ann.call("stats")["bytes"] == 0
+
+
 def test_what_a_retry_shares_with_the_first_counts_as_long_as_either_is_there(launch):
     daemon = house(launch, bytes="64KiB")
     ann = connect(daemon, ANN)
