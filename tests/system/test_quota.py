@@ -262,6 +262,38 @@ def test_what_waits_for_room_to_be_input_counts(launch):
     assert ann.call("stats")["bytes"] == 0
 
 
+@pytest.mark.parametrize("whose", ["own", "pool"])
+def test_submits_that_wait_for_room_count(launch, whose):
+    """They are kept as they came, whatever they are full of."""
+    daemon = launch_shared(launch, {"limits": {"memory": "2MiB", "user": {"bytes": "100KiB", "pending": 1 if whose == "own" else 1000}},
+                                    "pools": {"shell": {"kind": "command", "workers": 2, "queue": 1}}})
+    ann, other, root = connect(daemon, ANN), connect(daemon, ANN), connect(daemon, 0)
+    root.call("pause", "shell")
+    first = ann.call("submit", "shell", "true")
+    waiting = [ann.request("submit", "shell", "true", [b"x" * 30000], {"block": True}),
+               ann.request("submit", "shell", "wc", ["-c"], {"block": True, "stdin": b"x" * 60000})]
+    ann.call("ping")
+    assert not any(ann.is_answered(m) for m in waiting)
+    assert 90000 < ann.call("stats")["bytes"] < 92000
+    error = refused("LimitError", other.call, "submit", "shell", "true", [b"x" * 30000], {"block": True})
+    assert "limits.user.bytes" in error["message"]
+    assert not other.is_answered(other.request("submit", "shell", "true", [b"x" * 1000], {"block": True}))
+    other.close()
+    if whose == "pool":  # an admin has no bound but that of all
+        asked = [root.request("submit", "shell", "true", [b"x" * 60000], {"block": True}) for _ in range(40)]
+        root.call("ping")
+        assert "limits.memory" in refused("QueueFullError", root.answer, asked[-1])["message"]
+        root.close()
+        root = connect(daemon, 0)
+    root.call("resume", "shell")
+    ids = [first, *(ann.answer(m) for m in waiting)]
+    assert ann.call("result", ids[2])["stdout"] == b"60000\n"
+    ann.call("wait", ids)
+    ann.call("submit", "shell", "true")
+    ann.call("release", ids)
+    assert ann.call("stats")["bytes"] < 1024
+
+
 def test_what_a_retry_shares_with_the_first_counts_as_long_as_either_is_there(launch):
     daemon = house(launch, bytes="64KiB")
     ann = connect(daemon, ANN)
