@@ -26,7 +26,7 @@ struct spec {
 	uint64_t gate;            /* row there of what its tasks wait for (`after`: then nobody else shares it); 0: none */
 	bool gate_passed;         /* … which the store was told */
 	struct pool *pool;        /* counted */
-	const struct config_pool *settings; /* of the pool when this was made: others since then, and it is not used again */
+	uint64_t settings;        /* which of the pool's it was made with; others since then, and it is not used again. 0: not known */
 	struct owner *owner;      /* counted */
 	struct spec *original;    /* counted; NULL: none. Made from it by spec_unbound: fn, name and the bytes are its */
 	char *fn;                 /* terminated, owned */
