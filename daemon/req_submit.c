@@ -18,6 +18,7 @@
 #include "daemon/key.h"
 #include "daemon/mapping.h"
 #include "daemon/notices.h"
+#include "daemon/options.h"
 #include "daemon/output.h"
 #include "daemon/pool.h"
 #include "daemon/quota.h"
@@ -624,7 +625,8 @@ run_again(struct request *r, const struct future *f)
 		request_no_memory(r);
 		return NULL;
 	}
-	if (arguments_check(r, s.spec->pool, "args", s.args, s.args_len, &refs)) {
+	bool renewed = s.spec->settings == s.spec->pool->settings || options_renew(r, &s);
+	if (renewed && arguments_check(r, s.spec->pool, "args", s.args, s.args_len, &refs)) {
 		again = accept_one(r, &s, &refs);
 		arguments_clear(&refs);
 	}

@@ -37,7 +37,7 @@ spec_charge(struct spec *spec)
 struct spec *
 spec_unbound(struct spec *from)
 {
-	if (!from->bound_to && !from->watch && !from->block)
+	if (!from->bound_to && !from->watch && !from->block && from->settings == from->pool->settings)
 		return spec_hold(from);
 	struct spec *spec = malloc(sizeof *spec);
 	if (!spec)

@@ -58,7 +58,8 @@ struct spec {
 struct spec *spec_hold(struct spec *spec);
 /* What it holds counts as held, and as its owner's, from now on. */
 void spec_charge(struct spec *spec);
-/* The same without what belonged to one call: bound, watch, block. Counted; NULL without memory. */
+/* The same without what belonged to one call: bound, watch, block; never shared where the pool has other settings now. Counted; NULL
+ * without memory. */
 struct spec *spec_unbound(struct spec *spec);
 void spec_drop(struct spec *spec);
 

@@ -371,6 +371,27 @@ def said(value):
     return value["stdout"].decode().split()
 
 
+@pytest.mark.parametrize("options", [{}, {"watch": True}])
+def test_a_retry_is_within_what_its_pool_says_now(launch, options):
+    daemon = launch_shared(launch, {"pools": {"shell": {"kind": "command", "workers": 1}}})
+    ann = connect(daemon, ANN)
+    ids = [ann.call("submit", "shell", *LOOK, {**own, **options}) for own in ({}, FREE)]
+    fed = ann.call("submit", "shell", *LOOK, {"stdin": b"x", **options})
+    assert [said(ann.call("result", i)) for i in ids] == [["/", "1024", "0022", "0"], ["/usr", "mine", "500", "0022", "0"]]
+    ann.call("result", fed)
+    reload_strict(daemon)
+    again = ann.call("retry", ids)
+    for i in again + ann.call("retry", [ann.call("wait", again) and again[1]]):
+        assert said(ann.call("result", i)) == ["/tmp", "pool", "100", "0077", "5"]
+        assert ann.call("show", i)["priority"] == 0
+    assert "stdin" in refused("PermissionError", ann.call, "retry", [ids[0], fed])["message"]
+    daemon.config["pools"]["shell"] = {"kind": "command", "workers": 1, "limits": {"files": 300}, "umask": "0027"}
+    daemon.write_config()
+    os.chown(daemon.config_path, os.stat(daemon.directory).st_uid, -1)
+    connect(daemon, 0).call("reload")
+    assert said(ann.call("result", ann.call("retry", [ids[1]])[0])) == ["/usr", "mine", "300", "0027", "0"]
+
+
 def test_an_opened_pool_has_the_bounds_of_the_one_that_it_is_like_after_a_reload(launch):
     daemon = launch_shared(launch, {"pools": {"shell": {"kind": "command", "workers": 1}}})
     ann = connect(daemon, ANN)
