@@ -70,6 +70,10 @@ req_output(struct request *r)
 
 	if (!param_id(r, "id", &id) || !options_read(r, read_which, &w) || !(f = request_future(r, id)))
 		return;
+	if (w.follow && !conn_may_follow(r->conn)) {
+		request_fail(r, STATUS_LIMIT, 0, "limits.requests: this connection follows %u outputs already", r->conn->follow_count);
+		return;
+	}
 	struct buf *b = request_result(r);
 	if (w.both)
 		pack_map(b, OUTPUT_STREAMS);
