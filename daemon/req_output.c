@@ -154,7 +154,7 @@ read_eof(struct request *r, const char *key, size_t len, struct reader *value, v
 	return option_unknown(r, key, len);
 }
 
-/* Drops those whose tasks are over. */
+/* Drops those whose tasks are over, and all but one mention of each. */
 static bool
 compact_fed(struct conn *c)
 {
@@ -168,6 +168,7 @@ compact_fed(struct conn *c)
 		if (f && !future_is_final(f))
 			good = ids_add(&kept, id, 1);
 	}
+	good = good && ids_unique(&kept);
 	ids_clear(&c->fed);
 	c->fed = kept;
 	c->fed_compact = 2 * kept.total + 64;
