@@ -11,6 +11,7 @@
 
 #include "daemon/conn.h"
 #include "daemon/fault.h"
+#include "daemon/login.h"
 #include "daemon/pool.h"
 #include "daemon/registry.h"
 
@@ -123,7 +124,9 @@ role_of_owner(const struct conn *c)
 		return ROLE_ADMIN;
 	if (names(&config->read_only, c))
 		return ROLE_READ_ONLY;
-	return o->kind == OWNER_UID ? ROLE_USER : o->role;
+	if (o->kind == OWNER_UID)
+		return ROLE_USER;
+	return c->login && !c->parent ? c->login->role : o->role; /* one certificate may have another role at another listener */
 }
 
 /* A task of an admin's is none where others' tasks have its user id: they could read its secret. */

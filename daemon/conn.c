@@ -712,6 +712,12 @@ conn_end_settled(struct conn *c)
 /* ---- pending calls ---- */
 
 bool
+conn_may_follow(const struct conn *c)
+{
+	return c->follow_count < max_requests;
+}
+
+bool
 conn_pend(struct conn *c, struct pending *p, uint32_t msgid, void (*abandon)(struct pending *))
 {
 	if (c->pending_count >= max_requests)

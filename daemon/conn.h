@@ -67,6 +67,7 @@ struct conn {
 	struct ids fed;            /* futures whose stdin it has fed */
 	uint64_t fed_compact;      /* how many of them make it worth forgetting those that are over */
 	struct follow *follows;    /* outputs it follows */
+	uint32_t follow_count;
 	struct buf cache_head, cache_options; /* the last submit's pool and fn, and its options, as they came */
 	struct spec *cache_spec;   /* … and its spec; counted */
 	int cache_kind;            /* enum submission_kind */
@@ -127,6 +128,8 @@ void conn_end_settled(struct conn *c);
 /* It has watches now that did not come with a frame of its own: whether it waits is told to its parent's pool. */
 void conn_note_wait(struct conn *c);
 
+/* Whether it may follow one output more. */
+bool conn_may_follow(const struct conn *c);
 /* Links a pending call. False: the connection has as many as it may (LimitError was not said). */
 bool conn_pend(struct conn *c, struct pending *p, uint32_t msgid, void (*abandon)(struct pending *));
 /* It was answered, or is about to be. */

@@ -173,7 +173,7 @@ pack_env(struct buf *b, const struct spec *spec, bool own)
 	size_t most = run_frame_limit() / GIVEN_PART < GIVEN_MOST ? run_frame_limit() / GIVEN_PART : GIVEN_MOST;
 
 	pack_key(b, "env");
-	if (!own || !bytes_len(&spec->env) || !environment_pack_own(b, spec->pool, &spec->env, spec->settings == spec->pool->config, most))
+	if (!own || !bytes_len(&spec->env) || !environment_pack_own(b, spec->pool, &spec->env, spec->settings == spec->pool->settings, most))
 		pack_nil(b);
 }
 

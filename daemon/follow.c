@@ -47,6 +47,7 @@ follow_add(struct conn *c, struct future *f, const uint64_t offset[OUTPUT_STREAM
 	}
 	future_pin(f);
 	DL_APPEND(c->follows, follow);
+	c->follow_count++;
 	notices_wake(c);
 	return true;
 }
@@ -55,6 +56,7 @@ static void
 drop(struct conn *c, struct follow *follow)
 {
 	DL_DELETE(c->follows, follow);
+	c->follow_count--;
 	output_unfollow(follow->future, &follow->follower);
 	future_unpin(follow->future);
 	free(follow);

@@ -96,9 +96,13 @@ keep_first_mentions(struct ids *ids)
 		*byte |= bit;
 	}
 	free(seen);
+	if (!done) {
+		ids_clear(&out);
+		return false;
+	}
 	free(ids->run);
 	*ids = out;
-	return done;
+	return true;
 }
 
 bool

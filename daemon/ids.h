@@ -29,7 +29,8 @@ bool ids_read_element(struct reader *r, uint64_t *first, uint64_t *count);
 /* The next one, in order; false at the end. */
 bool ids_next(struct ids *ids, uint64_t *id);
 void ids_rewind(struct ids *ids);
-/* Removes what was named before. False without memory, or when they span more than 2^30 ids. Cheap when nothing is named twice. */
+/* Removes what was named before. False without memory, or when they span more than 2^30 ids: then all of them
+ * are still there. Cheap when nothing is named twice. */
 bool ids_unique(struct ids *ids);
 void ids_clear(struct ids *ids);
 

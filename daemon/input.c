@@ -5,6 +5,7 @@
 #include <utlist.h>
 
 #include "daemon/fault.h"
+#include "daemon/owner.h"
 #include "daemon/run.h"
 #include "daemon/slot.h"
 #include "daemon/store.h"
@@ -18,8 +19,22 @@ struct input {
 	uint64_t feeder;        /* connection that fed last */
 	bool eof, eof_said;
 	bool noted;             /* the store was told that it is fed */
+	uint64_t coming;        /* bytes that waiters have */
+	uint64_t counted;       /* of what waits, as bytes held, … */
+	uint64_t charged;       /* … and with what waiters have, as the owner's */
 	struct input_waiter *waiters;
 };
+
+static void
+count(struct input *in)
+{
+	uint64_t all = in->waiting.len + in->coming;
+
+	bytes_account((int64_t)(in->waiting.len - in->counted));
+	in->counted = in->waiting.len;
+	in->future->spec->owner->bytes += all - in->charged;
+	in->charged = all;
+}
 
 bool
 input_is_open(const struct future *f)
@@ -35,6 +50,7 @@ admit_waiters(struct input *in)
 	struct input_waiter *w;
 	while ((w = in->waiters) && in->waiting.len < BUFFERED) {
 		DL_DELETE(in->waiters, w);
+		in->coming -= bytes_len(&w->data);
 		bool done = buf_append(&in->waiting, bytes_data(&w->data), bytes_len(&w->data));
 		in->eof |= w->eof;
 		w->answer(w, done);
@@ -50,7 +66,7 @@ window(void)
 
 /* Gives the host what it has room for. */
 static void
-pump(struct input *in)
+give(struct input *in)
 {
 	struct future *f = in->future;
 
@@ -77,6 +93,13 @@ pump(struct input *in)
 	}
 }
 
+static void
+pump(struct input *in)
+{
+	give(in);
+	count(in);
+}
+
 static struct input *
 get(struct future *f)
 {
@@ -84,6 +107,15 @@ get(struct future *f)
 	if (more && !more->input && (more->input = calloc(1, sizeof *more->input)))
 		more->input->future = f;
 	return more ? more->input : NULL;
+}
+
+bool
+input_is_taken(const struct future *f, size_t len)
+{
+	const struct input *in = f->more ? f->more->input : NULL;
+	uint64_t before = in ? in->waiting.len + in->in_host : 0;
+
+	return f->state == FUTURE_RUNNING && before + len <= window();
 }
 
 bool
@@ -116,12 +148,16 @@ void
 input_wait(struct future *f, struct input_waiter *w)
 {
 	DL_APPEND(f->more->input->waiters, w);
+	f->more->input->coming += bytes_len(&w->data);
+	count(f->more->input);
 }
 
 void
 input_unwait(struct future *f, struct input_waiter *w)
 {
 	DL_DELETE(f->more->input->waiters, w);
+	f->more->input->coming -= bytes_len(&w->data);
+	count(f->more->input);
 }
 
 void
@@ -165,5 +201,7 @@ input_end_of_task(struct future *f)
 		w->answer(w, false);
 	}
 	buf_clear(&in->waiting);
+	in->coming = 0;
+	count(in);
 	free(in);
 }

@@ -21,7 +21,9 @@ struct input_waiter {
 
 /* Whether the future takes input, and more may come: its spec says so, it is not final, and eof has not been said. */
 bool input_is_open(const struct future *f);
-/* Buffers the data and returns true if there is room now (or nothing is buffered). False: wait with input_wait. Remembers the feeder, a
+/* Whether so much would be given to its task at once, which runs and takes what comes. */
+bool input_is_taken(const struct future *f, size_t len);
+/* What is buffered, or waits to be, counts as its owner's bytes. Buffers the data and returns true if there is room now (or nothing is buffered). False: wait with input_wait. Remembers the feeder, a
  * connection id. *failed: no memory. */
 bool input_feed(struct future *f, const void *data, size_t len, bool eof, uint64_t feeder, bool *failed);
 void input_wait(struct future *f, struct input_waiter *w);

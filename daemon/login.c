@@ -272,6 +272,7 @@ become(struct login *l, uint32_t msgid, struct owner *o)
 		login_refuse(l, msgid, not_accepted, "a second hello with another's token");
 		return false;
 	}
+	l->role = o->role;
 	if (!conn_speak_for(c, o, NULL)) {
 		conn_refuse(c, msgid);
 		return false;
@@ -340,6 +341,7 @@ token_is_still_good(struct login *l)
 	if (!t || token_is_expired(t))
 		return false;
 	l->expires = t->expires;
+	l->role = t->role;
 	owner_drop(owner_named(OWNER_TOKEN, t->name, t->role)); /* tells it its role */
 	return true;
 }
@@ -357,6 +359,7 @@ login_is_still_good(struct login *l, const struct config_listen *listen, struct 
 		return token_is_still_good(l);
 	if (context && !tls_peer_is_good(l->conn->stream.tls, context))
 		return false;
-	owner_drop(owner_named(OWNER_CERTIFICATE, l->certificate, certificate_role(l)));
+	l->role = certificate_role(l);
+	owner_drop(owner_named(OWNER_CERTIFICATE, l->certificate, l->role));
 	return true;
 }

@@ -34,6 +34,7 @@ struct login {
 	unsigned bucket;                    /* of the source, where those who are waited for are counted */
 	char from[64];                      /* "192.0.2.7:51234" */
 	uint64_t since_us;
+	enum role role;                     /* KNOWN: what its token, or its certificate at this listener, may do */
 	char *certificate;                  /* the name in it; NULL: none asked for */
 	uint8_t hash[TOKEN_HASH];           /* of the token that it is known by, … */
 	int64_t expires;                    /* … and until when, in seconds since the epoch */

@@ -508,13 +508,11 @@ pack_limits(struct reading *to)
 	}
 }
 
-static bool
-finish_command(struct request *r, struct reading *to)
+static void
+pack_run(struct reading *to)
 {
-	struct spec *spec = to->s->spec;
-	const struct config_pool *c = spec->pool->config;
+	const struct config_pool *c = to->s->spec->pool->config;
 	int64_t least = c->umask == CONFIG_NO_UMASK ? 0 : c->umask;
-	char why[256];
 
 	if (!to->has_cwd)
 		pack_cstr(run_pair(to, "cwd"), c->cwd ? c->cwd : "/");
@@ -526,10 +524,25 @@ finish_command(struct request *r, struct reading *to)
 	if (to->nice)
 		pack_int(run_pair(to, "nice"), to->nice);
 	pack_limits(to);
+}
+
+static bool
+make_env(struct request *r, struct reading *to)
+{
+	struct spec *spec = to->s->spec;
+	char why[256];
+
 	if (environment_make(spec->pool, to->env, &spec->env, why, sizeof why))
 		return true;
 	request_fail(r, STATUS_VALUE, 0, "%s: env: %s", r->method->name, why);
 	return false;
+}
+
+static bool
+finish_command(struct request *r, struct reading *to)
+{
+	pack_run(to);
+	return make_env(r, to);
 }
 
 bool
@@ -547,5 +560,97 @@ options_read_submission(struct request *r, struct submission *s)
 	bytes_uncount(&s->spec->run);
 	bytes_uncount(&s->spec->env);
 	buf_clear(&to.run);
+	return good;
+}
+
+/* ---- other settings ---- */
+
+/* Those that a run message has; beyond what the pool allows now they are what it says. */
+static void
+again_limits(struct reader *r, struct reading *to)
+{
+	const uint64_t *most = to->s->spec->pool->config->limit;
+	uint32_t pairs = 0;
+
+	for (read_map(r, &pairs); pairs; pairs--) {
+		enum config_limit i = 0;
+		double n = 0;
+		while (i < CONFIG_LIMITS && !read_is(r, config_limit_name(i)))
+			i++;
+		if (i == CONFIG_LIMITS || !read_number(r, &n))
+			return;
+		uint64_t limit = (uint64_t)(i == CONFIG_LIMIT_CPUS || i == CONFIG_LIMIT_CPU ? n * 1e6 + 0.5 : n);
+		to->limit[i] = limit < most[i] ? limit : most[i];
+	}
+}
+
+/* One pair of a run message's options; what is locked now is the pool's to say. */
+static bool
+again_one(struct reader *r, struct reading *to)
+{
+	const struct pool *p = to->s->spec->pool;
+	struct reader value;
+	const uint8_t *raw;
+	const char *key;
+	size_t len, raw_len;
+
+	if (!read_str(r, &key, &len) || !read_raw(r, &raw, &raw_len))
+		return false;
+	reader_init(&value, raw, raw_len);
+	if (key_is(key, len, "cwd") && !is_locked(p, "cwd")) {
+		to->has_cwd = true;
+		pack_raw(run_pair(to, "cwd"), raw, raw_len);
+	} else if (key_is(key, len, "umask") && !is_locked(p, "umask")) {
+		to->has_umask = read_int(&value, &to->umask);
+	} else if (key_is(key, len, "nice") && !is_locked(p, "nice")) {
+		read_int(&value, &to->nice);
+	} else if (key_is(key, len, "limits") && !is_locked(p, "limits")) {
+		again_limits(&value, to);
+	}
+	return true;
+}
+
+static bool
+renew_command(struct request *r, struct reading *to)
+{
+	struct spec *spec = to->s->spec;
+	uint32_t pairs = spec->run_pairs;
+	struct reader run;
+
+	if (spec->stdin_kind != SPEC_STDIN_NONE && is_locked(spec->pool, "stdin")) {
+		request_fail(r, STATUS_PERMISSION, 0, "%s: stdin: pool %s says that itself (its lock)", r->method->name, spec->pool->name);
+		return false;
+	}
+	reader_init(&run, bytes_data(&spec->run), bytes_len(&spec->run));
+	for (spec->run_pairs = 0; pairs && again_one(&run, to); pairs--)
+		;
+	pack_run(to);
+	if (is_locked(spec->pool, "env")) {
+		bytes_drop(&spec->env);
+		if (!make_env(r, to))
+			return false;
+		bytes_uncount(&spec->env);
+	}
+	bytes_drop(&spec->run);
+	if (!bytes_take(&spec->run, &to->run))
+		return request_no_memory(r);
+	bytes_uncount(&spec->run);
+	return true;
+}
+
+bool
+options_renew(struct request *r, struct submission *s)
+{
+	const struct config_pool *c = s->spec->pool->config;
+	struct reading to = { .s = s };
+
+	for (enum config_limit i = 0; i < CONFIG_LIMITS; i++)
+		to.limit[i] = CONFIG_NO_LIMIT;
+	if (s->spec->priority > (int64_t)c->max_priority && r->conn->role != ROLE_ADMIN)
+		s->spec->priority = (int32_t)c->max_priority;
+	buf_init(&to.run);
+	bool good = !pool_is_command(s->spec->pool) || renew_command(r, &to);
+	buf_clear(&to.run);
+	s->spec->settings = s->spec->pool->settings;
 	return good;
 }

@@ -6,5 +6,7 @@
 
 /* Reads the options parameter into s->spec (whose pool, fn and owner are set) and s. False: answered already. */
 bool options_read_submission(struct request *r, struct submission *s);
+/* Those of a spec that nobody shares, and that was made when its pool had other settings: within what it says now. False: answered already. */
+bool options_renew(struct request *r, struct submission *s);
 
 #endif

@@ -89,6 +89,7 @@ pool_new(const struct config_pool *config)
 	p->serial = ++serial;
 	p->count = 1;
 	p->config = config;
+	p->settings = 1;
 	p->workers = wanted_workers(config);
 	p->mean_us = UINT32_MAX;
 	DL_APPEND(pools, p);
@@ -214,14 +215,50 @@ pool_return(const char *name)
 	return p;
 }
 
+/* It has other settings from now on: its boxes do at once. */
+static void
+settings_changed(struct pool *p)
+{
+	p->settings++;
+	for (struct host *h = p->hosts; h; h = h->next)
+		box_set_limits(h->box, p->config);
+}
+
+static const struct pool *
+root_of(const struct pool *p)
+{
+	while (p->like)
+		p = p->like;
+	return p;
+}
+
+/* What tasks may do in an opened pool is for the configuration's pool to say, always. */
+static void
+bind_opened(struct pool *p, const struct config_pool *config)
+{
+	p->own.lock = config->lock;
+	p->own.max_priority = config->max_priority;
+	p->own.umask = config->umask;
+	p->own.nice = config->nice;
+	memcpy(p->own.limit, config->limit, sizeof p->own.limit);
+	if (!p->program) {
+		p->own.cwd = config->cwd;
+		p->own.env = config->env;
+	}
+	settings_changed(p);
+}
+
 void
 pool_configure(struct pool *p, const struct config_pool *config)
 {
 	unsigned before = wanted_workers(p->config), after = wanted_workers(config);
+	struct pool *opened;
 
 	p->config = config;
-	for (struct host *h = p->hosts; h; h = h->next)
-		box_set_limits(h->box, config);
+	settings_changed(p);
+	DL_FOREACH(pools, opened)
+		if (opened->like && root_of(opened) == p)
+			bind_opened(opened, config);
 	p->absent = false;
 	if (before != after) { /* else a resize by hand stays */
 		pool_resize(p, after);

@@ -32,6 +32,7 @@ struct pool {
 	uint32_t count;             /* the table of pools, unless it is absent, and every spec */
 	char *name;
 	const struct config_pool *config;
+	uint64_t settings;          /* which these are: another number with each change, from 1 on */
 	struct config_pool own;     /* an opened pool's copy; its strings belong to the pool it is like, but for the next three */
 	char *initializer;          /* owned */
 	struct bytes initargs;

@@ -417,8 +417,11 @@ replay_task(struct replay *r, const struct replay_task *t)
 	fate->fed = t->fed;
 	fate->gone = !t->final && k->opened == REPLAY_BOUND && k->spec->pool->absent;
 	bool gated = find_gate(r, k, t, fate);
-	if (fate->gate && !bytes_len(&k->spec->after) && !known_gate_as_option(fate->gate, &k->spec->after))
-		return false;
+	if (fate->gate && !bytes_len(&k->spec->after)) {
+		if (!known_gate_as_option(fate->gate, &k->spec->after))
+			return false;
+		spec_charge(k->spec);
+	}
 	if ((!t->final || !t->args_bytes) && !fate_references(f, &refs, &count)) /* of large ones none are shown */
 		return false;
 	f->has_refs = !t->args_bytes && count;

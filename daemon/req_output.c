@@ -7,6 +7,8 @@
 #include "daemon/handlers.h"
 #include "daemon/input.h"
 #include "daemon/output.h"
+#include "daemon/owner.h"
+#include "daemon/quota.h"
 #include "daemon/registry.h"
 #include "daemon/request.h"
 #include "proto/pack.h"
@@ -68,6 +70,10 @@ req_output(struct request *r)
 
 	if (!param_id(r, "id", &id) || !options_read(r, read_which, &w) || !(f = request_future(r, id)))
 		return;
+	if (w.follow && !conn_may_follow(r->conn)) {
+		request_fail(r, STATUS_LIMIT, 0, "limits.requests: this connection follows %u outputs already", r->conn->follow_count);
+		return;
+	}
 	struct buf *b = request_result(r);
 	if (w.both)
 		pack_map(b, OUTPUT_STREAMS);
@@ -148,7 +154,7 @@ read_eof(struct request *r, const char *key, size_t len, struct reader *value, v
 	return option_unknown(r, key, len);
 }
 
-/* Drops those whose tasks are over. */
+/* Drops those whose tasks are over, and all but one mention of each. */
 static bool
 compact_fed(struct conn *c)
 {
@@ -162,6 +168,7 @@ compact_fed(struct conn *c)
 		if (f && !future_is_final(f))
 			good = ids_add(&kept, id, 1);
 	}
+	(void)ids_unique(&kept); /* where it cannot, some stay there twice, and that changes nothing */
 	ids_clear(&c->fed);
 	c->fed = kept;
 	c->fed_compact = 2 * kept.total + 64;
@@ -180,6 +187,22 @@ remember_fed(struct conn *c, uint64_t id)
 	if (c->fed.total > c->fed_compact && !compact_fed(c))
 		return false;
 	return ids_add(&c->fed, id, 1);
+}
+
+/* Whether its owner may hold so much more; says so if not. */
+static bool
+may_hold(struct request *r, const struct future *f, size_t len)
+{
+	const struct owner *o = f->spec->owner;
+
+	if (r->conn->role == ROLE_ADMIN || input_is_taken(f, len))
+		return true;
+	quota_make_bytes(o, len);
+	if (quota_has_bytes(o, len))
+		return true;
+	request_fail(r, STATUS_LIMIT, f->id, "limits.user.bytes: %s has %llu bytes of arguments and results of at most %llu; %zu of input do not fit", o->name,
+	    (unsigned long long)o->bytes, (unsigned long long)quota_bytes(), len);
+	return false;
 }
 
 void
@@ -202,6 +225,8 @@ req_input(struct request *r)
 		    future_is_final(f) ? "it is over" : f->spec->stdin_kind == SPEC_STDIN_OPEN ? "its input has ended" : "it was submitted without stdin: true");
 		return;
 	}
+	if (!may_hold(r, f, len))
+		return;
 	if (!remember_fed(r->conn, f->id)) {
 		request_fail(r, STATUS_LIMIT, f->id, "the daemon is out of memory");
 		return;

@@ -18,6 +18,7 @@
 #include "daemon/key.h"
 #include "daemon/mapping.h"
 #include "daemon/notices.h"
+#include "daemon/options.h"
 #include "daemon/output.h"
 #include "daemon/pool.h"
 #include "daemon/quota.h"
@@ -36,6 +37,7 @@ struct blocked {
 	struct pool *pool;   /* counted */
 	struct owner *owner; /* counted; whose other futures are in the way. NULL: it is the pool that is full */
 	uint64_t wanted;     /* places in the queue */
+	struct owner *charged; /* counted; whose bytes the frame is */
 	struct buf frame;
 };
 
@@ -59,9 +61,30 @@ is_open_for_submits(struct request *r, const struct pool *p)
 	return true;
 }
 
+/* Its frame counts as bytes held, and as those of who sent it, while it waits. */
+static void
+charge(struct blocked *b, struct owner *o)
+{
+	b->charged = owner_hold(o);
+	o->bytes += b->frame.len;
+	bytes_account((int64_t)b->frame.len);
+}
+
+static void
+uncharge(struct blocked *b)
+{
+	if (!b->charged)
+		return;
+	b->charged->bytes -= b->frame.len;
+	bytes_account(-(int64_t)b->frame.len);
+	owner_drop(b->charged);
+	b->charged = NULL;
+}
+
 static void
 blocked_free(struct blocked *b)
 {
+	uncharge(b);
 	pool_drop(b->pool);
 	owner_drop(b->owner);
 	buf_clear(&b->frame);
@@ -93,6 +116,7 @@ on_room(struct pool_waiter *w, struct pool *p)
 		return false;
 	conn_unpend(&b->pending);
 	*room = NULL; /* it is its turn: those behind it are not in its way */
+	uncharge(b);
 	request_handle(c, b->frame.data, b->frame.len);
 	conn_note_wait(c);
 	DL_CONCAT(others, *room);
@@ -112,12 +136,30 @@ on_abandon(struct pending *pending)
 	blocked_free(b);
 }
 
+/* Says so if not. What was read of the request is given back while it waits. */
+static bool
+may_be_kept(struct request *r, const struct spec *spec)
+{
+	const struct owner *o = spec->owner;
+	uint64_t more = r->frame_len > spec->charged ? r->frame_len - spec->charged : 0;
+
+	if (r->conn->role == ROLE_ADMIN || quota_has_bytes(o, more))
+		return true;
+	request_fail(r, STATUS_LIMIT, 0, "limits.user.bytes: %s has %llu bytes of arguments and results of at most %llu; a submit of %zu that waits does not fit",
+	    o->name, (unsigned long long)o->bytes, (unsigned long long)quota_bytes(), r->frame_len);
+	return false;
+}
+
 /* Until its pool, or (not NULL) its owner's bound, has room. */
 static void
-block(struct request *r, struct pool *p, struct owner *o, uint64_t count)
+block(struct request *r, const struct spec *spec, struct owner *o, uint64_t count)
 {
-	struct blocked *b = calloc(1, sizeof *b);
+	struct pool *p = spec->pool;
+	struct blocked *b;
 
+	if (!may_be_kept(r, spec))
+		return;
+	b = calloc(1, sizeof *b);
 	if (!b || !buf_append(&b->frame, r->frame, r->frame_len)) {
 		free(b);
 		request_no_memory(r);
@@ -130,6 +172,7 @@ block(struct request *r, struct pool *p, struct owner *o, uint64_t count)
 		blocked_free(b);
 		return;
 	}
+	charge(b, r->conn->owner);
 	if (!o) {
 		pool_wait_room(p, &b->waiter, r->conn->owner);
 		return;
@@ -154,7 +197,7 @@ is_within_quota(struct request *r, const struct spec *spec, uint64_t count, uint
 	if (quota_has_room(o, count) && !(may_wait && o->room))
 		return true;
 	if (may_wait && count <= quota_pending()) {
-		block(r, spec->pool, o, count);
+		block(r, spec, o, count);
 		return false;
 	}
 	request_fail(r, STATUS_LIMIT, 0, "limits.user.pending: %s has %llu pending futures of at most %llu; %llu more do not fit", o->name,
@@ -181,7 +224,7 @@ may_enter(struct request *r, const struct spec *spec, uint64_t count, uint64_t b
 	if (pool_has_room(p, count) && !p->room)
 		return true;
 	if (spec->block && count <= p->config->queue) {
-		block(r, p, NULL, count);
+		block(r, spec, NULL, count);
 		return false;
 	}
 	request_fail(r, STATUS_QUEUE_FULL, 0, "pool %s: its queue holds %llu of at most %llu pending futures; %llu more do not fit%s", p->name,
@@ -582,7 +625,8 @@ run_again(struct request *r, const struct future *f)
 		request_no_memory(r);
 		return NULL;
 	}
-	if (arguments_check(r, s.spec->pool, "args", s.args, s.args_len, &refs)) {
+	bool renewed = s.spec->settings == s.spec->pool->settings || options_renew(r, &s);
+	if (renewed && arguments_check(r, s.spec->pool, "args", s.args, s.args_len, &refs)) {
 		again = accept_one(r, &s, &refs);
 		arguments_clear(&refs);
 	}

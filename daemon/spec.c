@@ -14,17 +14,30 @@ spec_hold(struct spec *spec)
 	return spec;
 }
 
+/* What counts as held from now on, instead of what did. */
+static void
+count_as_held(struct spec *spec, uint64_t apart, uint64_t charged)
+{
+	bytes_account((int64_t)(apart - spec->apart));
+	if (spec->owner)
+		spec->owner->bytes += charged - spec->charged;
+	spec->apart = apart;
+	spec->charged = charged;
+}
+
 void
 spec_charge(struct spec *spec)
 {
-	spec->charged = bytes_len(&spec->stdin_bytes) + bytes_len(&spec->kwargs);
-	spec->owner->bytes += spec->charged;
+	uint64_t apart = spec->fn_len + (spec->name ? strlen(spec->name) : 0) + bytes_len(&spec->after) + bytes_len(&spec->run) + bytes_len(&spec->env);
+
+	apart = apart > SPEC_FREE ? apart - SPEC_FREE : 0;
+	count_as_held(spec, apart, apart + bytes_len(&spec->stdin_bytes) + bytes_len(&spec->kwargs) + bytes_len(&spec->tags));
 }
 
 struct spec *
 spec_unbound(struct spec *from)
 {
-	if (!from->bound_to && !from->watch && !from->block)
+	if (!from->bound_to && !from->watch && !from->block && from->settings == from->pool->settings)
 		return spec_hold(from);
 	struct spec *spec = malloc(sizeof *spec);
 	if (!spec)
@@ -32,7 +45,8 @@ spec_unbound(struct spec *from)
 	*spec = *from;
 	spec->count = 1;
 	spec->row = spec->gate = 0;
-	spec->charged = 0; /* the bytes are shared */
+	spec->charged = spec->apart = 0; /* the original is, as long as there is one that shares its bytes */
+	spec->original = spec_hold(from);
 	spec->bound_to = 0;
 	spec->watch = spec->block = false;
 	pool_hold(spec->pool);
@@ -43,12 +57,7 @@ spec_unbound(struct spec *from)
 	spec->run = bytes_share(from->run);
 	spec->env = bytes_share(from->env);
 	spec->stdin_bytes = bytes_share(from->stdin_bytes);
-	spec->fn = strndup(from->fn, from->fn_len);
-	spec->name = from->name ? strdup(from->name) : NULL;
-	if (spec->fn && (spec->name || !from->name))
-		return spec;
-	spec_drop(spec);
-	return NULL;
+	return spec;
 }
 
 void
@@ -58,16 +67,18 @@ spec_drop(struct spec *spec)
 		return;
 	store_spec_gone(spec);
 	pool_drop(spec->pool);
-	if (spec->owner)
-		spec->owner->bytes -= spec->charged;
+	count_as_held(spec, 0, 0);
 	owner_drop(spec->owner);
-	free(spec->fn);
-	free(spec->name);
+	if (!spec->original) {
+		free(spec->fn);
+		free(spec->name);
+	}
 	bytes_drop(&spec->tags);
 	bytes_drop(&spec->kwargs);
 	bytes_drop(&spec->after);
 	bytes_drop(&spec->run);
 	bytes_drop(&spec->env);
 	bytes_drop(&spec->stdin_bytes);
+	spec_drop(spec->original);
 	free(spec);
 }

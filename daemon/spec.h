@@ -15,6 +15,9 @@ struct owner;
 /* What of the options is bounded; more is refused, and in a store damage. */
 enum { SPEC_NAME_MAX = 1024, SPEC_AFTER_MAX = 10000, SPEC_RETRIES_MAX = 10000 };
 
+/* What a spec holds beside arguments, its function's name, environment and the like, is not counted up to so many bytes. */
+enum { SPEC_FREE = 1024 };
+
 enum spec_stdin { SPEC_STDIN_NONE, SPEC_STDIN_BYTES, SPEC_STDIN_OPEN, SPEC_STDIN_FUTURE };
 
 struct spec {
@@ -23,8 +26,9 @@ struct spec {
 	uint64_t gate;            /* row there of what its tasks wait for (`after`: then nobody else shares it); 0: none */
 	bool gate_passed;         /* … which the store was told */
 	struct pool *pool;        /* counted */
-	const struct config_pool *settings; /* of the pool when this was made: others since then, and it is not used again */
+	uint64_t settings;        /* which of the pool's it was made with; others since then, and it is not used again. 0: not known */
 	struct owner *owner;      /* counted */
+	struct spec *original;    /* counted; NULL: none. Made from it by spec_unbound: fn, name and the bytes are its */
 	char *fn;                 /* terminated, owned */
 	size_t fn_len;
 	char *name;               /* NULL: none */
@@ -44,16 +48,18 @@ struct spec {
 	uint64_t delay_us;
 	uint64_t retry_delay_us;
 	uint64_t retain_us;
-	uint64_t charged;         /* bytes of it that count as its owner's */
+	uint64_t charged;         /* bytes of it that count as its owner's, … */
+	uint64_t apart;           /* … and those among them that are no counted bytes */
 	uint64_t bound_to;        /* connection id; 0: not bound */
 	bool watch;
 	bool block;
 };
 
 struct spec *spec_hold(struct spec *spec);
-/* Its payload counts as its owner's from now on. */
+/* What it holds counts as held, and as its owner's, from now on. */
 void spec_charge(struct spec *spec);
-/* The same without what belonged to one call: bound, watch, block. Counted; NULL without memory. */
+/* The same without what belonged to one call: bound, watch, block; never shared where the pool has other settings now. Counted; NULL
+ * without memory. */
 struct spec *spec_unbound(struct spec *spec);
 void spec_drop(struct spec *spec);
 

@@ -33,7 +33,7 @@ new_spec(struct request *r, struct pool *p, const char *fn, size_t fn_len)
 	spec->owner = owner_hold(r->conn->owner);
 	spec->fn_len = fn_len;
 	spec->deadline_us = UINT64_MAX;
-	spec->settings = p->config;
+	spec->settings = p->settings;
 	spec->timeout_us = p->config->timeout_us;
 	spec->retain_us = p->config->has_retain ? p->config->retain_us : server_config()->retain_us;
 	return spec;
@@ -57,7 +57,7 @@ read_fn(struct request *r, const char **fn, size_t *len)
 static bool
 is_cached(struct conn *c, enum submission_kind kind, const uint8_t *head, size_t head_len, const uint8_t *options, size_t options_len)
 {
-	return c->cache_spec && c->cache_kind == (int)kind && !c->cache_spec->pool->gone && c->cache_spec->settings == c->cache_spec->pool->config && c->cache_head.len == head_len &&
+	return c->cache_spec && c->cache_kind == (int)kind && !c->cache_spec->pool->gone && c->cache_spec->settings == c->cache_spec->pool->settings && c->cache_head.len == head_len &&
 	    c->cache_options.len == options_len && memcmp(c->cache_head.data, head, head_len) == 0 &&
 	    (!options_len || memcmp(c->cache_options.data, options, options_len) == 0);
 }
@@ -65,7 +65,7 @@ is_cached(struct conn *c, enum submission_kind kind, const uint8_t *head, size_t
 static void
 remember(struct conn *c, const struct submission *s, const uint8_t *head, size_t head_len, const uint8_t *options, size_t options_len)
 {
-	if (s->key || s->after || s->spec->stdin_kind == SPEC_STDIN_FUTURE || head_len + options_len > 65536)
+	if (s->key || s->after || s->spec->stdin_kind == SPEC_STDIN_FUTURE || head_len + options_len > 65536 || s->spec->charged > SPEC_FREE)
 		return;
 	c->cache_head.len = c->cache_options.len = 0;
 	spec_drop(c->cache_spec);

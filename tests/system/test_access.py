@@ -2,6 +2,8 @@
 
 The principals are real users of the machine: ANN owns the object, BOB is another user, MONITOR is read-only, BOSS an admin. The table's
 columns are in that order: boss, ann, bob, monitor."""
+import os
+
 import pytest
 
 import rpc
@@ -348,3 +350,58 @@ def test_a_priority_above_the_pools_is_for_admins(launch):
     pool = ann.call("open_pool", {"like": "shell"})
     refused("PermissionError", ann.call, "submit", pool, "true", [], {"priority": 6})
     root.call("submit", "shell", "true", [], {"priority": 32767})
+
+
+# ---- what a pool's settings say after a reload ----
+
+STRICT = {"kind": "command", "workers": 1, "lock": ["cwd", "env", "stdin"], "cwd": "/tmp", "env": {"A": "pool"}, "limits": {"files": 100}, "umask": "0077",
+          "nice": 5, "max_priority": 0}
+LOOK = sh("pwd; echo $A; ulimit -n; umask; nice; cat")
+FREE = {"cwd": "/usr", "env": {"A": "mine"}, "priority": 9, "limits": {"files": 500}}
+
+
+def reload_strict(daemon):
+    daemon.config["pools"]["shell"] = STRICT
+    daemon.write_config()
+    os.chown(daemon.config_path, os.stat(daemon.directory).st_uid, -1)
+    assert connect(daemon, 0).call("reload") == []
+
+
+def said(value):
+    return value["stdout"].decode().split()
+
+
+@pytest.mark.parametrize("options", [{}, {"watch": True}])
+def test_a_retry_is_within_what_its_pool_says_now(launch, options):
+    daemon = launch_shared(launch, {"pools": {"shell": {"kind": "command", "workers": 1}}})
+    ann = connect(daemon, ANN)
+    ids = [ann.call("submit", "shell", *LOOK, {**own, **options}) for own in ({}, FREE)]
+    fed = ann.call("submit", "shell", *LOOK, {"stdin": b"x", **options})
+    assert [said(ann.call("result", i)) for i in ids] == [["/", "1024", "0022", "0"], ["/usr", "mine", "500", "0022", "0"]]
+    ann.call("result", fed)
+    reload_strict(daemon)
+    again = ann.call("retry", ids)
+    for i in again + ann.call("retry", [ann.call("wait", again) and again[1]]):
+        assert said(ann.call("result", i)) == ["/tmp", "pool", "100", "0077", "5"]
+        assert ann.call("show", i)["priority"] == 0
+    assert "stdin" in refused("PermissionError", ann.call, "retry", [ids[0], fed])["message"]
+    daemon.config["pools"]["shell"] = {"kind": "command", "workers": 1, "limits": {"files": 300}, "umask": "0027"}
+    daemon.write_config()
+    os.chown(daemon.config_path, os.stat(daemon.directory).st_uid, -1)
+    connect(daemon, 0).call("reload")
+    assert said(ann.call("result", ann.call("retry", [ids[1]])[0])) == ["/usr", "mine", "300", "0027", "0"]
+
+
+def test_an_opened_pool_has_the_bounds_of_the_one_that_it_is_like_after_a_reload(launch):
+    daemon = launch_shared(launch, {"pools": {"shell": {"kind": "command", "workers": 1}}})
+    ann = connect(daemon, ANN)
+    pool = ann.call("open_pool", {"like": "shell"})
+    nested = ann.call("open_pool", {"like": pool})
+    for name in (pool, nested):
+        assert said(ann.call("call", name, *LOOK, FREE)) == ["/usr", "mine", "500", "0022", "0"]
+        assert said(ann.call("call", name, *LOOK)) == ["/", "1024", "0022", "0"]
+    reload_strict(daemon)
+    for name in ("shell", pool, nested):
+        for option, value in FREE.items():
+            assert option in refused("PermissionError", ann.call, "submit", name, *LOOK, {option: value})["message"]
+        assert said(ann.call("call", name, *LOOK)) == ["/tmp", "pool", "100", "0077", "5"]

@@ -2,9 +2,30 @@
 import pytest
 
 from helpers import eventually, refused, sh
-from rpc import ref
+from rpc import ref, request
 
 MIB = 1 << 20
+
+
+def test_feeding_several_in_turn_for_long_holds_no_more(daemon, client):
+    client.call("pause", "shell")
+    fed = [client.call("submit", "shell", "cat", [], {"stdin": True}) for _ in range(3)][::2]
+
+    def feed(rounds):
+        for _ in range(rounds):
+            for k in range(20000):
+                client.expect(1000 + k)
+            client.send(b"".join(request(1000 + k, "input", fed[k % 2], b"") for k in range(20000)))
+            for k in range(20000):
+                client.answer(1000 + k)
+    feed(2)
+    before = daemon.rss()
+    feed(20)
+    assert daemon.rss() - before < 3 << 20
+    client.close()
+    other = daemon.client()
+    for future in fed:
+        refused("InvalidStateError", other.call, "input", future, b"x")
 
 
 def test_stdin_is_dev_null_without_the_option(shared):

@@ -53,6 +53,21 @@ def test_unfinished_requests_of_a_connection(daemon, client, gate):
     assert client.call("result", future)["stdout"] == b"x\n"
 
 
+@pytest.mark.config(limits={"requests": 10})
+def test_outputs_that_a_connection_follows(daemon, client, gate):
+    """One may follow an output twice, and so any number of times."""
+    future = client.call("submit", "shell", *gate.task("echo x"))
+    for _ in range(10):
+        client.call("output", future, {"follow": True, "stream": "both"})
+    assert "limits.requests" in refused("LimitError", client.call, "output", future, {"follow": True})["message"]
+    assert client.call("output", future) == b"" and daemon.client().call("output", future, {"follow": True}) == b""
+    gate.open()
+    ends = 0
+    while ends < 20:  # of both streams
+        ends += client.notification("output")[4]
+    client.call("output", future, {"follow": True})
+
+
 @pytest.mark.config(limits={"requests": 1})
 @pytest.mark.parametrize("options", [{"bound": False}, {"key": "k"}, {}], ids=repr)
 def test_a_call_too_many_does_nothing(daemon, client, gate, options):

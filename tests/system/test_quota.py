@@ -185,6 +185,128 @@ def test_what_stdin_holds_counts_too(launch):
     assert ann.call("stats")["bytes"] < 64 * 1024
 
 
+@pytest.mark.parametrize("what", ["fn", "env", "tags", "cwd", "after"])
+def test_what_else_a_submit_holds_counts_too(launch, what):
+    """None of it is an argument, and all of it is kept as long as the future is."""
+    daemon = launch_shared(launch, {"limits": {"memory": "4MiB", "user": {"bytes": "64KiB"}}})
+    ann, root = connect(daemon, ANN), connect(daemon, 0)
+    root.call("pause", "shell")
+
+    def submit(client, n, first):
+        fn = ("%d" % n).ljust(40000, "x") if what == "fn" else "true"
+        options = {"fn": {}, "env": {"env": {"N": ("%d" % n).ljust(40000, "x")}}, "tags": {"tags": [("%d" % n).ljust(1000, "x")] * 40},
+                   "cwd": {"cwd": ("/%d" % n).ljust(4000, "x")}, "after": {"after": [first] * (9000 + n)}}[what]
+        return client.call("submit", "shell", fn, [], options)
+
+    def greedy(client, ids):
+        ids.append(client.call("submit", "shell", "true"))
+        for n in range(2000):
+            ids.append(submit(client, n % 900, ids[0]))
+    ids = []
+    assert "limits.user.bytes" in refused("LimitError", greedy, ann, ids)["message"]
+    assert 64 * 1024 - 41000 < ann.call("stats")["bytes"] <= 64 * 1024
+    ann.call("cancel", ids)
+    ann.call("release", ids)
+    assert ann.call("stats")["bytes"] < 1024
+    assert submit(ann, 1, ann.call("submit", "shell", "true"))
+    assert "limits.memory" in refused("QueueFullError", greedy, root, [])["message"]
+
+
+def test_input_that_no_task_takes_yet_counts(launch):
+    daemon = house(launch, bytes="64KiB")
+    ann, bob, root = connect(daemon, ANN), connect(daemon, BOB), connect(daemon, 0)
+    root.call("pause", "one")
+    own, running = ann.call("submit", "one", "wc", ["-c"], {"stdin": True}), ann.call("submit", "shell", "wc", ["-c"], {"stdin": True})
+    eventually(lambda: ann.call("state", [running]) == ["RUNNING"])
+    ann.call("input", own, b"x" * 40000)
+    assert 40000 <= ann.call("stats")["bytes"] < 41000 and root.call("stats")["bytes"] >= 40000
+    error = refused("LimitError", ann.call, "input", own, b"x" * 40000)
+    assert "limits.user.bytes" in error["message"] and error["future"] == own
+    root.call("input", own, b"x" * 40000)  # admins are not bound
+    refused("LimitError", ann.call, "input", own, b"x")
+    ann.call("input", running, b"x" * 1000, {"eof": True})
+    assert ann.call("result", running)["stdout"] == b"1000\n", "what is taken at once is not held"
+    theirs = bob.call("submit", "one", "wc", ["-c"], {"stdin": True})
+    bob.call("input", theirs, b"x" * 60000)
+    root.call("resume", "one")
+    eventually(lambda: ann.call("stats")["bytes"] < 41000)
+    ann.call("input", own, b"", {"eof": True})
+    assert ann.call("result", own)["stdout"] == b"80000\n"
+    bob.call("cancel", [theirs], {"running": "kill", "grace": 0})
+    eventually(lambda: bob.call("state", [theirs]) == ["CANCELLED"])
+    ann.call("release", [own, running])
+    bob.call("release", [theirs])
+    for client in (ann, bob):
+        assert client.call("stats")["bytes"] == 0
+
+
+def test_what_waits_for_room_to_be_input_counts(launch):
+    daemon = house(launch, bytes="4MiB")
+    ann = connect(daemon, ANN)
+    connect(daemon, 0).call("pause", "one")
+    own = ann.call("submit", "one", "wc", ["-c"], {"stdin": True})
+    ann.call("input", own, b"x" * 1100000)
+    waiting = ann.request("input", own, b"x" * 2000000)
+    ann.call("ping")
+    assert not ann.is_answered(waiting) and ann.call("stats")["bytes"] >= 3100000
+    refused("LimitError", ann.call, "input", own, b"x" * 2000000)
+    other = connect(daemon, ANN)
+    second = other.request("input", own, b"x" * 1000000)
+    other.call("ping")
+    assert not other.is_answered(second) and ann.call("stats")["bytes"] >= 4100000
+    other.close()
+    eventually(lambda: ann.call("stats")["bytes"] < 3200000)
+    ann.call("cancel", [own])
+    refused("InvalidStateError", ann.answer, waiting)
+    ann.call("release", [own])
+    assert ann.call("stats")["bytes"] == 0
+
+
+@pytest.mark.parametrize("whose", ["own", "pool"])
+def test_submits_that_wait_for_room_count(launch, whose):
+    """They are kept as they came, whatever they are full of."""
+    daemon = launch_shared(launch, {"limits": {"memory": "2MiB", "user": {"bytes": "100KiB", "pending": 1 if whose == "own" else 1000}},
+                                    "pools": {"shell": {"kind": "command", "workers": 2, "queue": 1}}})
+    ann, other, root = connect(daemon, ANN), connect(daemon, ANN), connect(daemon, 0)
+    root.call("pause", "shell")
+    first = ann.call("submit", "shell", "true")
+    waiting = [ann.request("submit", "shell", "true", [b"x" * 30000], {"block": True}),
+               ann.request("submit", "shell", "wc", ["-c"], {"block": True, "stdin": b"x" * 60000})]
+    ann.call("ping")
+    assert not any(ann.is_answered(m) for m in waiting)
+    assert 90000 < ann.call("stats")["bytes"] < 92000
+    error = refused("LimitError", other.call, "submit", "shell", "true", [b"x" * 30000], {"block": True})
+    assert "limits.user.bytes" in error["message"]
+    assert not other.is_answered(other.request("submit", "shell", "true", [b"x" * 1000], {"block": True}))
+    other.close()
+    if whose == "pool":  # an admin has no bound but that of all
+        asked = [root.request("submit", "shell", "true", [b"x" * 60000], {"block": True}) for _ in range(40)]
+        root.call("ping")
+        assert "limits.memory" in refused("QueueFullError", root.answer, asked[-1])["message"]
+        root.close()
+        root = connect(daemon, 0)
+    root.call("resume", "shell")
+    ids = [first, *(ann.answer(m) for m in waiting)]
+    assert ann.call("result", ids[2])["stdout"] == b"60000\n"
+    ann.call("wait", ids)
+    ann.call("submit", "shell", "true")
+    ann.call("release", ids)
+    assert ann.call("stats")["bytes"] < 1024
+
+
+def test_what_a_retry_shares_with_the_first_counts_as_long_as_either_is_there(launch):
+    daemon = house(launch, bytes="64KiB")
+    ann = connect(daemon, ANN)
+    first = ann.call("submit", "shell", "wc", ["-c"], {"stdin": b"x" * 40000, "watch": True})
+    ann.call("wait", [first])
+    again, = ann.call("retry", [first])
+    assert ann.call("result", again)["stdout"] == b"40000\n"
+    ann.call("release", [first])
+    assert 40000 < ann.call("stats")["bytes"] < 42000
+    ann.call("release", [again])
+    assert ann.call("stats")["bytes"] < 1024
+
+
 def test_ones_own_finished_futures_make_room_and_nobody_elses(launch):
     daemon = house(launch, bytes="64KiB")
     ann, bob = connect(daemon, ANN), connect(daemon, BOB)

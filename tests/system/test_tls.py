@@ -195,6 +195,27 @@ def test_a_listeners_role_is_that_of_its_certificates(launch, role):
     assert "is cert:alice, " + role in net.daemon.log()
 
 
+def test_one_certificate_at_two_listeners_has_the_role_of_each_after_a_reload_too(launch):
+    cert, key = issued("server")
+    ports = {role: free_port() for role in ("read-only", "admin", "user")}
+    daemon = launch({"shared_uid": True}, start=False)
+    daemon.config["listen"] = daemon.config["listen"] + [
+        {"address": "tls:127.0.0.1:%d" % port, "cert": cert, "key": key, "client_ca": authority().cert, "role": role}
+        for role, port in ports.items()]
+    daemon.start()
+    clients = {role: TlsClient(port, tls=context(cert=issued("alice"))) for role, port in ports.items()}
+    daemon.clients += clients.values()
+
+    def roles():
+        return {role: hello(client)["role"] for role, client in clients.items()}
+    assert roles() == {role: role for role in ports}
+    daemon.client().call("reload")
+    refused("PermissionError", clients["read-only"].call, "submit", "shell", "true")
+    refused("PermissionError", clients["user"].call, "config")
+    assert clients["admin"].call("config")
+    assert roles() == {role: role for role in ports}
+
+
 @pytest.mark.parametrize("what, why", [
     ("cert", "expected a certificate in PEM"), ("key", "expected a private key in PEM"), ("client_ca", "expected certificates in PEM"),
 ])
