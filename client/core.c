@@ -495,20 +495,22 @@ core_input(struct core *k, size_t len)
 	return FUTURED_OK;
 }
 
+/* Those that are still to be told stay where core_forget finds them. New ones are refused by now. */
 static void
 fail_requests(struct core *k, const struct futured_reply *reply)
 {
-	struct core_request *slot = k->slot;
-	size_t cap = k->cap;
+	for (size_t i = 0; i < k->cap; i++) {
+		struct core_request was = k->slot[i];
 
+		if (was.msgid == 0)
+			continue;
+		slot_release(k, &k->slot[i]);
+		if (was.done != NULL)
+			was.done(k->owner, reply, was.data);
+	}
+	free(k->slot);
 	k->slot = NULL;
-	k->cap = k->used = 0;
-	for (size_t i = 0; i < cap; i++)
-		if (slot[i].msgid != 0 && slot[i].done != NULL)
-			slot[i].done(k->owner, reply, slot[i].data);
-	for (size_t i = 0; i < cap; i++)
-		free(slot[i].frame);
-	free(slot);
+	k->cap = 0;
 }
 
 /* ---- from one connection to the next ---- */
