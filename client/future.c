@@ -281,12 +281,11 @@ await(struct futured_future *f, bool id, double timeout)
 	double deadline = deadline_in(timeout);
 
 	while (!f->final && !(id && f->id != 0)) {
-		double left = deadline_left(deadline);
-		enum futured_status status = futured_step(f->c, left);
+		enum futured_status status = deadline_step(f->c, deadline);
 
 		if (f->final || (id && f->id != 0))
 			break;
-		if (status != FUTURED_OK && (status != FUTURED_TIMEOUT || left == 0))
+		if (status != FUTURED_OK)
 			return status;
 	}
 	return FUTURED_OK;

@@ -1,0 +1,108 @@
+/* Where a program that uses the library is unlucky: the other side is played by the test itself, at the far end of a socket. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <setjmp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "client/connection.h"
+#include "proto/buf.h"
+#include "proto/message.h"
+#include "proto/pack.h"
+
+/* A connection to us: *far is the daemon's end. */
+static struct futured *
+connected_to(int *far)
+{
+	struct futured *c = futured_new();
+	int ends[2];
+
+	assert_non_null(c);
+	assert_return_code(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+	c->fd = ends[0];
+	*far = ends[1];
+	return c;
+}
+
+static void
+say(int far, struct buf *b)
+{
+	assert_false(b->failed);
+	assert_int_equal(write(far, b->data, b->len), b->len);
+	buf_clear(b);
+}
+
+static void
+notify(struct buf *b)
+{
+	message_notification(b, "news");
+	pack_array(b, 0);
+}
+
+struct chatter {
+	int far;
+	int left;
+};
+
+static void
+on_news(struct futured *c, const char *method, struct futured_value params, void *data)
+{
+	struct chatter *t = data;
+	struct buf b = { 0 };
+
+	(void)c, (void)method, (void)params;
+	if (t->left-- <= 0)
+		return;
+	notify(&b);
+	say(t->far, &b);
+}
+
+static void
+a_wait_runs_out_although_there_is_always_news(void **state)
+{
+	struct chatter t = { .left = 300000 };
+	struct futured *c = connected_to(&t.far);
+	struct futured_future *f = futured_future_attach(c, 7);
+	struct futured_as_completed *i = futured_as_completed_new(&f, 1, 0.05);
+	struct futured_completed *n;
+	const uint64_t id = 7;
+	struct buf b = { 0 };
+	uint64_t got;
+
+	(void)state;
+	assert_true(f != NULL && i != NULL);
+	futured_on_notification(c, on_news, &t);
+	notify(&b);
+	say(t.far, &b);
+	assert_int_equal(futured_call(c, "hang", NULL, 0.05, NULL), FUTURED_TIMEOUT);
+	assert_true(t.left > 0);
+	assert_int_equal(futured_future_result(f, 0.05, NULL), FUTURED_TIMEOUT);
+	assert_true(t.left > 0);
+	assert_int_equal(futured_future_wait(&f, 1, FUTURED_ALL_COMPLETED, 0.05, NULL), FUTURED_OK);
+	assert_true(t.left > 0);
+	assert_int_equal(futured_as_completed_next(i, &f), FUTURED_TIMEOUT);
+	assert_true(t.left > 0);
+	assert_non_null(n = futured_completed_new(c, &id, 1, 0.05));
+	assert_int_equal(futured_completed_next(n, &got, NULL), FUTURED_TIMEOUT);
+	assert_true(t.left > 0);
+	futured_completed_free(n);
+	futured_as_completed_free(i);
+	futured_future_free(f);
+	futured_free(c);
+	close(t.far);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_wait_runs_out_although_there_is_always_news),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
