@@ -493,7 +493,11 @@ futured_process(struct futured *c)
 static int
 poll_time(double seconds)
 {
-	return seconds < 0 ? -1 : seconds > 1e6 ? 1000000000 : (int)(seconds * 1000 + 0.999);
+	if (seconds < 0)
+		return -1;
+	if (seconds > 1e6)
+		return 1000000000;
+	return seconds > 0 ? (int)(seconds * 1000 + 0.999) : 0; /* what is no number is no time, as in deadline_left */
 }
 
 enum futured_status

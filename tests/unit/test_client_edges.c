@@ -6,11 +6,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <setjmp.h>
+#include <math.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 
 #include "client/connection.h"
+#include "client/discover.h"
 #include "proto/buf.h"
 #include "proto/message.h"
 #include "proto/pack.h"
@@ -97,11 +105,35 @@ a_wait_runs_out_although_there_is_always_news(void **state)
 	close(t.far);
 }
 
+static void
+on_alarm(int n)
+{
+	(void)n;
+}
+
+static void
+no_number_is_no_time(void **state)
+{
+	int far;
+	struct futured *c = connected_to(&far);
+	struct sigaction old, act = { .sa_handler = on_alarm };
+
+	(void)state;
+	sigaction(SIGALRM, &act, &old);
+	alarm(2);
+	assert_int_equal(futured_step(c, NAN), FUTURED_TIMEOUT);
+	alarm(0);
+	sigaction(SIGALRM, &old, NULL);
+	futured_free(c);
+	close(far);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_wait_runs_out_although_there_is_always_news),
+		cmocka_unit_test(no_number_is_no_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
