@@ -128,12 +128,56 @@ no_number_is_no_time(void **state)
 	close(far);
 }
 
+static int crowded = -1;
+
+/* Takes those who stand in the queue. */
+static void
+on_alarm_accept(int n)
+{
+	int fd;
+
+	(void)n;
+	while ((fd = accept(crowded, NULL, NULL)) >= 0)
+		;
+}
+
+static void
+a_signal_does_not_end_an_attempt_to_connect(void **state)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sigaction old, act = { .sa_handler = on_alarm_accept };
+	struct itimerval soon = { .it_value.tv_usec = 50000 };
+	char address[64], got[320], why[256];
+	socklen_t len = sizeof sin;
+	int fd = -1, full[8];
+
+	(void)state;
+	crowded = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	assert_return_code(bind(crowded, (struct sockaddr *)&sin, sizeof sin), 0);
+	assert_return_code(listen(crowded, 0), 0);
+	assert_return_code(getsockname(crowded, (struct sockaddr *)&sin, &len), 0);
+	for (int i = 0; i < 8; i++) {
+		full[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		connect(full[i], (struct sockaddr *)&sin, sizeof sin);
+	}
+	snprintf(address, sizeof address, "tcp:127.0.0.1:%u", ntohs(sin.sin_port));
+	sigaction(SIGALRM, &act, &old);
+	setitimer(ITIMER_REAL, &soon, NULL);
+	assert_int_equal(discover(address, 20, &fd, got, sizeof got, why, sizeof why), FUTURED_OK);
+	sigaction(SIGALRM, &old, NULL);
+	close(fd);
+	close(crowded);
+	for (int i = 0; i < 8; i++)
+		close(full[i]);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_wait_runs_out_although_there_is_always_news),
 		cmocka_unit_test(no_number_is_no_time),
+		cmocka_unit_test(a_signal_does_not_end_an_attempt_to_connect),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
