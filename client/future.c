@@ -104,17 +104,24 @@ set_outcome(struct futured_future *f, const struct futured_reply *reply)
 	}
 }
 
-/* Each is taken off before it is called, so that one which adds another, or frees the handle, finds things in order. */
 static void
-call_back(struct futured_future *f)
+tell_iterators(struct futured_future *f)
 {
 	struct future_waiter *w;
-	struct callback *b;
 
 	while ((w = LIST_FIRST(&f->waiters)) != NULL) {
 		LIST_REMOVE(w, link);
 		w->finished(w);
 	}
+}
+
+/* Each is taken off before it is called, so that one which adds another, or frees the handle, finds things in order. */
+static void
+call_back(struct futured_future *f)
+{
+	struct callback *b;
+
+	tell_iterators(f);
 	while ((b = f->first) != NULL) {
 		if ((f->first = b->next) == NULL)
 			f->last = &f->first;
@@ -267,6 +274,7 @@ futures_detach(struct futured *c)
 		forget_callbacks(f);
 		if (!f->final)
 			set_outcome(f, &lost);
+		tell_iterators(f);
 		if (f->owed)
 			settle(f);
 	}

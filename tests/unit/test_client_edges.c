@@ -171,6 +171,26 @@ a_signal_does_not_end_an_attempt_to_connect(void **state)
 		close(full[i]);
 }
 
+static void
+iterators_outlive_the_connection(void **state)
+{
+	int far;
+	struct futured *c = connected_to(&far);
+	struct futured_future *f = futured_future_attach(c, 7), *got;
+	struct futured_as_completed *i = futured_as_completed_new(&f, 1, -1);
+
+	(void)state;
+	assert_true(f != NULL && i != NULL);
+	futured_free(c);
+	assert_int_equal(futured_future_result(f, -1, NULL), FUTURED_LOST);
+	assert_int_equal(futured_as_completed_next(i, &got), FUTURED_OK);
+	assert_ptr_equal(got, f);
+	assert_int_equal(futured_as_completed_next(i, &got), FUTURED_END);
+	futured_as_completed_free(i);
+	futured_future_free(f);
+	close(far);
+}
+
 int
 main(void)
 {
@@ -178,6 +198,7 @@ main(void)
 		cmocka_unit_test(a_wait_runs_out_although_there_is_always_news),
 		cmocka_unit_test(no_number_is_no_time),
 		cmocka_unit_test(a_signal_does_not_end_an_attempt_to_connect),
+		cmocka_unit_test(iterators_outlive_the_connection),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
