@@ -192,6 +192,44 @@ iterators_outlive_the_connection(void **state)
 	close(far);
 }
 
+static int
+an_item(struct futured_pack *args, void *data)
+{
+	(void)data;
+	futured_packf(args, "[i]", 1);
+	return 1;
+}
+
+static void
+a_child_is_told_that_it_is_one(void **state)
+{
+	int far, status;
+	struct futured *c = connected_to(&far);
+	struct futured_future *f = futured_future_attach(c, 7);
+	struct futured_mapping *m = futured_mapping_new(c, "cpu", "add", an_item, NULL, NULL, 2, -1);
+	const struct futured_reply *reply;
+	pid_t pid;
+
+	(void)state;
+	assert_true(f != NULL && m != NULL);
+	if ((pid = fork()) == 0) {
+		if (futured_future_cancel(f, FUTURED_CANCEL_PENDING, -1, NULL) != FUTURED_FORKED)
+			_exit(1);
+		if (futured_mapping_next(m, &reply) != FUTURED_FORKED)
+			_exit(2);
+		futured_mapping_free(m);
+		futured_future_free(f);
+		futured_free(c);
+		_exit(0);
+	}
+	waitpid(pid, &status, 0);
+	assert_int_equal(WEXITSTATUS(status), 0);
+	futured_mapping_free(m);
+	futured_future_free(f);
+	futured_free(c);
+	close(far);
+}
+
 int
 main(void)
 {
@@ -200,6 +238,7 @@ main(void)
 		cmocka_unit_test(no_number_is_no_time),
 		cmocka_unit_test(a_signal_does_not_end_an_attempt_to_connect),
 		cmocka_unit_test(iterators_outlive_the_connection),
+		cmocka_unit_test(a_child_is_told_that_it_is_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
