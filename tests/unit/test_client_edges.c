@@ -230,6 +230,37 @@ a_child_is_told_that_it_is_one(void **state)
 	close(far);
 }
 
+enum { MANY = 1200 };
+
+static void
+an_id_given_twice_is_marked_twice_among_many(void **state)
+{
+	int far;
+	struct futured *c = connected_to(&far);
+	uint64_t ids[MANY];
+	bool done[MANY];
+	struct buf b = { 0 };
+
+	(void)state;
+	for (int i = 0; i < MANY; i++)
+		ids[i] = (uint64_t)i % (MANY / 2) + 1;
+	message_result(&b, 1);
+	pack_map(&b, 2);
+	pack_cstr(&b, "done");
+	pack_array(&b, MANY / 2 - 1);
+	for (uint64_t id = 1; id < MANY / 2; id++)
+		pack_uint(&b, id);
+	pack_cstr(&b, "not_done");
+	pack_array(&b, 1);
+	pack_uint(&b, MANY / 2);
+	say(far, &b);
+	assert_int_equal(futured_wait(c, ids, MANY, FUTURED_FIRST_COMPLETED, 0, done), FUTURED_OK);
+	for (int i = 0; i < MANY; i++)
+		assert_int_equal(done[i], ids[i] != MANY / 2);
+	futured_free(c);
+	close(far);
+}
+
 int
 main(void)
 {
@@ -239,6 +270,7 @@ main(void)
 		cmocka_unit_test(a_signal_does_not_end_an_attempt_to_connect),
 		cmocka_unit_test(iterators_outlive_the_connection),
 		cmocka_unit_test(a_child_is_told_that_it_is_one),
+		cmocka_unit_test(an_id_given_twice_is_marked_twice_among_many),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
