@@ -353,9 +353,25 @@ say_hello(struct futured *c)
 		status = futured_call(c, "hello", &p, c->connect_timeout, &reply);
 	if (status == FUTURED_OK)
 		resume_learn(c, reply);
+	if (status == FUTURED_TIMEOUT && reply == NULL) {
+		status = FUTURED_NO_DAEMON;
+		snprintf(c->error, sizeof c->error, "'%s': no answer to hello", c->address);
+	}
 	futured_reply_free(reply);
 	packer_clear(&p);
 	return status;
+}
+
+/* Whoever asked before it was accepted is told, and nothing of it is left for the next attempt. */
+static void
+give_up(struct futured *c, enum futured_status status)
+{
+	connection_hang_up(c);
+	if (c->core.ended != FUTURED_OK)
+		return;
+	core_end(&c->core, status, c->error);
+	connection_failed(c, status, NULL);
+	core_restart(&c->core);
 }
 
 enum futured_status
@@ -379,7 +395,7 @@ futured_connect(struct futured *c)
 	if (c->reconnect > 0 || c->client != NULL || c->token != NULL || c->task != NULL || strncmp(c->address, "unix:", 5) != 0)
 		status = say_hello(c);
 	if (status != FUTURED_OK)
-		connection_hang_up(c);
+		give_up(c, status);
 	return status;
 }
 

@@ -261,6 +261,57 @@ an_id_given_twice_is_marked_twice_among_many(void **state)
 	close(far);
 }
 
+/* The peer hears the first hello and says nothing; the next one it answers. */
+static void
+answer_the_second(int listening)
+{
+	struct buf b = { 0 };
+	char in[512];
+	int deaf = accept(listening, NULL, NULL), fd = accept(listening, NULL, NULL);
+
+	(void)deaf;
+	if (read(fd, in, sizeof in) <= 0)
+		_exit(1);
+	message_result(&b, (uint32_t)(uint8_t)in[2]);
+	pack_map(&b, 0);
+	if (write(fd, b.data, b.len) < 0)
+		_exit(1);
+	pause();
+}
+
+static void
+a_daemon_that_does_not_answer_hello_is_none(void **state)
+{
+	char directory[] = "/tmp/futured-edges-XXXXXX", address[160];
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int listening = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct futured *c = futured_new();
+	pid_t pid;
+
+	(void)state;
+	assert_non_null(mkdtemp(directory));
+	snprintf(sun.sun_path, sizeof sun.sun_path, "%s/s", directory);
+	snprintf(address, sizeof address, "unix:%s", sun.sun_path);
+	assert_return_code(bind(listening, (struct sockaddr *)&sun, sizeof sun), 0);
+	assert_return_code(listen(listening, 4), 0);
+	if ((pid = fork()) == 0)
+		answer_the_second(listening);
+	futured_set_address(c, address);
+	futured_set_hello(c, "test", NULL, NULL);
+	futured_set_connect_timeout(c, 0.1);
+	enum futured_status first = futured_connect(c);
+	futured_set_connect_timeout(c, 20);
+	assert_int_equal(futured_connect(c), FUTURED_OK);
+	assert_int_equal(futured_waiting(c), 0);
+	assert_int_equal(first, FUTURED_NO_DAEMON);
+	futured_free(c);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	close(listening);
+	unlink(sun.sun_path);
+	rmdir(directory);
+}
+
 int
 main(void)
 {
@@ -271,6 +322,7 @@ main(void)
 		cmocka_unit_test(iterators_outlive_the_connection),
 		cmocka_unit_test(a_child_is_told_that_it_is_one),
 		cmocka_unit_test(an_id_given_twice_is_marked_twice_among_many),
+		cmocka_unit_test(a_daemon_that_does_not_answer_hello_is_none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
