@@ -258,7 +258,7 @@ connection_open(struct futured *c, const char *wanted, char *why, size_t size)
 void
 connection_hang_up(struct futured *c)
 {
-	tls_free(c->tls);
+	tls_free(c->tls, c->pid == getpid()); /* from a child a farewell would end the parent's connection */
 	c->tls = NULL;
 	if (c->fd >= 0)
 		close(c->fd);
