@@ -447,7 +447,10 @@ write_some(struct futured *c)
 			continue;
 		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 			return;
-		core_sent(&c->core, n < 0 ? core_unsent(&c->core) : (size_t)n);
+		if (n < 0)
+			core_mute(&c->core);
+		else
+			core_sent(&c->core, (size_t)n);
 	}
 }
 

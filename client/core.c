@@ -60,7 +60,7 @@ core_restart(struct core *k)
 	buf_clear(&k->out);
 	k->out_at = k->scanned = k->lent_len = 0;
 	k->queued = k->sent = 0;
-	k->held = false;
+	k->held = k->mute = false;
 	frame_scan_init(&k->scan, k->limit);
 	k->ended = FUTURED_OK;
 	k->reason[0] = '\0';
@@ -309,7 +309,7 @@ core_forget(struct core *k, uint32_t msgid)
 size_t
 core_unsent(const struct core *k)
 {
-	return k->out.len - k->out_at + k->lent_len;
+	return k->mute ? 0 : k->out.len - k->out_at + k->lent_len;
 }
 
 const uint8_t *
@@ -337,6 +337,14 @@ core_sent(struct core *k, size_t len)
 	k->out_at = k->out.len = 0;
 	if (k->out.cap > KEEP_OUT)
 		buf_clear(&k->out);
+}
+
+void
+core_mute(struct core *k)
+{
+	k->mute = true;
+	buf_clear(&k->out);
+	k->out_at = k->lent_len = 0;
 }
 
 /* ---- in ---- */
@@ -554,6 +562,7 @@ core_hold(struct core *k, const char *why)
 	buf_clear(&k->out);
 	k->out_at = k->scanned = k->lent_len = 0;
 	k->queued = k->sent = 0;
+	k->mute = false;
 	frame_scan_init(&k->scan, k->limit);
 }
 
