@@ -27,7 +27,7 @@ FUT    := main verbs common args guess action pools clock help text words jsonou
           submit call wait result cancel ls about events pool bench daemon token map mapout items template progress halt joblog \
           complete completion top topdata topdraw processes page
 UNIT   := buf utf8 frame reader message error board ring address config config_broken number client_core client_pack client_memory client_blocking \
-          client_rules client_map client_reconnect client_event \
+          client_rules client_map client_reconnect client_event client_edges \
           queue timer spare histogram ids backlog registry watch gate key turn bytes future future_places retention cgroup
 
 PKGS    = libevent_core msgpack yaml-0.1 sqlite3

@@ -34,6 +34,17 @@ deadline_left(double deadline)
 	return left > 0 ? left : 0;
 }
 
+enum futured_status
+deadline_step(struct futured *c, double deadline)
+{
+	double left = deadline_left(deadline);
+	enum futured_status status = futured_step(c, left);
+
+	if (status != FUTURED_OK && status != FUTURED_TIMEOUT)
+		return status;
+	return left == 0 ? connection_failed(c, FUTURED_TIMEOUT, NULL) : FUTURED_OK;
+}
+
 static void
 on_answer(struct futured *c, const struct futured_reply *reply, void *data)
 {
@@ -52,8 +63,8 @@ await(struct futured *c, const struct answer *a, double deadline)
 	enum futured_status status;
 
 	while (!a->arrived) {
-		status = futured_step(c, deadline_left(deadline));
-		if (!a->arrived && status != FUTURED_OK && (status != FUTURED_TIMEOUT || deadline_left(deadline) == 0))
+		status = deadline_step(c, deadline);
+		if (!a->arrived && status != FUTURED_OK)
 			return status;
 	}
 	return FUTURED_OK;

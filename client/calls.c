@@ -3,7 +3,7 @@
 #include "client/packer.h"
 #include "client/submission.h"
 
-#include <string.h>
+#include <stdlib.h>
 
 static const char *const state_names[] = { "PENDING", "RUNNING", "CANCELLED", "FINISHED" };
 
@@ -167,31 +167,48 @@ struct marks {
 	bool *out;
 };
 
-/* The daemon lists ids in the order asked, each once, so one walk beside them finds all but repeated ones, */
+static int
+by_value(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static bool
+lists(struct futured_value list, uint64_t wanted)
+{
+	struct futured_value item;
+	uint64_t id;
+
+	while (futured_value_next(&list, &item) && futured_value_uint(item, &id))
+		if (id == wanted)
+			return true;
+	return false;
+}
+
+/* The daemon lists each id once, however often it was asked for. */
 static bool
 take_done(struct futured_value v, void *out)
 {
 	struct marks *m = out;
-	struct futured_value list, item;
-	size_t count, at = 0;
-	uint64_t id;
+	struct futured_value list, cursor, item;
+	uint64_t *sorted, id;
+	size_t count, n = 0;
 
 	if (!futured_value_find(v, "done", &list) || !futured_value_array(list, &count, &list))
 		return false;
 	if (m->out == NULL)
 		return true;
-	memset(m->out, 0, m->n * sizeof *m->out);
-	while (futured_value_next(&list, &item) && futured_value_uint(item, &id)) {
-		while (at < m->n && m->ids[at] != id)
-			at++;
-		if (at < m->n)
-			m->out[at++] = true;
-	}
-	/* and those take the mark of their first. */
-	for (size_t i = 1; i < m->n; i++)
-		for (size_t j = 0; !m->out[i] && j < i && m->n <= 1000; j++)
-			if (m->ids[j] == m->ids[i])
-				m->out[i] = m->out[j];
+	cursor = list;
+	sorted = calloc(count + 1, sizeof *sorted); /* where there is no memory for it, it only takes longer */
+	while (sorted != NULL && futured_value_next(&cursor, &item) && futured_value_uint(item, &id))
+		sorted[n++] = id;
+	if (sorted != NULL)
+		qsort(sorted, n, sizeof *sorted, by_value);
+	for (size_t i = 0; i < m->n; i++)
+		m->out[i] = sorted != NULL ? bsearch(&m->ids[i], sorted, n, sizeof *sorted, by_value) != NULL : lists(list, m->ids[i]);
+	free(sorted);
 	return true;
 }
 

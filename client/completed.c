@@ -84,10 +84,9 @@ futured_completed_next(struct futured_completed *i, uint64_t *id, struct futured
 	struct finished *f;
 
 	while (i->first == NULL && i->left > 0) {
-		double left = deadline_left(i->deadline);
-		enum futured_status status = futured_step(i->c, left);
+		enum futured_status status = deadline_step(i->c, i->deadline);
 
-		if (i->first == NULL && status != FUTURED_OK && (status != FUTURED_TIMEOUT || left == 0))
+		if (i->first == NULL && status != FUTURED_OK)
 			return status;
 	}
 	if ((f = i->first) == NULL && !i->missed)

@@ -258,7 +258,7 @@ connection_open(struct futured *c, const char *wanted, char *why, size_t size)
 void
 connection_hang_up(struct futured *c)
 {
-	tls_free(c->tls);
+	tls_free(c->tls, c->pid == getpid()); /* from a child a farewell would end the parent's connection */
 	c->tls = NULL;
 	if (c->fd >= 0)
 		close(c->fd);
@@ -353,9 +353,25 @@ say_hello(struct futured *c)
 		status = futured_call(c, "hello", &p, c->connect_timeout, &reply);
 	if (status == FUTURED_OK)
 		resume_learn(c, reply);
+	if (status == FUTURED_TIMEOUT && reply == NULL) {
+		status = FUTURED_NO_DAEMON;
+		snprintf(c->error, sizeof c->error, "'%s': no answer to hello", c->address);
+	}
 	futured_reply_free(reply);
 	packer_clear(&p);
 	return status;
+}
+
+/* Whoever asked before it was accepted is told, and nothing of it is left for the next attempt. */
+static void
+give_up(struct futured *c, enum futured_status status)
+{
+	connection_hang_up(c);
+	if (c->core.ended != FUTURED_OK)
+		return;
+	core_end(&c->core, status, c->error);
+	connection_failed(c, status, NULL);
+	core_restart(&c->core);
 }
 
 enum futured_status
@@ -379,7 +395,7 @@ futured_connect(struct futured *c)
 	if (c->reconnect > 0 || c->client != NULL || c->token != NULL || c->task != NULL || strncmp(c->address, "unix:", 5) != 0)
 		status = say_hello(c);
 	if (status != FUTURED_OK)
-		connection_hang_up(c);
+		give_up(c, status);
 	return status;
 }
 
@@ -431,7 +447,10 @@ write_some(struct futured *c)
 			continue;
 		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 			return;
-		core_sent(&c->core, n < 0 ? core_unsent(&c->core) : (size_t)n);
+		if (n < 0)
+			core_mute(&c->core);
+		else
+			core_sent(&c->core, (size_t)n);
 	}
 }
 
@@ -493,7 +512,11 @@ futured_process(struct futured *c)
 static int
 poll_time(double seconds)
 {
-	return seconds < 0 ? -1 : seconds > 1e6 ? 1000000000 : (int)(seconds * 1000 + 0.999);
+	if (seconds < 0)
+		return -1;
+	if (seconds > 1e6)
+		return 1000000000;
+	return seconds > 0 ? (int)(seconds * 1000 + 0.999) : 0; /* what is no number is no time, as in deadline_left */
 }
 
 enum futured_status

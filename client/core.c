@@ -60,7 +60,7 @@ core_restart(struct core *k)
 	buf_clear(&k->out);
 	k->out_at = k->scanned = k->lent_len = 0;
 	k->queued = k->sent = 0;
-	k->held = false;
+	k->held = k->mute = false;
 	frame_scan_init(&k->scan, k->limit);
 	k->ended = FUTURED_OK;
 	k->reason[0] = '\0';
@@ -309,7 +309,7 @@ core_forget(struct core *k, uint32_t msgid)
 size_t
 core_unsent(const struct core *k)
 {
-	return k->out.len - k->out_at + k->lent_len;
+	return k->mute ? 0 : k->out.len - k->out_at + k->lent_len;
 }
 
 const uint8_t *
@@ -337,6 +337,14 @@ core_sent(struct core *k, size_t len)
 	k->out_at = k->out.len = 0;
 	if (k->out.cap > KEEP_OUT)
 		buf_clear(&k->out);
+}
+
+void
+core_mute(struct core *k)
+{
+	k->mute = true;
+	buf_clear(&k->out);
+	k->out_at = k->lent_len = 0;
 }
 
 /* ---- in ---- */
@@ -495,20 +503,22 @@ core_input(struct core *k, size_t len)
 	return FUTURED_OK;
 }
 
+/* Those that are still to be told stay where core_forget finds them. New ones are refused by now. */
 static void
 fail_requests(struct core *k, const struct futured_reply *reply)
 {
-	struct core_request *slot = k->slot;
-	size_t cap = k->cap;
+	for (size_t i = 0; i < k->cap; i++) {
+		struct core_request was = k->slot[i];
 
+		if (was.msgid == 0)
+			continue;
+		slot_release(k, &k->slot[i]);
+		if (was.done != NULL)
+			was.done(k->owner, reply, was.data);
+	}
+	free(k->slot);
 	k->slot = NULL;
-	k->cap = k->used = 0;
-	for (size_t i = 0; i < cap; i++)
-		if (slot[i].msgid != 0 && slot[i].done != NULL)
-			slot[i].done(k->owner, reply, slot[i].data);
-	for (size_t i = 0; i < cap; i++)
-		free(slot[i].frame);
-	free(slot);
+	k->cap = 0;
 }
 
 /* ---- from one connection to the next ---- */
@@ -552,6 +562,7 @@ core_hold(struct core *k, const char *why)
 	buf_clear(&k->out);
 	k->out_at = k->scanned = k->lent_len = 0;
 	k->queued = k->sent = 0;
+	k->mute = false;
 	frame_scan_init(&k->scan, k->limit);
 }
 

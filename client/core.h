@@ -36,6 +36,7 @@ struct core {
 	size_t lent_len;
 	bool borrows;          /* the next request may leave its own there */
 	uint64_t queued, sent; /* bytes that have gone into `out`, and out of it, on this connection */
+	bool mute;             /* writing has failed: nothing leaves any more on this connection */
 	bool keep;             /* keep each request's bytes, to say it again on another connection */
 	bool held;             /* between two connections: requests wait in their slots */
 	struct buf in;         /* the beginning of a frame that is not whole yet, */
@@ -86,6 +87,8 @@ enum futured_status core_resume(struct core *k);
 size_t core_unsent(const struct core *k);
 const uint8_t *core_output(const struct core *k, size_t *len);
 void core_sent(struct core *k, size_t len);
+/* They cannot be written: what has not left is not heard, and there is nothing to be written until the next connection. */
+void core_mute(struct core *k);
 
 /* Room for at least `want` bytes from the other side; NULL without memory. core_input then says how many came. */
 uint8_t *core_room(struct core *k, size_t want, size_t *room);

@@ -15,6 +15,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "client/blocking.h"
 #include "proto/address.h"
 
 /* Adds to a list of places that were tried. An address is quoted: it ends with a colon, or has blanks, as it likes. */
@@ -77,11 +78,23 @@ fail:
 	return -1;
 }
 
+/* Whether an attempt that goes on came to an end, good or bad, in time. */
+static bool
+await_verdict(int fd, double timeout)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	double end = deadline_in(timeout), left = timeout;
+	int n;
+
+	while ((n = poll(&p, 1, (int)(left * 1000))) < 0 && errno == EINTR && left > 0)
+		left = deadline_left(end);
+	return n == 1;
+}
+
 static int
 connect_one(const struct addrinfo *ai, double timeout)
 {
 	int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), error = 0, on = 1;
-	struct pollfd p = { .fd = fd, .events = POLLOUT };
 	socklen_t len = sizeof error;
 
 	if (fd < 0)
@@ -90,7 +103,7 @@ connect_one(const struct addrinfo *ai, double timeout)
 	if (connect(fd, ai->ai_addr, ai->ai_addrlen) == 0)
 		return fd;
 	if (errno == EINPROGRESS) {
-		if (poll(&p, 1, (int)(timeout * 1000)) != 1)
+		if (!await_verdict(fd, timeout))
 			error = ETIMEDOUT;
 		else
 			getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len);

@@ -104,17 +104,24 @@ set_outcome(struct futured_future *f, const struct futured_reply *reply)
 	}
 }
 
-/* Each is taken off before it is called, so that one which adds another, or frees the handle, finds things in order. */
 static void
-call_back(struct futured_future *f)
+tell_iterators(struct futured_future *f)
 {
 	struct future_waiter *w;
-	struct callback *b;
 
 	while ((w = LIST_FIRST(&f->waiters)) != NULL) {
 		LIST_REMOVE(w, link);
 		w->finished(w);
 	}
+}
+
+/* Each is taken off before it is called, so that one which adds another, or frees the handle, finds things in order. */
+static void
+call_back(struct futured_future *f)
+{
+	struct callback *b;
+
+	tell_iterators(f);
 	while ((b = f->first) != NULL) {
 		if ((f->first = b->next) == NULL)
 			f->last = &f->first;
@@ -196,26 +203,38 @@ on_submitted(struct futured *c, const struct futured_reply *reply, void *data)
 
 /* ---- beginning ---- */
 
-struct futured_future *
-futured_future_submit_with(struct futured *c, const char *pool, const char *fn, const struct futured_pack *args,
-	const struct futured_options *options)
+enum futured_status
+future_submit(struct futured *c, const char *pool, const char *fn, const struct futured_pack *args,
+	const struct futured_options *options, struct futured_future **out)
 {
 	enum futured_status status = connection_check(c);
 	struct futured_future *f;
 	struct futured_pack p;
 
-	if (status != FUTURED_OK || (f = future_new(c)) == NULL)
-		return NULL;
+	if (status != FUTURED_OK)
+		return status;
+	if ((f = future_new(c)) == NULL)
+		return FUTURED_NO_MEMORY;
 	packer_init(&p);
 	submission_pack(c, &p, pool, fn, args, options, true);
 	status = core_request(&c->core, "submit", &p, on_submitted, f, NULL);
 	packer_clear(&p);
-	if (status == FUTURED_OK)
-		return f;
-	connection_failed(c, status, status == FUTURED_VALUE ? "the arguments or options are not packed well" : NULL);
+	if (status == FUTURED_OK) {
+		*out = f;
+		return FUTURED_OK;
+	}
 	settle(f);
 	futured_future_free(f);
-	return NULL;
+	return connection_failed(c, status, status == FUTURED_VALUE ? "the arguments or options are not packed well" : NULL);
+}
+
+struct futured_future *
+futured_future_submit_with(struct futured *c, const char *pool, const char *fn, const struct futured_pack *args,
+	const struct futured_options *options)
+{
+	struct futured_future *f;
+
+	return future_submit(c, pool, fn, args, options, &f) == FUTURED_OK ? f : NULL;
 }
 
 struct futured_future *
@@ -267,6 +286,7 @@ futures_detach(struct futured *c)
 		forget_callbacks(f);
 		if (!f->final)
 			set_outcome(f, &lost);
+		tell_iterators(f);
 		if (f->owed)
 			settle(f);
 	}
@@ -281,12 +301,11 @@ await(struct futured_future *f, bool id, double timeout)
 	double deadline = deadline_in(timeout);
 
 	while (!f->final && !(id && f->id != 0)) {
-		double left = deadline_left(deadline);
-		enum futured_status status = futured_step(f->c, left);
+		enum futured_status status = deadline_step(f->c, deadline);
 
 		if (f->final || (id && f->id != 0))
 			break;
-		if (status != FUTURED_OK && (status != FUTURED_TIMEOUT || left == 0))
+		if (status != FUTURED_OK)
 			return status;
 	}
 	return FUTURED_OK;
@@ -393,26 +412,30 @@ futured_future_running(struct futured_future *f)
 
 /* ---- cancelling ---- */
 
-void
+enum futured_status
 future_cancel_soon(struct futured_future *f, enum futured_how how, double grace)
 {
 	static const char *const names[] = { "no", "ask", "kill" };
+	enum futured_status status;
 	struct futured_pack p;
 
 	if (f->final)
-		return;
+		return FUTURED_OK;
+	if ((status = connection_check(f->c)) != FUTURED_OK)
+		return status;
 	f->cancel = true;
 	f->how = how;
 	f->grace = grace;
 	if (f->id == 0)
-		return;
+		return FUTURED_OK;
 	packer_init(&p);
 	if (grace < 0)
 		futured_packf(&p, "[u] {ss}", f->id, "running", names[how]);
 	else
 		futured_packf(&p, "[u] {ss sd}", f->id, "running", names[how], "grace", grace);
-	core_request(&f->c->core, "cancel", &p, NULL, NULL, NULL);
+	status = core_request(&f->c->core, "cancel", &p, NULL, NULL, NULL);
 	packer_clear(&p);
+	return connection_failed(f->c, status, NULL);
 }
 
 enum futured_status
@@ -424,10 +447,8 @@ futured_future_cancel(struct futured_future *f, enum futured_how how, double gra
 
 	if ((unsigned)how > FUTURED_CANCEL_KILL)
 		return f->c != NULL ? connection_failed(f->c, FUTURED_VALUE, "how to cancel: expected pending, ask or kill") : FUTURED_VALUE;
-	if (cancelled == NULL) {
-		future_cancel_soon(f, how, grace);
-		return FUTURED_OK;
-	}
+	if (cancelled == NULL)
+		return future_cancel_soon(f, how, grace);
 	status = await(f, true, -1);
 	if (status == FUTURED_OK && !f->final)
 		status = futured_cancel(f->c, &f->id, 1, how, grace, &yes);

@@ -40,8 +40,11 @@ struct futured_future {
 
 void future_ref(struct futured_future *f);
 void future_unref(struct futured_future *f);
+/* As futured_future_submit_with; *out is new on FUTURED_OK. */
+enum futured_status future_submit(struct futured *c, const char *pool, const char *fn, const struct futured_pack *args,
+	const struct futured_options *options, struct futured_future **out);
 /* Queues a cancel, as soon as the id is known; for one that is done: nothing. */
-void future_cancel_soon(struct futured_future *f, enum futured_how how, double grace);
+enum futured_status future_cancel_soon(struct futured_future *f, enum futured_how how, double grace);
 /* The connection goes: whoever is not done is lost, and nobody is called. */
 void futures_detach(struct futured *c);
 

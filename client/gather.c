@@ -34,12 +34,11 @@ futured_future_wait(struct futured_future *const *fs, size_t n, enum futured_whe
 		if (fs[i]->c != fs[0]->c)
 			return FUTURED_VALUE;
 	while (!holds(fs, n, when)) {
-		double left = deadline_left(deadline);
-		enum futured_status status = futured_step(fs[0]->c, left);
+		enum futured_status status = deadline_step(fs[0]->c, deadline);
 
-		if (status == FUTURED_TIMEOUT && left == 0)
+		if (status == FUTURED_TIMEOUT)
 			break;
-		if (status != FUTURED_OK && status != FUTURED_TIMEOUT && !holds(fs, n, when))
+		if (status != FUTURED_OK && !holds(fs, n, when))
 			return status;
 	}
 	for (size_t i = 0; done != NULL && i < n; i++)
@@ -131,10 +130,9 @@ futured_as_completed_next(struct futured_as_completed *i, struct futured_future 
 	if (i->left == 0)
 		return FUTURED_END;
 	while (i->first == NULL) {
-		double left = deadline_left(i->deadline);
-		enum futured_status status = futured_step(i->c, left);
+		enum futured_status status = deadline_step(i->c, i->deadline);
 
-		if (i->first == NULL && status != FUTURED_OK && (status != FUTURED_TIMEOUT || left == 0))
+		if (i->first == NULL && status != FUTURED_OK)
 			return status;
 	}
 	*f = i->first->waiter.future;

@@ -56,6 +56,7 @@ release(struct futured_mapping *m)
 static enum futured_status
 submit_one(struct futured_mapping *m)
 {
+	enum futured_status status;
 	struct mapped *d;
 	struct futured_pack args;
 	int more;
@@ -70,14 +71,14 @@ submit_one(struct futured_mapping *m)
 		return more == 0 ? FUTURED_OK : connection_failed(m->c, FUTURED_VALUE, "there was an error in an item of the map");
 	}
 	if ((d = calloc(1, sizeof *d)) != NULL)
-		d->future = futured_future_submit_with(m->c, m->pool, m->fn, &args, m->options);
+		status = future_submit(m->c, m->pool, m->fn, &args, m->options, &d->future);
 	else
-		connection_failed(m->c, FUTURED_NO_MEMORY, NULL);
+		status = connection_failed(m->c, FUTURED_NO_MEMORY, NULL);
 	packer_clear(&args);
-	if (d == NULL || d->future == NULL) {
+	if (status != FUTURED_OK) {
 		free(d);
 		m->exhausted = true;
-		return m->c->core.ended != FUTURED_OK ? m->c->core.ended : d == NULL ? FUTURED_NO_MEMORY : FUTURED_VALUE;
+		return status;
 	}
 	STAILQ_INSERT_TAIL(&m->ahead, d, link);
 	return FUTURED_OK;
@@ -161,10 +162,12 @@ futured_mapping_next(struct futured_mapping *m, const struct futured_reply **rep
 		futured_mapping_close(m);
 		return FUTURED_END;
 	}
-	if (status == FUTURED_OK)
-		futured_future_result(d->future, deadline_left(m->deadline), NULL);
-	if (status == FUTURED_OK && !d->future->final)
-		status = deadline_left(m->deadline) == 0 ? FUTURED_TIMEOUT : FUTURED_INVALID_STATE;
+	if (status == FUTURED_OK) {
+		enum futured_status waited = futured_future_result(d->future, deadline_left(m->deadline), NULL);
+
+		if (!d->future->final)
+			status = waited;
+	}
 	if (status != FUTURED_OK) {
 		if (status != FUTURED_INVALID_STATE)
 			futured_mapping_close(m);

@@ -270,16 +270,16 @@ tls_connect(int fd, const char *host, const struct tls_files *files, double time
 	if (status == FUTURED_OK)
 		*out = t;
 	else
-		tls_free(t);
+		tls_free(t, false);
 	return status;
 }
 
 void
-tls_free(struct tls *t)
+tls_free(struct tls *t, bool farewell)
 {
 	if (t == NULL)
 		return;
-	if (t->shaken)
+	if (t->shaken && farewell)
 		o.SSL_shutdown(t->ssl);
 	if (t->ssl != NULL)
 		o.SSL_free(t->ssl);

@@ -21,8 +21,8 @@ struct tls_files {
  * certificates, on either side, FUTURED_UNSUPPORTED without OpenSSL. */
 enum futured_status tls_connect(int fd, const char *host, const struct tls_files *files, double timeout, struct tls **out, char *why,
 	size_t size);
-/* Before the socket is closed. NULL is fine. */
-void tls_free(struct tls *t);
+/* Before the socket is closed. `farewell`: the other side is told that this is the end. NULL is fine. */
+void tls_free(struct tls *t, bool farewell);
 /* As recv and send without blocking, and without SIGPIPE. What has come is read in whole records, so that nothing is left inside if
  * room is at least 16 KiB. */
 ssize_t tls_recv(struct tls *t, void *into, size_t room);

@@ -248,8 +248,8 @@ take_hello(struct host *h, struct reader message, uint32_t elements)
 		return "the hello and FUTURED_SLOTS disagree";
 	if (h->message < WORKER_MESSAGE_MIN || h->message > MESSAGE_MAX)
 		return "the limit `message` must be 64 KiB to 1 TiB";
-	if (h->rings % sizeof(uint64_t) != 0 || h->rings > h->boards_size)
-		return "`rings` is not in the file of claim boards";
+	if (h->rings % sizeof(uint64_t) != 0 || h->rings > h->boards_size || (h->rings > 0 && h->rings < h->slots * sizeof(struct board)))
+		return "`rings` is not in the file of claim boards, or among the boards";
 	return fill_texts(h) ? NULL : "out of memory";
 }
 

@@ -292,7 +292,7 @@ def test_ready_says_what_the_host_can_do(host):
 
 
 @pytest.mark.parametrize("hello", [{"protocol": 2}, {"kind": "dance"}, {"slots": 2}, {"board": ENTRIES + 1}, {"message": 100},
-                                   {"message": "large"}, {"options": []}, {"kind": 7}])
+                                   {"message": "large"}, {"options": []}, {"kind": 7}, {"rings": 8}])
 def test_a_hello_that_cannot_be_served_fails_with_a_reason(hosts, hello):
     host = hosts(greet=False)
     host.greet(hello)

@@ -119,6 +119,23 @@ def test_a_cut_connection_is_taken_up_again(library, world):
     assert net.daemon.log().count("is token:ci") == 6
 
 
+def test_a_child_that_frees_its_copy_does_not_end_the_connection(library, world):
+    """The farewell of TLS would have been said on the parent's socket."""
+    net, cable = world
+    path = write_token(net, net.tokens.add("ci"))
+    net.reload()
+    c = connected(library, net, cable, path)
+    child = os.fork()
+    if child == 0:
+        library.futured_free(c)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    for _ in range(3):
+        assert ping(library, c) == b""
+    library.futured_free(c)
+    assert net.daemon.log().count("is token:ci") == 1
+
+
 def test_a_token_that_was_replaced_meanwhile_is_read_anew(library, world):
     net, cable = world
     old = net.tokens.add("ci")

@@ -444,6 +444,38 @@ the_end_tells_everybody_once(void **state)
 	assert_int_equal(watch_add(k, ids, 2, true, on_watched, NULL, NULL), FUTURED_LOST);
 }
 
+/* What belongs to several requests goes with the first bad news, and takes the others back. */
+struct pair {
+	struct core *core;
+	uint32_t msgid[2];
+	int told;
+};
+
+static void
+on_pair(struct futured *c, const struct futured_reply *reply, void *data)
+{
+	struct pair *p = data;
+
+	(void)c;
+	(void)reply;
+	p->told++;
+	for (int i = 0; i < 2; i++)
+		core_forget(p->core, p->msgid[i]);
+}
+
+static void
+what_is_forgotten_while_the_end_is_told_is_not_told(void **state)
+{
+	struct core *k = *state;
+	struct pair p = { .core = k };
+
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(core_request(k, "ping", NULL, on_pair, &p, &p.msgid[i]), FUTURED_OK);
+	core_end(k, FUTURED_LOST, NULL);
+	assert_int_equal(p.told, 1);
+	assert_int_equal(k->used, 0);
+}
+
 static void
 a_protocol_error_is_the_end(void **state)
 {
@@ -698,6 +730,7 @@ main(void)
 		T(a_forgotten_request_is_not_answered),
 		T(strange_answers_and_notifications_are_ignored),
 		T(the_end_tells_everybody_once),
+		T(what_is_forgotten_while_the_end_is_told_is_not_told),
 		T(a_protocol_error_is_the_end),
 		T(bytes_that_are_no_answer_are_the_end),
 		T(a_callback_may_ask_again),

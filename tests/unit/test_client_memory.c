@@ -284,11 +284,46 @@ every_failed_allocation_of_handles_is_an_outcome(void **state)
 	buf_clear(&said);
 }
 
+static int
+any_item(struct futured_pack *args, void *data)
+{
+	(void)data;
+	futured_packf(args, "[i]", 1);
+	return 1;
+}
+
+/* Nothing else is wrong with the item, nor with the arguments. */
+static void
+a_map_that_has_no_memory_says_so(void **state)
+{
+	long n = 0;
+
+	(void)state;
+	do {
+		struct futured *c = pretend(false);
+		struct futured_mapping *m = futured_mapping_new(c, "cpu", "add", any_item, NULL, NULL, 2, 0);
+		const struct futured_reply *reply;
+		enum futured_status status;
+
+		assert_non_null(m);
+		failed = false;
+		left = n++;
+		c->core.dispatching = true; /* what it waits for does not come here */
+		status = futured_mapping_next(m, &reply);
+		left = -1;
+		assert_int_equal(status, failed ? FUTURED_NO_MEMORY : FUTURED_INVALID_STATE);
+		futured_mapping_free(m);
+		c->fd = -1;
+		futured_free(c);
+	} while (failed);
+	assert_true(n > 3);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(every_failed_allocation_is_survived),
-		cmocka_unit_test(every_failed_allocation_of_handles_is_an_outcome) };
+		cmocka_unit_test(every_failed_allocation_of_handles_is_an_outcome), cmocka_unit_test(a_map_that_has_no_memory_says_so) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

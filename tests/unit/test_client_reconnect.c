@@ -123,6 +123,21 @@ a_submit_whose_answer_was_lost_without_a_key_is_lost_and_never_doubled(void **st
 }
 
 static void
+a_submit_that_never_left_is_said_on_the_next_connection(void **state)
+{
+	struct futured *c = connected_with(10, false);
+	uint64_t id;
+
+	(void)state;
+	assert_int_equal(futured_callf(c, NULL, "ping", ""), FUTURED_OK);
+	cut(c);
+	assert_int_equal(futured_submit(c, &id, "one", "mark", "s", in_directory("never")), FUTURED_OK);
+	assert_int_equal(futured_result(c, id, 20, NULL), FUTURED_OK);
+	assert_int_equal(lines_in("never"), 1);
+	futured_free(c);
+}
+
+static void
 hear(struct futured *c, uint64_t id, const struct futured_output *o, void *data)
 {
 	char *text = data;
@@ -304,6 +319,7 @@ main(void)
 		T(ids_stay_valid_and_futures_are_watched_again),
 		T(a_submit_whose_answer_was_lost_is_safe_with_a_key),
 		T(a_submit_whose_answer_was_lost_without_a_key_is_lost_and_never_doubled),
+		T(a_submit_that_never_left_is_said_on_the_next_connection),
 		T(followed_output_goes_on_where_it_was),
 		T(thousands_are_lost_at_once_when_the_daemon_dies),
 		T(thousands_in_flight_all_finish),
