@@ -26,7 +26,7 @@ struct futured {
 	struct {
 		bool active;   /* lost, and not resumed yet; with a descriptor: hello is under way */
 		double since;  /* when it was lost, */
-		double next;   /* when to try again, */
+		double next;   /* when to try again (the daemon has not answered hello by then), */
 		double pause;  /* and how long to wait after that */
 	} resume;
 	bool keys;         /* make a key for each submit */

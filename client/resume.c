@@ -116,10 +116,12 @@ connect_again(struct futured *c)
 	if (status == FUTURED_OK)
 		status = core_hello(&c->core, &p, on_hello, NULL);
 	packer_clear(&p);
-	if (status != FUTURED_OK)
+	if (status != FUTURED_OK) {
 		give_up(c, status, NULL);
-	else
-		connection_changed(c);
+		return;
+	}
+	c->resume.next = deadline_in(c->connect_timeout);
+	connection_changed(c);
 }
 
 void
@@ -129,8 +131,10 @@ resume_tick(struct futured *c)
 
 	if (now >= c->resume.since + c->reconnect)
 		give_up(c, FUTURED_LOST, "the connection to the daemon was lost, and none answers");
-	else if (c->fd < 0 && now >= c->resume.next)
+	else if (now >= c->resume.next && c->fd < 0)
 		connect_again(c);
+	else if (now >= c->resume.next)
+		resume_begin(c, "the daemon does not answer");
 }
 
 int
@@ -140,7 +144,7 @@ resume_timeout_ms(const struct futured *c)
 
 	if (!c->resume.active || c->core.ended != FUTURED_OK)
 		return -1;
-	if (c->fd < 0 && c->resume.next < until)
+	if (c->resume.next < until)
 		until = c->resume.next;
 	until = deadline_left(until);
 	return until > 1e6 ? 1000000000 : (int)(until * 1000 + 0.999);

@@ -10,6 +10,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
@@ -312,6 +313,64 @@ a_daemon_that_does_not_answer_hello_is_none(void **state)
 	rmdir(directory);
 }
 
+/* Answers the first hello and goes, is deaf to the second, answers whatever comes after the third. */
+static void
+be_deaf_for_once(int listening)
+{
+	for (int n = 0;; n++) {
+		int fd = accept(listening, NULL, NULL);
+		uint8_t in[512];
+
+		while (n != 1 && read(fd, in, sizeof in) > 0) {
+			struct buf b = { 0 };
+
+			message_result(&b, in[2]);
+			pack_map(&b, 1);
+			pack_cstr(&b, "instance");
+			pack_cstr(&b, "the same");
+			if (write(fd, b.data, b.len) < 0)
+				_exit(1);
+			buf_clear(&b);
+			if (n == 0)
+				break;
+		}
+		if (n != 1)
+			close(fd);
+	}
+}
+
+static void
+a_daemon_that_does_not_answer_hello_is_asked_again(void **state)
+{
+	char directory[] = "/tmp/futured-edges-XXXXXX", address[160];
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int listening = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct futured *c = futured_new();
+	pid_t pid;
+
+	(void)state;
+	assert_non_null(mkdtemp(directory));
+	snprintf(sun.sun_path, sizeof sun.sun_path, "%s/s", directory);
+	snprintf(address, sizeof address, "unix:%s", sun.sun_path);
+	assert_return_code(bind(listening, (struct sockaddr *)&sun, sizeof sun), 0);
+	assert_return_code(listen(listening, 4), 0);
+	if ((pid = fork()) == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		be_deaf_for_once(listening);
+	}
+	futured_set_address(c, address);
+	futured_set_reconnect(c, 20);
+	assert_int_equal(futured_connect(c), FUTURED_OK);
+	futured_set_connect_timeout(c, 0.2);
+	assert_int_equal(futured_callf(c, NULL, "ping", ""), FUTURED_OK);
+	futured_free(c);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	close(listening);
+	unlink(sun.sun_path);
+	rmdir(directory);
+}
+
 int
 main(void)
 {
@@ -323,6 +382,7 @@ main(void)
 		cmocka_unit_test(a_child_is_told_that_it_is_one),
 		cmocka_unit_test(an_id_given_twice_is_marked_twice_among_many),
 		cmocka_unit_test(a_daemon_that_does_not_answer_hello_is_none),
+		cmocka_unit_test(a_daemon_that_does_not_answer_hello_is_asked_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
