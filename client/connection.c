@@ -434,7 +434,7 @@ futured_unsent(const struct futured *c)
 	return core_unsent(&c->core);
 }
 
-/* A peer that is gone is noticed by reading, which may still bring its last words. */
+/* A peer that is gone is noticed by reading, which may still bring its last words; one whose words the kernel will not take is gone from then on. */
 static void
 write_some(struct futured *c)
 {
@@ -447,10 +447,12 @@ write_some(struct futured *c)
 			continue;
 		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 			return;
-		if (n < 0)
-			core_mute(&c->core);
-		else
+		if (n >= 0) {
 			core_sent(&c->core, (size_t)n);
+			continue;
+		}
+		core_mute(&c->core);
+		shutdown(c->fd, SHUT_RDWR);
 	}
 }
 

@@ -392,7 +392,7 @@ FUTURED_API void futured_completed_free(struct futured_completed *i);
 
 /* Output as it comes. `stream` is "stdout" or "stderr"; `offset` is where these bytes belong; both streams may interleave and
  * after a reconnect or an overlap bytes may come twice, so place them by offset. The last call has `eof` true and perhaps no
- * bytes; a lost connection or an error calls with `reply` not NULL instead, once, and nothing follows. */
+ * bytes; a lost connection or an error calls with `error` not NULL instead, once, and nothing follows. */
 struct futured_output {
 	const char *stream;
 	uint64_t offset;

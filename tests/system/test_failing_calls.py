@@ -2,10 +2,12 @@
 hang, and serves whoever comes next. Where it cannot start, it says why."""
 import random
 import shutil
+import subprocess
 import time
 
 import pytest
 
+from cli_helper import FUT
 from helpers import Closed, Hang, RpcError, chance
 from kinds import PROCESS
 
@@ -121,6 +123,14 @@ def run_some(launch, count, seed):
 def test_what_the_kernel_does_not_take_costs_the_connection(launch, n):
     """Its peer is told by the end of it, and does not wait for what was lost."""
     inject(launch, "sendmsg", "error=ENOBUFS", n, store="sqlite")
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_and_so_it_does_in_a_client(daemon, fut, n):
+    """fut says hello and submits in its first writes: it does not wait for an answer to what was lost."""
+    done = subprocess.run([STRACE, "-q", "-o", "/dev/null", "-e", "trace=sendto", "-e", "inject=sendto:error=ENOBUFS:when=%d" % n, FUT, "run", "true"],
+                          env=fut.env, stdin=subprocess.DEVNULL, capture_output=True, timeout=40)
+    assert done.returncode == 125 and b"lost the daemon" in done.stderr
 
 
 def test_some_calls_fail(launch):
