@@ -246,6 +246,19 @@ catch_signals(void)
 	return true;
 }
 
+/* Who asks again to stop does not cut the end short, which is near. */
+static void
+release_signals(void)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, NULL);
+	for (unsigned i = 0; i < sizeof signals / sizeof *signals; i++)
+		if (signals[i])
+			event_free(signals[i]);
+}
+
 /* Where we listen: as configured, else the user's own socket. */
 static bool
 own_address(struct address *a, char *why, size_t size)
@@ -665,9 +678,7 @@ server_end(void)
 	store_close();
 	service_close();
 	child_shutdown();
-	for (unsigned i = 0; i < sizeof signals / sizeof *signals; i++)
-		if (signals[i])
-			event_free(signals[i]);
+	release_signals();
 	turn_end();
 	lock_release();
 	config_free(config);

@@ -202,7 +202,7 @@ def test_what_a_task_leaves_is_killed_and_the_next_one_runs(client):
     for _ in range(3):
         assert client.call("call", "one", *sh("setsid sleep 1000 & setsid sh -c 'sleep 1000 & sleep 1000' & echo x"))["stdout"] == b"x\n"
         box = where(client, "one")
-        assert client.call("call", "one", *sh("cat %s%s/cgroup.procs | wc -l" % (UNIFIED, box)))["stdout"].split() == [b"3"], "sh, cat and wc"
+        assert client.call("call", "one", *sh("cat %s%s/cgroup.procs | wc -l" % (UNIFIED, box)))["stdout"].split() in ([b"2"], [b"3"]), "sh, cat and (if it is there yet) wc"
 
 
 @needs_cgroups
