@@ -215,7 +215,7 @@ def test_sigterm_kills_what_does_not_end_in_time(daemon, client, gate):
     assert marked(mark) == []
 
 
-@pytest.mark.config(stop_timeout="100ms")
+@pytest.mark.config(stop_timeout="100ms", store="memory")  # from a durable one it would run again
 def test_what_is_killed_at_the_end_says_why(daemon, client, gate):
     """It was told that its pool was terminated, which nobody had done."""
     future = client.call("submit", "shell", *gate.task(), {"retries": 2})
