@@ -573,8 +573,10 @@ replay_all(char *why, size_t size)
 	}
 	if (good)
 		snprintf(why, size, "out of memory");
-	forget_gates(&r);
-	good = good && (r.same_boot || !store_is_durable() || store_clock()) && fates_settle(&r.fates);
+	good = good && (r.same_boot || !store_is_durable() || store_clock());
+	if (good) /* else it is not known which they are */
+		forget_gates(&r);
+	good = good && fates_settle(&r.fates);
 	if (good && store_is_durable())
 		output_adopt_files();
 	if (good && store_is_durable())
