@@ -262,6 +262,41 @@ an_id_given_twice_is_marked_twice_among_many(void **state)
 	close(far);
 }
 
+/* A process that listens in a directory of its own, and does as it is told. */
+struct peer {
+	char directory[32], address[160];
+	struct sockaddr_un sun;
+	pid_t pid;
+};
+
+static void
+peer_start(struct peer *p, void (*answer)(int listening))
+{
+	int listening = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	*p = (struct peer){ .directory = "/tmp/futured-edges-XXXXXX", .sun.sun_family = AF_UNIX };
+	assert_non_null(mkdtemp(p->directory));
+	snprintf(p->sun.sun_path, sizeof p->sun.sun_path, "%s/s", p->directory);
+	snprintf(p->address, sizeof p->address, "unix:%s", p->sun.sun_path);
+	assert_return_code(bind(listening, (struct sockaddr *)&p->sun, sizeof p->sun), 0);
+	assert_return_code(listen(listening, 4), 0);
+	if ((p->pid = fork()) == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		answer(listening);
+		_exit(0);
+	}
+	close(listening);
+}
+
+static void
+peer_end(struct peer *p)
+{
+	kill(p->pid, SIGKILL);
+	waitpid(p->pid, NULL, 0);
+	unlink(p->sun.sun_path);
+	rmdir(p->directory);
+}
+
 /* The peer hears the first hello and says nothing; the next one it answers. */
 static void
 answer_the_second(int listening)
@@ -283,21 +318,12 @@ answer_the_second(int listening)
 static void
 a_daemon_that_does_not_answer_hello_is_none(void **state)
 {
-	char directory[] = "/tmp/futured-edges-XXXXXX", address[160];
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	int listening = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct futured *c = futured_new();
-	pid_t pid;
+	struct peer peer;
 
 	(void)state;
-	assert_non_null(mkdtemp(directory));
-	snprintf(sun.sun_path, sizeof sun.sun_path, "%s/s", directory);
-	snprintf(address, sizeof address, "unix:%s", sun.sun_path);
-	assert_return_code(bind(listening, (struct sockaddr *)&sun, sizeof sun), 0);
-	assert_return_code(listen(listening, 4), 0);
-	if ((pid = fork()) == 0)
-		answer_the_second(listening);
-	futured_set_address(c, address);
+	peer_start(&peer, answer_the_second);
+	futured_set_address(c, peer.address);
 	futured_set_hello(c, "test", NULL, NULL);
 	futured_set_connect_timeout(c, 0.1);
 	enum futured_status first = futured_connect(c);
@@ -306,11 +332,7 @@ a_daemon_that_does_not_answer_hello_is_none(void **state)
 	assert_int_equal(futured_waiting(c), 0);
 	assert_int_equal(first, FUTURED_NO_DAEMON);
 	futured_free(c);
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-	close(listening);
-	unlink(sun.sun_path);
-	rmdir(directory);
+	peer_end(&peer);
 }
 
 /* Answers the first hello and goes, is deaf to the second, answers whatever comes after the third. */
@@ -342,33 +364,18 @@ be_deaf_for_once(int listening)
 static void
 a_daemon_that_does_not_answer_hello_is_asked_again(void **state)
 {
-	char directory[] = "/tmp/futured-edges-XXXXXX", address[160];
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	int listening = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct futured *c = futured_new();
-	pid_t pid;
+	struct peer peer;
 
 	(void)state;
-	assert_non_null(mkdtemp(directory));
-	snprintf(sun.sun_path, sizeof sun.sun_path, "%s/s", directory);
-	snprintf(address, sizeof address, "unix:%s", sun.sun_path);
-	assert_return_code(bind(listening, (struct sockaddr *)&sun, sizeof sun), 0);
-	assert_return_code(listen(listening, 4), 0);
-	if ((pid = fork()) == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		be_deaf_for_once(listening);
-	}
-	futured_set_address(c, address);
+	peer_start(&peer, be_deaf_for_once);
+	futured_set_address(c, peer.address);
 	futured_set_reconnect(c, 20);
 	assert_int_equal(futured_connect(c), FUTURED_OK);
 	futured_set_connect_timeout(c, 0.2);
 	assert_int_equal(futured_callf(c, NULL, "ping", ""), FUTURED_OK);
 	futured_free(c);
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-	close(listening);
-	unlink(sun.sun_path);
-	rmdir(directory);
+	peer_end(&peer);
 }
 
 int
